@@ -1,0 +1,803 @@
+"""The channel's states and its table of guarded transitions: the specification's rules CH-1 to CH-5, executable.
+
+How to read it
+--------------
+
+A `State` is all that matters of a channel at one instant, the operations that have been called and have not ended included.
+Three tables at the end of this file say how one state follows another; nothing else does:
+
+* `ON_EVENT`: what an event that is seen from outside (a call, a return, an observation) does to the state;
+* `UNSEEN`: what may happen between events (a message commits, a read takes one, an operation is decided to fail);
+* `AT_REST`: what must have happened when nothing is left to run.
+
+A row is permitted when all its guards hold. Each guard carries the rule that it stands for, so that a rule of
+`specs/channel.md` is found here by its id. Several rows may be permitted at once: the rules leave that much freedom.
+
+Relaxing a rule removes its guards. Rows guarded by `never` are the natural mistakes: with their rule in force they are
+forbidden, with it relaxed they can be taken. So `relaxed={"CH-3.1"}` is the model of a channel that may deliver to some.
+
+An operation is *undecided* while it waits, and *decided* from the instant at which its outcome is settled: a send at its commit,
+a read when it takes its message. It ends, and is seen to end, some time later.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from itertools import combinations
+from typing import NamedTuple, TypeVar
+
+from .history import CANCELLED, CLOSED, EXHAUSTED, JOINS, READS, Event
+
+__all__ = [
+    "AT_REST",
+    "ON_EVENT",
+    "RULES_OF_THE_TABLE",
+    "UNSEEN",
+    "Op",
+    "State",
+    "Subscriber",
+    "initial",
+    "overdue",
+    "see",
+    "unseen",
+]
+
+INITIATION, OPEN, CLOSED_STATE = STATES = ("initiation", "open", "closed")
+
+
+class Outcome(NamedTuple):
+    """How an operation is going to end: what="return" with a value, or what="raise" with an error's name."""
+
+    what: str
+    value: int | str | None = None
+
+
+class Op(NamedTuple):
+    """An operation that has been called and has not ended."""
+
+    number: int
+    kind: str
+    on: str
+    value: int | str | None
+    outcome: Outcome | None = None
+    cancelled: bool = False
+    reached: tuple[
+        str, ...
+    ] = ()  # subscribers that have its message ahead of the commit; only ever with CH-3.1 relaxed
+
+
+class Subscriber(NamedTuple):
+    name: str
+    size: int
+    buffer: tuple[int | str | None, ...] = ()
+    connected: bool = True  # a commit reaches it, and holds back while it is full
+    closed: bool = False  # its reads fail when the buffer is empty
+    new: bool = True  # nothing has been committed since it joined
+    due: str = "CH-4.6"  # the rule by which its first read is to go on, if its buffer holds a message
+
+    @property
+    def full(self) -> bool:
+        return self.connected and 0 < self.size <= len(self.buffer)
+
+
+class State(NamedTuple):
+    phase: str = INITIATION
+    default_size: int = 0
+    publishers: tuple[tuple[str, bool], ...] = ()  # name, connected
+    subscribers: tuple[Subscriber, ...] = ()
+    ops: tuple[Op, ...] = ()  # in the order of their calls
+    due: str = "CH-3.4"  # the rule by which the first waiting send is to go on, if no subscriber is full
+    seen: str = INITIATION  # the phase that was last observed; only ever kept with CH-1.7 relaxed
+    log: tuple[
+        int | str | None, ...
+    ] = ()  # the last messages that committed; what a replay (against CH-2.4) would bring
+
+    # Looking something up
+
+    def subscriber(self, name: str) -> Subscriber:
+        return next(s for s in self.subscribers if s.name == name)
+
+    def op(self, number: int) -> Op:
+        return next(op for op in self.ops if op.number == number)
+
+    @property
+    def connected(self) -> tuple[Subscriber, ...]:
+        return tuple(s for s in self.subscribers if s.connected)
+
+    @property
+    def sends(self) -> tuple[Op, ...]:
+        """The line of sends: those that wait and whose publisher is connected."""
+        return tuple(
+            op for op in self.ops if op.kind == "send" and op.outcome is None and publisher_connected(self, op)
+        )
+
+    def reads(self, subscriber: str) -> tuple[Op, ...]:
+        """The line of reads of one subscriber."""
+        return tuple(op for op in self.ops if op.on == subscriber and op.kind in READS and op.outcome is None)
+
+    # Changing something
+
+    def with_op(self, op: Op) -> "State":
+        return self._replace(ops=tuple(op if o.number == op.number else o for o in self.ops))
+
+    def decided(self, op: Op, what: str, value: int | str | None = None) -> "State":
+        return self.with_op(Op(op.number, op.kind, op.on, op.value, Outcome(what, value), op.cancelled, op.reached))
+
+    def without_op(self, op: Op) -> "State":
+        return self._replace(ops=tuple(o for o in self.ops if o.number != op.number))
+
+    def with_subscriber(self, subscriber: Subscriber) -> "State":
+        return self._replace(
+            subscribers=tuple(subscriber if s.name == subscriber.name else s for s in self.subscribers)
+        )
+
+
+Some = TypeVar("Some")
+
+
+def some(items: Iterable[Some]) -> Iterator[tuple[Some, ...]]:
+    """Every choice of some of the items: none, each, each pair and so on."""
+    items = tuple(items)
+    return (chosen for count in range(len(items) + 1) for chosen in combinations(items, count))
+
+
+# ----------------------------------------------------------------------------------------------------------- predicates
+
+
+def never(state: State, op: Op) -> bool:
+    return False
+
+
+def channel_closed(state: State, op: Op) -> bool:
+    return state.phase == CLOSED_STATE
+
+
+def publisher_connected(state: State, op: Op) -> bool:
+    return (op.on, True) in state.publishers
+
+
+def publisher_closed(state: State, op: Op) -> bool:
+    return not publisher_connected(state, op)
+
+
+def nobody_full(state: State, op: Op) -> bool:
+    return not any(s.full for s in state.subscribers)
+
+
+def first_of_sends(state: State, op: Op) -> bool:
+    return not any(send.number < op.number and not send.cancelled for send in state.sends)
+
+
+def first_of_reads(state: State, op: Op) -> bool:
+    return not any(read.number < op.number and not read.cancelled for read in state.reads(op.on))
+
+
+def subscriber_closed(state: State, op: Op) -> bool:
+    return state.subscriber(op.on).closed
+
+
+def nothing_left_for_it(state: State, op: Op) -> bool:
+    return state.reads(op.on).index(op) >= len(state.subscriber(op.on).buffer)
+
+
+def not_committed(state: State, op: Op) -> bool:
+    return (op.outcome is None or op.outcome.what == "raise") and not op.reached
+
+
+def nothing_taken(state: State, op: Op) -> bool:
+    return op.outcome is None or op.outcome.what == "raise"
+
+
+def can_commit(state: State, op: Op) -> bool:
+    return op in state.sends and first_of_sends(state, op) and nobody_full(state, op)
+
+
+def can_take(state: State, op: Op) -> bool:
+    return op.outcome is None and bool(state.subscriber(op.on).buffer) and first_of_reads(state, op)
+
+
+def can_end(state: State, op: Op) -> bool:
+    return op.outcome is None and subscriber_closed(state, op) and nothing_left_for_it(state, op)
+
+
+# -------------------------------------------------------------------------------------------------------------- joining
+
+
+def joined(state: State, op: Op, size: int, backlog: tuple[int | str | None, ...] = ()) -> State:
+    if op.kind == "connect":
+        state = state._replace(publishers=(*state.publishers, (op.on, True)))
+    else:
+        state = state._replace(subscribers=(*state.subscribers, Subscriber(op.on, size, backlog)))
+    return state.decided(op, "return")
+
+
+def complete(state: State) -> bool:
+    return bool(state.connected) and any(connected for _, connected in state.publishers)
+
+
+def own_size(state: State, op: Op) -> int:
+    return state.default_size if op.value is None else int(op.value)
+
+
+def join(state: State, op: Op) -> Iterator[State]:
+    state = joined(state, op, own_size(state, op))
+    yield state._replace(phase=OPEN) if state.phase == INITIATION and complete(state) else state
+
+
+def join_with_another_size(state: State, op: Op) -> Iterator[State]:
+    for size in {0, 1, state.default_size, own_size(state, op), own_size(state, op) + 1}:
+        after = joined(state, op, size)
+        yield after._replace(phase=OPEN) if after.phase == INITIATION and complete(after) else after
+
+
+def join_with_old_messages(state: State, op: Op) -> Iterator[State]:
+    for start in range(len(state.log)):
+        after = joined(state, op, own_size(state, op), state.log[start:])
+        yield after._replace(phase=OPEN) if after.phase == INITIATION and complete(after) else after
+
+
+def join_opening_or_not(state: State, op: Op) -> Iterator[State]:
+    for phase in (INITIATION, OPEN):
+        yield joined(state, op, own_size(state, op))._replace(phase=phase)
+
+
+def join_what_is_closed(state: State, op: Op) -> Iterator[State]:
+    after = joined(state, op, own_size(state, op))
+    yield after
+    yield disconnected(after, op.on)
+
+
+def refuse(state: State, op: Op) -> Iterator[State]:
+    yield state.decided(op, "raise", CLOSED)
+
+
+# -------------------------------------------------------------------------------------------------------------- sending
+
+
+def put(subscriber: Subscriber, message: int | str | None, place: int | None = None) -> Subscriber:
+    at = len(subscriber.buffer) if place is None else place
+    return subscriber._replace(
+        buffer=(*subscriber.buffer[:at], message, *subscriber.buffer[at:]), new=False, due="CH-4.6"
+    )
+
+
+def delivered(state: State, op: Op, to: Iterable[Subscriber]) -> State:
+    names = {s.name for s in to}
+    return state._replace(
+        subscribers=tuple(put(s, op.value) if s.name in names else s for s in state.subscribers),
+        due="CH-3.4",
+        log=(*state.log, op.value)[-3:],
+    )
+
+
+def commit(state: State, op: Op) -> Iterator[State]:
+    yield delivered(state, op, [s for s in state.connected if s.name not in op.reached]).decided(op, "return")
+
+
+def deliver_to_one(state: State, op: Op) -> Iterator[State]:
+    for s in state.connected:
+        ahead = [send for send in state.sends if send.number < op.number and s.name not in send.reached]
+        if not s.full and s.name not in op.reached and not ahead:
+            yield state.with_subscriber(put(s, op.value)).with_op(op._replace(reached=(*op.reached, s.name)))
+
+
+def return_undelivered(state: State, op: Op) -> Iterator[State]:
+    yield state.decided(op, "return")
+
+
+def commit_in_different_orders(state: State, op: Op) -> Iterator[State]:
+    """At least one subscriber gets the message last, and another one gets it before the one that it has already."""
+    for turned in some(s for s in state.connected if s.buffer):
+        if turned and len(turned) < len(state.connected):
+            after = delivered(state, op, [s for s in state.connected if s not in turned])
+            for s in turned:
+                after = after.with_subscriber(put(s, op.value, len(s.buffer) - 1))
+            yield after.decided(op, "return")
+
+
+def commit_once_more_or_less(state: State, op: Op) -> Iterator[State]:
+    """One subscriber gets the message twice, or though it has closed, or has just joined and misses it."""
+    after = delivered(state, op, state.connected).decided(op, "return")
+    for s in state.subscribers:
+        now = after.subscriber(s.name)
+        yield after.with_subscriber(put(now, op.value))
+        if s.connected and s.new:
+            yield after.with_subscriber(now._replace(buffer=now.buffer[:-1]))
+
+
+def fail(state: State, op: Op) -> Iterator[State]:
+    yield state.decided(op, "raise", CLOSED)
+
+
+def fail_having_delivered(state: State, op: Op) -> Iterator[State]:
+    for reached in some(s for s in state.subscribers if s.name not in op.reached):
+        yield delivered(state, op, reached).decided(op, "raise", CLOSED)
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+def taken(state: State, op: Op, place: int) -> State:
+    s = state.subscriber(op.on)
+    if s.full:
+        state = state._replace(due="CH-3.4")
+    after = s._replace(buffer=s.buffer[:place] + s.buffer[place + 1 :], due="CH-4.6")
+    return state.with_subscriber(after).decided(op, "return", s.buffer[place])
+
+
+def take(state: State, op: Op) -> Iterator[State]:
+    if state.subscriber(op.on).buffer:
+        yield taken(state, op, 0)
+
+
+def take_a_newer(state: State, op: Op) -> Iterator[State]:
+    for place in range(1, len(state.subscriber(op.on).buffer)):
+        yield taken(state, op, place)
+
+
+def take_and_leave(state: State, op: Op) -> Iterator[State]:
+    for message in state.subscriber(op.on).buffer[:1]:
+        yield state.decided(op, "return", message)
+
+
+def end(state: State, op: Op) -> Iterator[State]:
+    yield state.decided(op, "raise", EXHAUSTED if op.kind == "next" else CLOSED)
+
+
+def end_iteration_otherwise(state: State, op: Op) -> Iterator[State]:
+    yield state.decided(op, "raise", CLOSED)
+    yield state.decided(op, "raise", EXHAUSTED)
+
+
+# ----------------------------------------------------------------------------------------------------------- cancelling
+
+
+def give_up(state: State, op: Op) -> Iterator[State]:
+    yield given_up(state, op)
+
+
+def given_up(state: State, op: Op) -> State:
+    if op.kind == "send" and op in state.sends and first_of_sends(state, op):
+        state = state._replace(due="CH-3.8")
+    if op.kind in READS and first_of_reads(state, op):
+        state = state.with_subscriber(state.subscriber(op.on)._replace(due="CH-4.5"))
+    return state.decided(op, "raise", CANCELLED)
+
+
+def give_up_having_delivered(state: State, op: Op) -> Iterator[State]:
+    for reached in some(s for s in state.connected if s.name not in op.reached):
+        yield given_up(delivered(state, op, reached), op)
+
+
+def give_up_and_put_back_last(state: State, op: Op) -> Iterator[State]:
+    s = state.subscriber(op.on)
+    yield given_up(state.with_subscriber(s._replace(buffer=s.buffer[1:] + s.buffer[:1])), op)
+
+
+# -------------------------------------------------------------------------------------------------------------- closing
+
+
+def disconnected(state: State, name: str) -> State:
+    """`name` is no longer an endpoint: nothing of the channel's own state changes yet."""
+    lifted = any(s.full and s.name == name for s in state.subscribers)
+    return state._replace(
+        publishers=tuple((p, connected and p != name) for p, connected in state.publishers),
+        subscribers=tuple(s._replace(connected=False, closed=True) if s.name == name else s for s in state.subscribers),
+        due="CH-5.3" if lifted else state.due,
+    )
+
+
+def closed(state: State) -> State:
+    """The channel is closed, and at that instant all its endpoints (CH-1.6)."""
+    for name in [p for p, _ in state.publishers] + [s.name for s in state.subscribers]:
+        state = disconnected(state, name)
+    return state._replace(phase=CLOSED_STATE)
+
+
+def close_now(state: State, op: Op) -> State:
+    if op.on == "channel":
+        return closed(state)
+    after = disconnected(state, op.on)
+    return closed(after) if after.phase == OPEN and not complete(after) else after
+
+
+def close(state: State, op: Op) -> Iterator[State]:
+    yield close_now(state, op).decided(op, "return")
+
+
+def close_the_channel_without_effect(state: State, op: Op) -> Iterator[State]:
+    if op.on == "channel":
+        yield state.decided(op, "return")
+
+
+def close_later(state: State, op: Op) -> Iterator[State]:
+    yield state
+
+
+def close_an_endpoint_alone(state: State, op: Op) -> Iterator[State]:
+    if op.on != "channel":
+        yield disconnected(state, op.on).decided(op, "return")
+
+
+def close_an_endpoint_and_the_channel(state: State, op: Op) -> Iterator[State]:
+    if op.on != "channel":
+        yield closed(state).decided(op, "return")
+
+
+def close_the_state_alone(state: State, op: Op) -> Iterator[State]:
+    """Each endpoint but the one in question may have been forgotten."""
+    after = close_now(state, op)
+    if after.phase == CLOSED_STATE:
+        endpoints = [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
+        for kept in some(name for name in endpoints if name != op.on):
+            yield after._replace(
+                publishers=tuple((p, p in kept) for p, _ in state.publishers),
+                subscribers=tuple(s if s.name in kept else after.subscriber(s.name) for s in state.subscribers),
+            ).decided(op, "return")
+
+
+def close_and_drop_messages(state: State, op: Op) -> Iterator[State]:
+    after = close_now(state, op).decided(op, "return")
+    for emptied in some(s for s in after.subscribers if s.buffer and s.closed):
+        for keep in range(max((len(s.buffer) for s in emptied), default=0)):
+            yield after._replace(
+                subscribers=tuple(s._replace(buffer=s.buffer[:keep]) if s in emptied else s for s in after.subscribers)
+            )
+
+
+def close_and_go_on_receiving(state: State, op: Op) -> Iterator[State]:
+    for s in state.subscribers:
+        if s.name == op.on and s.connected:
+            after = close_now(state, op).decided(op, "return")
+            yield after.with_subscriber(after.subscriber(s.name)._replace(connected=True))
+            yield state.decided(op, "return")
+
+
+# ----------------------------------------------------------------------------------------------------- what rows are about
+
+
+def waits(state: State, op: Op) -> bool:
+    return op.outcome is None
+
+
+def waits_cancelled(state: State, op: Op) -> bool:
+    return op.outcome is None and op.cancelled
+
+
+def cancelled(state: State, op: Op) -> bool:
+    return op.cancelled
+
+
+def waits_in_initiation(state: State, op: Op) -> bool:
+    return op.outcome is None and state.phase == INITIATION
+
+
+def waits_on_a_closed_channel(state: State, op: Op) -> bool:
+    return op.outcome is None and state.phase == CLOSED_STATE
+
+
+def waits_with_nobody_connected(state: State, op: Op) -> bool:
+    return op.outcome is None and not state.connected
+
+
+def waits_while_another_publisher_is_closed(state: State, op: Op) -> bool:
+    return op.outcome is None and any(p != op.on and not connected for p, connected in state.publishers)
+
+
+def has_not_failed(state: State, op: Op) -> bool:
+    return op.outcome is None or op.outcome.what == "return"
+
+
+def always(state: State, op: Op) -> bool:
+    return True
+
+
+def in_initiation(state: State, op: Op) -> bool:
+    return state.phase == INITIATION
+
+
+def in_open(state: State, op: Op) -> bool:
+    return state.phase == OPEN
+
+
+def channel_not_closed(state: State, op: Op) -> bool:
+    return state.phase != CLOSED_STATE
+
+
+def as_decided(op: Op, event: Event) -> bool:
+    return op.outcome == (event.what, event.value)
+
+
+def cancelled_as_requested(op: Op, event: Event) -> bool:
+    return op.cancelled and (event.what, event.value) == ("raise", CANCELLED)
+
+
+def cancelled_of_its_own_accord(op: Op, event: Event) -> bool:
+    return not op.cancelled and (event.what, event.value) == ("raise", CANCELLED)
+
+
+def raises(op: Op, event: Event) -> bool:
+    return event.what == "raise"
+
+
+def raises_what_nobody_expects(op: Op, event: Event) -> bool:
+    return event.what == "raise" and event.value not in (CLOSED, CANCELLED, EXHAUSTED)
+
+
+def raises_or_returns_no_message(op: Op, event: Event) -> bool:
+    return raises_what_nobody_expects(op, event) or (event.what == "return" and not isinstance(event.value, int))
+
+
+def could_go(state: State, op: Op) -> bool:
+    return can_commit(state, op) or (op.outcome is not None and op.outcome.what == "return")
+
+
+def goes_to_nobody(state: State, op: Op) -> bool:
+    return not state.connected and could_go(state, op)
+
+
+def could_go_after_a_read(state: State, op: Op) -> bool:
+    return bool(state.connected) and could_go(state, op) and state.due == "CH-3.4"
+
+
+def could_go_after_a_closing(state: State, op: Op) -> bool:
+    return bool(state.connected) and could_go(state, op) and state.due == "CH-5.3"
+
+
+def could_go_after_a_cancellation(state: State, op: Op) -> bool:
+    return bool(state.connected) and could_go(state, op) and state.due == "CH-3.8"
+
+
+def should_fail_with_its_publisher(state: State, op: Op) -> bool:
+    return publisher_closed(state, op) and channel_not_closed(state, op) and op.outcome in (None, ("raise", CLOSED))
+
+
+def should_fail_with_the_channel(state: State, op: Op) -> bool:
+    return publisher_closed(state, op) and channel_closed(state, op) and op.outcome in (None, ("raise", CLOSED))
+
+
+def failed_for_another_reason(state: State, op: Op) -> bool:
+    return publisher_connected(state, op) and failed(state, op)
+
+
+def failed(state: State, op: Op) -> bool:
+    return op.outcome is not None and op.outcome.what == "raise"
+
+
+def should_end(state: State, op: Op) -> bool:
+    return can_end(state, op) or failed(state, op)
+
+
+def could_read(state: State, op: Op) -> bool:
+    return can_take(state, op) or (op.outcome is not None and op.outcome.what == "return")
+
+
+def could_read_a_message(state: State, op: Op) -> bool:
+    return could_read(state, op) and state.subscriber(op.on).due == "CH-4.6"
+
+
+def could_read_after_a_cancellation(state: State, op: Op) -> bool:
+    return could_read(state, op) and state.subscriber(op.on).due == "CH-4.5"
+
+
+# --------------------------------------------------------------------------------------------------------------- tables
+
+Predicate = Callable[[State, Op], bool]
+Effect = Callable[[State, Op], Iterable[State]]
+
+SEND, CLOSE, NEXT = ("send",), ("close",), ("next",)
+ENDPOINTS = (*JOINS, *SEND, *READS)
+
+
+class Row(NamedTuple):
+    """A transition of an operation of one of these kinds: when it is about it, what each rule asks, and what comes of it."""
+
+    name: str
+    kinds: tuple[str, ...]
+    when: Predicate
+    guards: Mapping[str, Predicate]
+    effect: Effect
+
+
+class End(NamedTuple):
+    """How an operation of one of these kinds may be seen to end."""
+
+    name: str
+    kinds: tuple[str, ...]
+    when: Callable[[Op, Event], bool]
+    forbidden_by: str = ""  # the rule without which it may end so; "" for an end that no rule forbids
+
+
+class Due(NamedTuple):
+    """What an operation of one of these kinds must not be at rest; relaxing any of the rules permits it."""
+
+    name: str
+    kinds: tuple[str, ...]
+    when: Predicate
+    rules: tuple[str, ...]
+
+
+# fmt: off
+UNSEEN = (
+    # Joining: at one instant between call and return.
+    Row("join", JOINS, waits, {"CH-2.1": channel_not_closed}, join),
+    Row("refuse to join", JOINS, waits, {"CH-2.1": channel_closed}, refuse),
+    Row("join what is closed", JOINS, waits_on_a_closed_channel, {"CH-2.1": never}, join_what_is_closed),
+    Row("join, and open or not", JOINS, waits_in_initiation, {"CH-1.2": never}, join_opening_or_not),
+    Row("join with another size", ("subscribe",), waits, {"CH-2.1": channel_not_closed, "CH-2.2": never}, join_with_another_size),
+    Row("join with old messages", ("subscribe",), waits, {"CH-2.1": channel_not_closed, "CH-2.4": never}, join_with_old_messages),
+    Row("give up joining", JOINS, waits_cancelled, {}, give_up),
+    # Sending: the commit, and failing in its stead.
+    Row("commit", SEND, waits, {"CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected}, commit),
+    Row("deliver to one", SEND, waits, {"CH-3.1": never, "CH-3.7": publisher_connected}, deliver_to_one),
+    Row("return undelivered", SEND, waits, {"CH-3.1": never, "CH-3.7": publisher_connected}, return_undelivered),
+    Row("commit in different orders", SEND, waits,
+        {"CH-3.6": never, "CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected},
+        commit_in_different_orders),
+    Row("commit once more or less", SEND, waits,
+        {"CH-2.4": never, "CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected},
+        commit_once_more_or_less),
+    Row("fail", SEND, waits, {"CH-3.7": publisher_closed}, fail),
+    Row("fail having delivered", SEND, has_not_failed, {"CH-3.7": never}, fail_having_delivered),
+    Row("fail for want of subscribers", SEND, waits_with_nobody_connected, {"CH-3.3": never}, fail),
+    Row("fail with another publisher", SEND, waits_while_another_publisher_is_closed, {"CH-5.2": never}, fail),
+    # Reading: taking a message, and ending when no more will come.
+    Row("take", READS, waits, {"CH-4.4": first_of_reads}, take),
+    Row("take a newer one", READS, waits, {"CH-4.1": never, "CH-4.4": first_of_reads}, take_a_newer),
+    Row("take and leave", READS, waits, {"CH-4.4": never}, take_and_leave),
+    Row("end", READS, waits, {"CH-4.1": subscriber_closed, "CH-4.2": nothing_left_for_it}, end),
+    Row("end the iteration otherwise", NEXT, waits, {"CH-4.7": never}, end_iteration_otherwise),
+    # Cancelling: an operation whose cancellation was requested may give up.
+    Row("give up the send", SEND, cancelled, {"CH-3.8": not_committed}, give_up),
+    Row("give up having delivered", SEND, waits_cancelled, {"CH-3.8": never}, give_up_having_delivered),
+    Row("return undelivered when cancelled", SEND, waits_cancelled, {"CH-3.8": never}, return_undelivered),
+    Row("give up the read", READS, cancelled, {"CH-4.5": nothing_taken}, give_up),
+    Row("give up and put back last", READS, waits_cancelled, {"CH-4.5": never}, give_up_and_put_back_last),
+    # Closing takes effect at the call; any later is against CH-5.1.
+    Row("close late", CLOSE, waits, {"CH-5.1": never}, close),
+)
+
+ON_EVENT = (
+    # What a call does at its instant. That of any other operation than closing only puts it in line.
+    Row("call", ENDPOINTS, always, {}, lambda state, op: (state,)),
+    Row("close", CLOSE, always, {}, close),
+    Row("close an endpoint, not the channel", CLOSE, in_open, {"CH-1.3": never}, close_an_endpoint_alone),
+    Row("close an endpoint and the channel", CLOSE, in_open, {"CH-1.3": never}, close_an_endpoint_and_the_channel),
+    Row("close without effect", CLOSE, always, {"CH-1.4": never}, close_the_channel_without_effect),
+    Row("close an endpoint and the new channel", CLOSE, in_initiation, {"CH-1.5": never}, close_an_endpoint_and_the_channel),
+    Row("close the channel, not its endpoints", CLOSE, always, {"CH-1.6": never}, close_the_state_alone),
+    Row("close and drop messages", CLOSE, always, {"CH-4.2": never}, close_and_drop_messages),
+    Row("close without effect yet", CLOSE, always, {"CH-5.1": never}, close_later),
+    Row("close and go on receiving", CLOSE, always, {"CH-5.3": never}, close_and_go_on_receiving),
+)
+
+ENDS = (
+    End("as decided", (*ENDPOINTS, *CLOSE), as_decided),
+    End("a closing cancelled, though it took effect", CLOSE, cancelled_as_requested),
+    End("a joining with a strange error", JOINS, raises_what_nobody_expects, "CH-2.1"),
+    End("a send with a strange error", SEND, raises_what_nobody_expects, "CH-3.7"),
+    End("a send cancelled by nobody", SEND, cancelled_of_its_own_accord, "CH-3.8"),
+    End("a read with a strange error, or no message", READS, raises_or_returns_no_message, "CH-4.1"),
+    End("a read cancelled by nobody", READS, cancelled_of_its_own_accord, "CH-4.5"),
+    End("an iteration with an error", NEXT, raises, "CH-4.7"),
+    End("a closing with an error", CLOSE, raises, "CH-5.1"),
+)
+
+AT_REST = (
+    Due("a join waits", JOINS, always, ("CH-2.5",)),
+    Due("a send goes to nobody, and waits", SEND, goes_to_nobody, ("CH-3.3",)),
+    Due("a send waits though nobody is full", SEND, could_go_after_a_read, ("CH-3.4",)),
+    Due("a send waits though the full subscriber has closed", SEND, could_go_after_a_closing, ("CH-3.4", "CH-5.3")),
+    Due("a send waits behind one that was cancelled", SEND, could_go_after_a_cancellation, ("CH-3.4", "CH-3.8")),
+    Due("a send waits though its publisher is closed", SEND, should_fail_with_its_publisher, ("CH-3.7", "CH-5.2")),
+    Due("a send waits though the channel is closed", SEND, should_fail_with_the_channel, ("CH-3.7",)),
+    Due("a send that has failed waits", SEND, failed_for_another_reason, ()),
+    Due("a cancelled send waits", SEND, cancelled, ("CH-3.8",)),
+    Due("a read waits beside its message", READS, could_read_a_message, ("CH-4.6",)),
+    Due("a read waits beside one that a cancelled read left", READS, could_read_after_a_cancellation, ("CH-4.6", "CH-4.5")),
+    Due("a read waits for what will not come", READS, should_end, ("CH-4.3",)),
+    Due("a cancelled read waits", READS, cancelled, ("CH-4.5",)),
+    Due("a closing waits", CLOSE, always, ("CH-5.1",)),
+)
+# fmt: on
+
+OF_THE_STATE = frozenset({"CH-1.1", "CH-1.7"})  # in `initial` and `see`: they concern no operation
+
+RULES_OF_THE_TABLE = OF_THE_STATE.union(
+    *(row.guards for row in UNSEEN + ON_EVENT), (end.forbidden_by for end in ENDS), *(due.rules for due in AT_REST)
+) - {""}
+
+STRICT: frozenset[str] = frozenset()
+
+
+def initial(default_size: int, relaxed: frozenset[str] = STRICT) -> Iterator[State]:
+    """What a new channel may be: in `initiation` (CH-1.1)."""
+    for phase in STATES if "CH-1.1" in relaxed else (INITIATION,):
+        yield State(phase=phase, default_size=default_size, seen=phase)
+
+
+def unseen(state: State, relaxed: frozenset[str] = STRICT) -> Iterator[State]:
+    """The states that may follow with nothing to be seen from outside."""
+    for op in state.ops:
+        if op.outcome is None or op.cancelled or relaxed:  # in force, the rules leave nothing open of what is decided
+            for when, guards, effect in _rows(op.kind, relaxed):
+                if when(state, op) and permitted(guards, state, op):
+                    yield from effect(state, op)
+
+
+def permitted(guards: tuple[Predicate, ...], state: State, op: Op) -> bool:
+    for guard in guards:
+        if not guard(state, op):
+            return False
+    return True
+
+
+def see(state: State, event: Event, relaxed: frozenset[str] = STRICT) -> Iterator[State]:
+    """The states that may follow when an event is seen; none if this state does not explain it."""
+    match event.what:
+        case "call":
+            op = Op(event.op, event.kind, event.on, event.value)
+            state = state._replace(ops=(*state.ops, op))
+            for when, _, effect in _rows(op.kind, relaxed, called=True):
+                if when(state, op):
+                    yield from effect(state, op)
+        case "cancel":
+            yield state.with_op(state.op(event.op)._replace(cancelled=True))
+        case "return" | "raise":
+            op = state.op(event.op)
+            for end in ENDS:
+                if op.kind in end.kinds and end.forbidden_by in ("", *relaxed) and end.when(op, event):
+                    yield state.without_op(op)
+        case "observe":
+            if event.value == state.phase:
+                yield state._replace(seen=state.phase) if "CH-1.7" in relaxed else state
+            elif "CH-1.7" in relaxed and event.value in STATES[: STATES.index(state.seen)]:
+                yield state._replace(phase=str(event.value), seen=str(event.value))
+        case "rest":
+            if not overdue(state, relaxed):
+                yield state
+
+
+def overdue(state: State, relaxed: frozenset[str] = STRICT) -> list[Due]:
+    """What keeps a state from being at rest."""
+    return [
+        due
+        for op in state.ops
+        for due in AT_REST
+        if op.kind in due.kinds
+        and relaxed.isdisjoint(due.rules)
+        and not (op.kind == "next" and "CH-4.7" in relaxed)
+        and due.when(state, op)
+    ]
+
+
+def forbidding(state: State, called: Event | None = None) -> Iterator[str]:
+    """The rules that are all that forbids some row of the tables in a state, or at a call."""
+    yield from OF_THE_STATE
+    asked = [(op, row) for op in state.ops for row in UNSEEN]
+    if called:
+        op = Op(called.op, called.kind, called.on, called.value)
+        state = state._replace(ops=(*state.ops, op))
+        asked += [(op, row) for row in ON_EVENT]
+    for op, row in asked:
+        if op.kind in row.kinds and row.when(state, op):
+            broken = [rule for rule, guard in row.guards.items() if not guard(state, op)]
+            if len(broken) == 1 and any(after != state for after in row.effect(state, op)):
+                yield broken[0]
+    for op in state.ops:
+        yield from (end.forbidden_by for end in ENDS if op.kind in end.kinds and end.forbidden_by)
+        for due in AT_REST:
+            if op.kind in due.kinds and due.when(state, op):
+                yield from due.rules
+
+
+@cache
+def _rows(
+    kind: str, relaxed: frozenset[str], called: bool = False
+) -> list[tuple[Predicate, tuple[Predicate, ...], Effect]]:
+    """A table's rows for a kind of operation, less the guards of the relaxed rules and what stays forbidden."""
+    rows = []
+    for row in ON_EVENT if called else UNSEEN:
+        guards = tuple(guard for rule, guard in row.guards.items() if rule not in relaxed)
+        if kind in row.kinds and never not in guards:
+            rows.append((row.when, guards, row.effect))
+    return rows

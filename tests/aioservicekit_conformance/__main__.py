@@ -1,0 +1,24 @@
+"""`python -m aioservicekit_conformance`, and the console script of the same purpose."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run the command, if the libraries that it needs are installed; returns its exit status."""
+    try:
+        from .command import main as command
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("hypothesis", "rich"):
+            raise
+        print(
+            f"aioservicekit-conformance: {error.name} is not installed; install aioservicekit with its extra 'conformance'",
+            file=sys.stderr,
+        )
+        return 2
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""One case: actions carried out on a target, on a hand-stepped loop, and the history that they make, judged as it grows."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, NamedTuple
+
+from aioservicekit_model.channel import State, could_go, could_read, overdue
+from aioservicekit_model.checker import advance, start
+from aioservicekit_model.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
+
+from .loop import SteppedLoop
+from .target import Target
+
+__all__ = ["REACHED", "Action", "Case", "replay"]
+
+REACHED = {
+    "two or more waiting sends": "at rest, at least two sends wait",
+    "a wake-up granted, then cancelled": "an operation that could go on is cancelled before it runs",
+    "a close with waiting sends and readers": "while the channel closes, sends and reads wait",
+    "a full and a non-full subscriber at once": "at rest, one connected subscriber is full and another one is not",
+    "a subscriber joining while sends wait": "at rest sends wait, and a subscriber joins",
+}
+
+
+class Action(NamedTuple):
+    """One thing to do to a target, and how far to let its loop run afterwards.
+
+    Attributes:
+        op: the operation's number; of a cancellation, that of the operation to cancel.
+        what: "subscribe", "connect", "send", "read", "next", "close" or "cancel".
+        on: the endpoint's name, or "channel"; of a join, the name that the new endpoint gets.
+        size: a subscriber's buffer size; None is the channel's default.
+        after: how many callbacks run before the next action; None lets all run, until the loop is at rest.
+    """
+
+    op: int
+    what: str
+    on: str = ""
+    size: int | None = None
+    after: int | None = None
+
+
+class Case:
+    """A target's channel under test, from its making on.
+
+    Attributes:
+        actions: what has been done.
+        history: what has been seen.
+        refused: the index in `history` of the event that no model state explains, or None.
+        escaped: why this case can't be judged, or None.
+        pending: the operations that have been called and have not ended: their call events by number.
+        states: the model states that explain the history.
+        explained: those that explained it up to the last event but one.
+        overdue: of a case that was refused at rest, what should have happened before.
+        reached: which of the interesting situations (`REACHED`) this case has met.
+    """
+
+    def __init__(self, target: Target, default_size: int) -> None:
+        self.target = target
+        self.default_size = default_size
+        self.actions: list[Action] = []
+        self.states = start(default_size)
+        self.history: list[Event] = []
+        self.refused: int | None = None
+        self.overdue: frozenset[str] = frozenset()
+        self.explained = self.states
+        self.escaped: str | None = None
+        self.pending: dict[int, Event] = {}
+        self.reached: Counter[str] = Counter()
+        self.loop = SteppedLoop()
+        self._threads = threading.active_count()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._endpoints: dict[str, Any] = {}
+        self._names: dict[str, list[str]] = {"subscribe": [], "connect": []}
+        self._observed_at = -1
+        self._at_rest = True
+        self._channel: Any = None
+        building = self.loop.start(self._build())  # in a running loop: that it needs none is for a check of its own
+        if building.exception() is None:
+            self._observe()
+        else:
+            self.escaped = f"a constructor that raises {building.exception()!r}"
+
+    def names(self, what: str) -> list[str]:
+        """The endpoints that have been made, in the order of their making: "subscribe" or "connect" tells which."""
+        return self._names[what]
+
+    def perform(self, action: Action) -> None:
+        """Do one thing, unless what it needs is not there.
+
+        A refused case goes on: what comes later tells which explanations of the refused event hold.
+        """
+        if self.escaped:
+            return
+        if action.what == "cancel":
+            if action.op not in self.pending:
+                return
+            self._note_cancelling(action.op)
+            self.actions.append(action)
+            self._see(cancel(action.op))
+            self._tasks[action.op].cancel()
+        else:
+            operation = self._operation(action)
+            if operation is None or action.op in self._tasks:
+                return
+            self._note_calling(action)
+            self.actions.append(action)
+            value = action.op if action.what == "send" else action.size
+            event = call(action.op, action.what, action.on, value)
+            self.pending[action.op] = event
+            self._see(event)
+            self._tasks[action.op] = self.loop.start(self._watch(action, operation))
+        self._observe()
+        self._run(action.after)
+
+    @property
+    def judged(self) -> list[Event]:
+        """The history, up to the refused event."""
+        return self.history if self.refused is None else self.history[: self.refused + 1]
+
+    def finish(self) -> None:
+        """Come to rest, close the channel, and read what every subscriber has left: whatever is wrong by now is seen then.
+
+        `actions` does not hold what this does: it follows on every case.
+        """
+        if not self.escaped:
+            done, self.actions = self.actions, []
+            self._close_and_drain()
+            self.actions = done
+        self.loop.close()
+
+    def _close_and_drain(self) -> None:
+        self._run(None)
+        number = max(self._tasks, default=0)
+        self.perform(Action(number + 1, "close", "channel"))
+        for name in self.names("subscribe"):
+            number += 1
+            while not self.escaped and name in self._endpoints:
+                number += 1
+                self.perform(Action(number, "read", name))
+                if self._last_of(number) != "return":
+                    break
+
+    # What the target does
+
+    async def _build(self) -> None:
+        self._channel = self.target.channel(self.default_size)
+
+    def _operation(self, action: Action) -> Callable[[], Coroutine[Any, Any, Any]] | None:
+        if action.what == "subscribe":
+            return lambda: (
+                self._channel.subscribe() if action.size is None else self._channel.subscribe(buffer_size=action.size)
+            )
+        if action.what == "connect":
+            return lambda: self._channel.connect()
+        endpoint = self._channel if action.on == "channel" else self._endpoints.get(action.on)
+        if endpoint is None:
+            return None
+        if action.what == "send":
+            return lambda: endpoint.send(action.op)
+        if action.what == "next":
+            return lambda: endpoint.__anext__()
+        return lambda: getattr(endpoint, action.what)()
+
+    async def _watch(self, action: Action, operation: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        try:
+            value = await operation()
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self.pending.pop(action.op)
+            self._see(raised(action.op, self._error_name(error)))
+        else:
+            self.pending.pop(action.op)
+            if action.what in JOINS:
+                self._endpoints[action.on] = value
+                self._names[action.what].append(action.on)
+            self._see(returned(action.op, self._message(value) if action.what in READS else None))
+
+    def _error_name(self, error: BaseException) -> str:
+        if isinstance(error, self.target.closed_error):
+            return "ChannelClosedError"
+        return type(error).__name__
+
+    def _message(self, value: object) -> int | str:
+        sent = type(value) is int and value in self._tasks
+        return value if sent else repr(value)  # type: ignore[return-value]
+
+    # What is seen
+
+    def _see(self, event: Event) -> None:
+        self.history.append(event)
+        if self.refused is not None:
+            return
+        self.explained, self.states = self.states, advance(self.states, event)
+        if not self.states:
+            self.refused = len(self.history) - 1
+            if event.what == "rest":
+                self.overdue = frozenset(due.name for state in self.explained for due in overdue(state))
+
+    def _observe(self) -> None:
+        state = self.target.states.get(self._channel.state, repr(self._channel.state))
+        event = observe(state)
+        if len(self.history) != self._observed_at and not (self.history and self.history[-1] == event):
+            self._see(event)
+        self._observed_at = len(self.history)
+
+    def _run(self, callbacks: int | None) -> None:
+        if callbacks is None:
+            for _ in range(1_000):
+                if not self.loop.step():
+                    break
+                self._observe()
+            else:
+                self.loop.escapes.append("no rest after 1000 callbacks")
+        else:
+            for _ in range(callbacks):
+                if not self.loop.step():
+                    break
+                self._observe()
+        self._at_rest = callbacks is None
+        if threading.active_count() > self._threads:
+            self.loop.escapes.append("a thread of its own")
+        if self.loop.escapes and self.escaped is None:
+            self.escaped, self.refused = self.loop.escapes[0], None
+        if callbacks is None and not self.escaped:
+            self._see(rest())
+            if self.refused is None:
+                self._note_rest()
+
+    def _last_of(self, op: int) -> str:
+        return next((e.what for e in reversed(self.history) if e.op == op and e.what in ("return", "raise")), "")
+
+    # What was reached
+
+    def _waiting(self, kinds: Iterable[str]) -> int:
+        return sum(event.kind in kinds for event in self.pending.values())
+
+    def _note_rest(self) -> None:
+        if self._waiting(["send"]) >= 2:
+            self.reached["two or more waiting sends"] += 1
+        connected = next(iter(self.states)).connected
+        if len({subscriber.full for subscriber in connected}) == 2:
+            self.reached["a full and a non-full subscriber at once"] += 1
+
+    def _note_calling(self, action: Action) -> None:
+        if action.what == "subscribe" and self._at_rest and self._waiting(["send"]):
+            self.reached["a subscriber joining while sends wait"] += 1
+        if (action.what, action.on) == ("close", "channel") and self._waiting(["send"]) and self._waiting(READS):
+            self.reached["a close with waiting sends and readers"] += 1
+
+    def _note_cancelling(self, number: int) -> None:
+        def granted(state: State) -> bool:
+            op = state.op(number)
+            return not op.cancelled and (
+                (op.kind == "send" and could_go(state, op)) or (op.kind in READS and could_read(state, op))
+            )
+
+        if any(granted(state) for state in self.states):
+            self.reached["a wake-up granted, then cancelled"] += 1
+
+
+def replay(target: Target, default_size: int, actions: Iterable[Action]) -> Case:
+    """Carry out the same actions again, on a new channel, and finish."""
+    case = Case(target, default_size)
+    for action in actions:
+        case.perform(action)
+    case.finish()
+    return case

@@ -1,0 +1,250 @@
+"""Verdicts: what exploring and the named checks say of each rule."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from aioservicekit_model.channel import RULES_OF_THE_TABLE, Op, State, overdue
+from aioservicekit_model.history import Event
+from aioservicekit_model.rules import RULES, Level
+
+from . import checks
+from .case import REACHED, Case
+from .judge import STEPS, UNEXPLAINED, Exploration, explore, shrink
+from .target import Target
+
+__all__ = ["Report", "Verdict", "judge"]
+
+
+class Verdict(NamedTuple):
+    """What is said of one rule.
+
+    Attributes:
+        verdict: "pass", "fail", "unsupported" (the target does what the suite can't drive) or "untested".
+        cases: how many cases could have shown the rule broken.
+        evidence: one line: what the verdict rests on.
+        expected, observed: of a failure.
+        history: of a failure, its shortest history, a line an event; empty where a named check failed.
+    """
+
+    rule: str
+    level: Level
+    verdict: str
+    cases: int
+    evidence: str
+    expected: str = ""
+    observed: str = ""
+    history: tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    target: str
+    verdicts: tuple[Verdict, ...]
+    explored: int
+    reached: dict[str, int]
+
+    @property
+    def conforms(self) -> bool:
+        """Every MUST holds. Rules of which the suite says that it tests them not yet are left out."""
+        return all(
+            v.verdict == "pass" or v.level is not Level.MUST or (v.verdict == "untested" and v.rule in checks.UNTESTED)
+            for v in self.verdicts
+        )
+
+
+def judge(
+    target: Target, rules: frozenset[str], max_examples: int, number: int, progress: Callable[[], None]
+) -> Report:
+    """Judge a target by some of the rules.
+
+    Args:
+        rules: the ids of the rules that matter; of the others nothing is said.
+        max_examples: how many cases to make.
+        number: the seed; the same seed makes the same cases.
+        progress: called after each case.
+    """
+    broken: dict[str, tuple[str, checks.Broken]] = {}
+    passed: dict[str, list[str]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for check in checks.CHECKS:
+            if check.rule in rules:
+                try:
+                    check.program(target)
+                except checks.Broken as error:
+                    broken.setdefault(check.rule, (check.name, error))
+                except Exception as error:
+                    found = checks.Broken("a check that runs to its end", f"{type(error).__name__}: {error}")
+                    broken.setdefault(check.rule, (check.name, found))
+                else:
+                    passed.setdefault(check.rule, []).append(check.name)
+    if rules & RULES_OF_THE_TABLE:
+        exploration = explore(target, max_examples, number, progress)
+    else:
+        exploration = Exploration()
+    failed = _failures(target, exploration)
+    verdicts = tuple(
+        _verdict(rule, exploration, failed.get(rule), broken.get(rule), passed.get(rule, []))
+        for rule in RULES
+        if rule in rules
+    )
+    reached = {what: exploration.reached[what] for what in REACHED}
+    return Report(target.name, verdicts, exploration.cases, reached)
+
+
+def _failures(target: Target, exploration: Exploration) -> dict[str, Case]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        failed = {}
+        for rule in exploration.blamed():
+            failed[rule] = shrink(target, exploration.failure_of(rule), rule)
+        if not failed and exploration.unexplained:
+            case = shrink(target, exploration.unexplained, UNEXPLAINED)
+            failed[_rule_of(case)] = case
+        return failed
+
+
+def _rule_of(case: Case) -> str:
+    """The rule to name where no single one explains a history: that of the kind of operation that did the impossible."""
+    event = case.judged[-1]
+    kind = next((e.kind for e in case.judged if e.what == "call" and e.op == event.op), "")
+    return {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1", "": "CH-1.2"}.get(kind, "CH-2.1")
+
+
+def _verdict(
+    rule: str,
+    exploration: Exploration,
+    case: Case | None,
+    broken: tuple[str, checks.Broken] | None,
+    passed: list[str],
+) -> Verdict:
+    level = RULES[rule].level
+    staked = exploration.staked[rule]
+    if case is not None:
+        expected, observed = explain(case)
+        steps = sum(event.what in ("call", "cancel") for event in case.judged)
+        evidence = f"refused after {steps} operations ({exploration.refused} of {exploration.cases} cases refused)"
+        return Verdict(rule, level, "fail", exploration.cases, evidence, expected, observed, tuple(timeline(case)))
+    if broken is not None:
+        name, error = broken
+        return Verdict(rule, level, "fail", 1, f"check: {name}", error.expected, error.observed)
+    if rule in checks.UNTESTED:
+        return Verdict(rule, level, "untested", 0, checks.UNTESTED[rule])
+    if exploration.escapes and not (passed and rule not in RULES_OF_THE_TABLE):
+        escape, count = exploration.escapes.most_common(1)[0]
+        return Verdict(
+            rule, level, "unsupported", 0, f"the target uses {escape}, in {count} of {exploration.cases} cases"
+        )
+    if rule not in RULES_OF_THE_TABLE:
+        return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
+    if not staked:
+        return Verdict(rule, level, "untested", 0, f"none of {exploration.sampled} cases could have broken it")
+    evidence = f"could have broken in {staked} of {exploration.sampled} sampled cases of up to {STEPS} steps"
+    if passed:
+        evidence += f"; check: {'; '.join(passed)}"
+    return Verdict(rule, level, "pass", staked, evidence)
+
+
+# ------------------------------------------------------------------------------------------------------ words for people
+
+
+def explain(case: Case) -> tuple[str, str]:
+    """What the rules permitted where a case was refused, and what was seen instead."""
+    event = case.judged[-1]
+    states = case.explained
+    match event.what:
+        case "observe":
+            phases = sorted({state.phase for state in states})
+            return f"the channel is in {' or '.join(phases)}", f"it is in {event.value}"
+        case "rest":
+            found = sorted({due.name for state in states for due in overdue(state)})
+            return "everything that can go on has done so when nothing is left to run", "; ".join(
+                found
+            ) or "nothing moves"
+        case _:
+            possible = sorted({_outcome(state, state.op(event.op)) for state in states})
+            observed = f"returns {event.value!r}" if event.what == "return" else f"raises {event.value}"
+            what = describe_call(next(e for e in case.judged if e.what == "call" and e.op == event.op))
+            return f"{what} {' or '.join(possible)}", observed if event.value is not None else "returns"
+
+
+def _outcome(state: State, op: Op) -> str:
+    if op.outcome is None:
+        return "goes on waiting"
+    if op.outcome.what == "raise":
+        return f"raises {op.outcome.value}"
+    return "returns" if op.outcome.value is None else f"returns {op.outcome.value!r}"
+
+
+def describe_call(event: Event) -> str:
+    match event.kind:
+        case "subscribe":
+            size = "" if event.value is None else f"buffer_size={event.value}"
+            return f"{event.on} = subscribe({size})"
+        case "connect":
+            return f"{event.on} = connect()"
+        case "send":
+            return f"{event.on}.send({event.value})"
+        case "next":
+            return f"{event.on}.__anext__()"
+        case _:
+            return f"{event.on}.{event.kind}()"
+
+
+def timeline(case: Case) -> list[str]:
+    """A case's history for people to read, a line an event; what happens at once stands in one line."""
+    lines = [f"channel = Channel(buffer_size={case.default_size})"]
+    state = "initiation"
+    events = case.judged
+    for index, event in enumerate(events):
+        refused = index == case.refused
+        called = next((e for e in events if e.what == "call" and e.op == event.op), None)
+        follows = index > 0 and events[index - 1].what == "call" and events[index - 1].op == event.op
+        line = ""
+        match event.what:
+            case "call":
+                line = f"{describe_call(event)}  ..."
+            case "cancel" if called:
+                line = f"cancel {describe_call(called)}"
+            case "return" | "raise" if called:
+                value = "" if event.value is None else f" {event.value}"
+                line = f"{describe_call(called)}  -> {event.what}s{value}"
+                if follows or (index > 1 and events[index - 2].op == event.op and events[index - 1].what == "observe"):
+                    lines = [known for known in lines if known != f"{describe_call(called)}  ..."]
+            case "observe":
+                line = f"the channel is in {event.value}" if event.value != state or refused else ""
+                state = str(event.value)
+            case "rest":
+                line = "at rest" if refused or (lines and lines[-1] != "at rest") else ""
+        if line:
+            lines.append(f"{line}   <== no channel that keeps the rules does this" if refused else line)
+    return lines
+
+
+def as_json(reports: list[Report], version: str) -> dict[str, Any]:
+    """The JSON report's content."""
+    return {
+        "version": version,
+        "targets": [
+            {
+                "target": report.target,
+                "conforms": report.conforms,
+                "cases": report.explored,
+                "reached": report.reached,
+                "rules": [
+                    {
+                        "rule": v.rule,
+                        "level": str(v.level),
+                        "verdict": v.verdict,
+                        "cases": v.cases,
+                        "evidence": v.evidence,
+                        **(
+                            {"expected": v.expected, "observed": v.observed, "history": v.history} if v.observed else {}
+                        ),
+                    }
+                    for v in report.verdicts
+                ],
+            }
+            for report in reports
+        ],
+    }

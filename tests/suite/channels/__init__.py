@@ -1,0 +1,7 @@
+"""Channels to test the conformance suite with: sound ones, to be accepted, and defective ones, to be refused."""
+
+from .defective import DEFECTS, Defect
+from .plain import Target
+from .sound import SOUND
+
+__all__ = ["DEFECTS", "SOUND", "Defect", "Target"]

@@ -13,11 +13,12 @@ INVARIANTS, which hold whenever the lock is free:
  2. A message is in all connected buffers or in none: it enters them at one instant, the commit.
  3. If sends wait and no buffer is full, the first of them has been woken; if reads wait on a buffer that holds
     messages, or that gets no more, the first of them has been woken. So nobody sleeps beside work that they could do.
- 4. A closed channel has no endpoints and no waiting sends.
+ 4. Nobody but the first in a line has been woken, and what it was woken for stays: nobody else takes it.
+ 5. A closed channel has no endpoints and no waiting sends.
 
 The lock is held for one state change and never across an `await`. An operation that waits does its own work when it
 wakes: a task may be cancelled after its wake-up and before it runs, so nobody else may commit its message or take one
-for it. Until then it keeps its place, and if it leaves without having gone, the next in line is woken in its stead.
+for it. Until then it keeps its place. When it leaves the line, having gone or not, the next is woken if it can go.
 
 The rules, CH-1.1 to CH-7.3, are in specs/channel.md.
 """
@@ -30,7 +31,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum, auto
-from itertools import islice
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 __all__ = ["Channel", "ChannelClosedError", "ChannelState", "ChannelStatistics", "SubscriberStatistics"]
@@ -76,25 +76,22 @@ class _Line(ABC):
         self._mixed = False  # True once operations of several event loops have met here
 
     @abstractmethod
-    def _room(self) -> int:
-        """How many of those that wait could go now."""
+    def _may_go(self) -> bool:
+        """Whether the first could go now."""
 
     def _join(self, place: "_Place") -> None:
         self._waiting.append(place)
-        if not self._mixed and self._waiting[0].loop is not place.loop:
+        first = self._waiting[0]
+        if not self._mixed and first.loop is not place.loop:
             self._mixed = True
-            self._rouse([place for place in self._waiting if not place.asleep])
+            first.asleep = True  # if it has been woken, then once more: its loop needs a witness from now on
             self._wake()
 
     def _wake(self) -> None:
-        """Wake as many as may go, unless the first has been woken already: it wakes the others when it has gone."""
-        while self._waiting and self._waiting[0].asleep and (room := self._room()):
-            self._rouse(list(islice(self._waiting, room)))
-
-    def _rouse(self, places: "list[_Place]") -> None:
-        for place in places:
-            if not place.wake():
-                self._waiting.remove(place)
+        """Wake the first, if it may go and has not been woken; it wakes the next when it leaves."""
+        while self._waiting and self._waiting[0].asleep and self._may_go():
+            if not self._waiting[0].wake():
+                self._waiting.popleft()
 
 
 class _Place:
@@ -106,13 +103,9 @@ class _Place:
         self._line = line
         self.publisher = publisher
         self.loop = asyncio.get_running_loop()
-        self.sleep()
-        line._join(self)
-
-    def sleep(self) -> None:
-        """Be woken once more: the room or the message that this place was woken for has gone."""
-        self._wake_up = self.loop.create_future()
         self.asleep = True
+        self._wake_up = self.loop.create_future()
+        line._join(self)
 
     async def woken(self) -> None:
         """Wait to be woken; who gives up while it waits, or between wake-up and resumption, leaves the line."""
@@ -187,8 +180,8 @@ class _Buffer(_Line, Generic[_T]):
     def full(self) -> bool:
         return self.size > 0 and len(self.messages) == self.size
 
-    def _room(self) -> int:
-        return len(self.messages) if self.connected else len(self._waiting)
+    def _may_go(self) -> bool:
+        return not self.connected or len(self.messages) > 0
 
 
 class _Closing(ABC):
@@ -330,9 +323,8 @@ class Channel(_Closing, _Line, Generic[_T]):
                 buffer._wake()
         self._full = full
 
-    def _room(self) -> int:
-        """As many sends as the fullest buffer has room for (CH-3.2)."""
-        return min((b.size - len(b.messages) for b in self._buffers if b.size), default=len(self._waiting))
+    def _may_go(self) -> bool:
+        return not self._full
 
 
 class _Endpoint(_Closing, Generic[_T]):
@@ -397,15 +389,12 @@ class _ChannelSubscriber(_Endpoint[_T]):
             place = _Place(buffer)
         finally:
             lock.release()
-        while True:
-            await place.woken()
-            with lock:
-                if buffer._waiting[0] is place and (buffer.messages or not buffer.connected):
-                    try:
-                        return self._take()
-                    finally:
-                        place.leave()
-                place.sleep()
+        await place.woken()
+        with lock:
+            try:
+                return self._take()
+            finally:
+                place.leave()
 
     def __aiter__(self) -> Self:
         return self
@@ -485,17 +474,12 @@ class _ChannelPublisher(_Endpoint[_T]):
             place = _Place(channel, self)
         finally:
             lock.release()
-        while True:
-            await place.woken()
-            with lock:
-                if not self._connected:
-                    raise ChannelClosedError(f"{self!r} is closed")
-                # Room may have gone again: a subscriber can have joined, and its buffer may be the smallest.
-                if channel._waiting[0] is place and not channel._full:
-                    channel._commit(data)
-                    place.leave()
-                    return
-                place.sleep()
+        await place.woken()
+        with lock:
+            if not self._connected:
+                raise ChannelClosedError(f"{self!r} is closed")
+            channel._commit(data)
+            place.leave()
 
     def __repr__(self) -> str:
         return f"<publisher at {id(self):#x}, {'connected' if self._connected else 'closed'}, of {self._channel!r}>"

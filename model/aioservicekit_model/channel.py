@@ -91,6 +91,8 @@ class State(NamedTuple):
         int | str | None, ...
     ] = ()  # the last messages that committed; what a replay (against CH-2.4) would bring
 
+    unheard: tuple[int | str | None, ...] = ()  # the last messages that went to nobody, since one went to somebody
+
     # Looking something up
 
     def subscriber(self, name: str) -> Subscriber:
@@ -102,6 +104,13 @@ class State(NamedTuple):
     @property
     def connected(self) -> tuple[Subscriber, ...]:
         return tuple(s for s in self.subscribers if s.connected)
+
+    @property
+    def messages(self) -> set[int | str | None]:
+        """All that are buffered, or on their way."""
+        on_their_way = {op.value for op in self.ops if op.kind == "send"}
+        taken = {op.outcome.value for op in self.ops if op.kind in READS and op.outcome}
+        return on_their_way.union(taken, *(s.buffer for s in self.subscribers))
 
     @property
     def sends(self) -> tuple[Op, ...]:
@@ -163,12 +172,17 @@ def nobody_full(state: State, op: Op) -> bool:
     return not any(s.full for s in state.subscribers)
 
 
+def ahead(line: tuple[Op, ...], op: Op) -> tuple[Op, ...]:
+    """Those that were called before it and still wait: a line is in the order of the calls."""
+    return line[: line.index(op)] if op in line else line
+
+
 def first_of_sends(state: State, op: Op) -> bool:
-    return not any(send.number < op.number and not send.cancelled for send in state.sends)
+    return not any(not send.cancelled for send in ahead(state.sends, op))
 
 
 def first_of_reads(state: State, op: Op) -> bool:
-    return not any(read.number < op.number and not read.cancelled for read in state.reads(op.on))
+    return not any(not read.cancelled for read in ahead(state.reads(op.on), op))
 
 
 def subscriber_closed(state: State, op: Op) -> bool:
@@ -219,20 +233,28 @@ def own_size(state: State, op: Op) -> int:
 
 
 def join(state: State, op: Op) -> Iterator[State]:
-    state = joined(state, op, own_size(state, op))
-    yield state._replace(phase=OPEN) if state.phase == INITIATION and complete(state) else state
+    yield from join_sized(state, op, own_size(state, op))
 
 
 def join_with_another_size(state: State, op: Op) -> Iterator[State]:
-    for size in {0, 1, state.default_size, own_size(state, op), own_size(state, op) + 1}:
-        after = joined(state, op, size)
-        yield after._replace(phase=OPEN) if after.phase == INITIATION and complete(after) else after
+    """The default in place of an own size; unbounded, or another subscriber's size, in place of the default."""
+    for size in {0, *(s.size for s in state.subscribers)} if op.value is None else {state.default_size}:
+        yield from join_sized(state, op, size)
+
+
+def join_sized(state: State, op: Op, size: int, backlog: tuple[int | str | None, ...] = ()) -> Iterator[State]:
+    after = joined(state, op, size, backlog)
+    yield after._replace(phase=OPEN) if after.phase == INITIATION and complete(after) else after
+
+
+def join_with_what_nobody_got(state: State, op: Op) -> Iterator[State]:
+    for start in range(len(state.unheard)):
+        yield from join_sized(state, op, own_size(state, op), state.unheard[start:])
 
 
 def join_with_old_messages(state: State, op: Op) -> Iterator[State]:
     for start in range(len(state.log)):
-        after = joined(state, op, own_size(state, op), state.log[start:])
-        yield after._replace(phase=OPEN) if after.phase == INITIATION and complete(after) else after
+        yield from join_sized(state, op, own_size(state, op), state.log[start:])
 
 
 def join_opening_or_not(state: State, op: Op) -> Iterator[State]:
@@ -260,12 +282,18 @@ def put(subscriber: Subscriber, message: int | str | None, place: int | None = N
     )
 
 
+def after_progress(state: State) -> str:
+    """A send that was cancelled may hold up all that were behind it, until the line is empty."""
+    return "CH-3.8" if state.due == "CH-3.8" and len(state.sends) > 1 else "CH-3.4"
+
+
 def delivered(state: State, op: Op, to: Iterable[Subscriber]) -> State:
     names = {s.name for s in to}
     return state._replace(
         subscribers=tuple(put(s, op.value) if s.name in names else s for s in state.subscribers),
-        due="CH-3.4",
+        due=after_progress(state),
         log=(*state.log, op.value)[-3:],
+        unheard=() if names else (*state.unheard, op.value)[-3:],
     )
 
 
@@ -275,8 +303,8 @@ def commit(state: State, op: Op) -> Iterator[State]:
 
 def deliver_to_one(state: State, op: Op) -> Iterator[State]:
     for s in state.connected:
-        ahead = [send for send in state.sends if send.number < op.number and s.name not in send.reached]
-        if not s.full and s.name not in op.reached and not ahead:
+        before = [send for send in ahead(state.sends, op) if s.name not in send.reached]
+        if not s.full and s.name not in op.reached and not before:
             yield state.with_subscriber(put(s, op.value)).with_op(op._replace(reached=(*op.reached, s.name)))
 
 
@@ -295,13 +323,15 @@ def commit_in_different_orders(state: State, op: Op) -> Iterator[State]:
 
 
 def commit_once_more_or_less(state: State, op: Op) -> Iterator[State]:
-    """One subscriber gets the message twice, or though it has closed, or has just joined and misses it."""
+    """Some that have just joined miss the message, or some subscribers get it twice or though they have closed."""
+    for missing in some(s for s in state.connected if s.new):
+        yield delivered(state, op, [s for s in state.connected if s not in missing]).decided(op, "return")
     after = delivered(state, op, state.connected).decided(op, "return")
-    for s in state.subscribers:
-        now = after.subscriber(s.name)
-        yield after.with_subscriber(put(now, op.value))
-        if s.connected and s.new:
-            yield after.with_subscriber(now._replace(buffer=now.buffer[:-1]))
+    for more in some(state.subscribers):
+        both = after
+        for s in more:
+            both = both.with_subscriber(put(both.subscriber(s.name), op.value))
+        yield both
 
 
 def fail(state: State, op: Op) -> Iterator[State]:
@@ -319,8 +349,9 @@ def fail_having_delivered(state: State, op: Op) -> Iterator[State]:
 def taken(state: State, op: Op, place: int) -> State:
     s = state.subscriber(op.on)
     if s.full:
-        state = state._replace(due="CH-3.4")
-    after = s._replace(buffer=s.buffer[:place] + s.buffer[place + 1 :], due="CH-4.6")
+        state = state._replace(due="CH-3.8" if state.due == "CH-3.8" else "CH-3.4")
+    held_up = s.due == "CH-4.5" and len(state.reads(op.on)) > 1
+    after = s._replace(buffer=s.buffer[:place] + s.buffer[place + 1 :], due="CH-4.5" if held_up else "CH-4.6")
     return state.with_subscriber(after).decided(op, "return", s.buffer[place])
 
 
@@ -356,9 +387,9 @@ def give_up(state: State, op: Op) -> Iterator[State]:
 
 
 def given_up(state: State, op: Op) -> State:
-    if op.kind == "send" and op in state.sends and first_of_sends(state, op):
+    if op.kind == "send":
         state = state._replace(due="CH-3.8")
-    if op.kind in READS and first_of_reads(state, op):
+    if op.kind in READS:
         state = state.with_subscriber(state.subscriber(op.on)._replace(due="CH-4.5"))
     return state.decided(op, "raise", CANCELLED)
 
@@ -483,12 +514,20 @@ def waits_while_another_publisher_is_closed(state: State, op: Op) -> bool:
     return op.outcome is None and any(p != op.on and not connected for p, connected in state.publishers)
 
 
+def waits_behind_a_cancelled_send(state: State, op: Op) -> bool:
+    return op.outcome is None and state.due == "CH-3.8"
+
+
 def has_not_failed(state: State, op: Op) -> bool:
     return op.outcome is None or op.outcome.what == "return"
 
 
 def always(state: State, op: Op) -> bool:
     return True
+
+
+def closed_already(state: State, op: Op) -> bool:
+    return (op.on, False) in state.publishers or any(s.name == op.on and s.closed for s in state.subscribers)
 
 
 def in_initiation(state: State, op: Op) -> bool:
@@ -624,6 +663,8 @@ UNSEEN = (
     Row("join what is closed", JOINS, waits_on_a_closed_channel, {"CH-2.1": never}, join_what_is_closed),
     Row("join, and open or not", JOINS, waits_in_initiation, {"CH-1.2": never}, join_opening_or_not),
     Row("join with another size", ("subscribe",), waits, {"CH-2.1": channel_not_closed, "CH-2.2": never}, join_with_another_size),
+    Row("join with what nobody got", ("subscribe",), waits, {"CH-2.1": channel_not_closed, "CH-3.3": never},
+        join_with_what_nobody_got),
     Row("join with old messages", ("subscribe",), waits, {"CH-2.1": channel_not_closed, "CH-2.4": never}, join_with_old_messages),
     Row("give up joining", JOINS, waits_cancelled, {}, give_up),
     # Sending: the commit, and failing in its stead.
@@ -650,6 +691,8 @@ UNSEEN = (
     Row("give up the send", SEND, cancelled, {"CH-3.8": not_committed}, give_up),
     Row("give up having delivered", SEND, waits_cancelled, {"CH-3.8": never}, give_up_having_delivered),
     Row("return undelivered when cancelled", SEND, waits_cancelled, {"CH-3.8": never}, return_undelivered),
+    Row("commit in the place of a cancelled send", SEND, waits_behind_a_cancelled_send,
+        {"CH-3.8": never, "CH-3.7": publisher_connected}, commit),
     Row("give up the read", READS, cancelled, {"CH-4.5": nothing_taken}, give_up),
     Row("give up and put back last", READS, waits_cancelled, {"CH-4.5": never}, give_up_and_put_back_last),
     # Closing takes effect at the call; any later is against CH-5.1.
@@ -667,6 +710,7 @@ ON_EVENT = (
     Row("close the channel, not its endpoints", CLOSE, always, {"CH-1.6": never}, close_the_state_alone),
     Row("close and drop messages", CLOSE, always, {"CH-4.2": never}, close_and_drop_messages),
     Row("close without effect yet", CLOSE, always, {"CH-5.1": never}, close_later),
+    Row("close again and the channel too", CLOSE, closed_already, {"CH-5.1": never}, close_an_endpoint_and_the_channel),
     Row("close and go on receiving", CLOSE, always, {"CH-5.3": never}, close_and_go_on_receiving),
 )
 
@@ -755,6 +799,16 @@ def see(state: State, event: Event, relaxed: frozenset[str] = STRICT) -> Iterato
         case "rest":
             if not overdue(state, relaxed):
                 yield state
+
+
+def forget(state: State) -> State:
+    """The state without what is kept only for relaxed rules to look at."""
+    return state._replace(
+        subscribers=tuple(Subscriber(s.name, s.size, s.buffer, s.connected, s.closed) for s in state.subscribers),
+        due="CH-3.4",
+        log=(),
+        unheard=(),
+    )
 
 
 def overdue(state: State, relaxed: frozenset[str] = STRICT) -> list[Due]:

@@ -8,7 +8,7 @@ little more than a look-up an event.
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from .channel import RULES_OF_THE_TABLE, STRICT, State, forbidding, initial, see, unseen
+from .channel import RULES_OF_THE_TABLE, STRICT, State, forbidding, forget, initial, see, unseen
 from .history import Event
 
 __all__ = ["advance", "at_stake", "blame", "explains", "first_refused", "histories_states", "start"]
@@ -33,7 +33,7 @@ def advance(states: States, event: Event, relaxed: frozenset[str] = STRICT) -> S
 
 def closed_under_unseen(states: Iterable[State], relaxed: frozenset[str] = STRICT) -> States:
     """The states, and all that may follow from them before the next event."""
-    found = set(states)
+    found = set(states) if relaxed else set(map(forget, states))
     fringe = list(found)
     while fringe:
         if relaxed and len(found) > MOST_RELAXED_STATES:
@@ -46,7 +46,8 @@ def closed_under_unseen(states: Iterable[State], relaxed: frozenset[str] = STRIC
 
 @lru_cache(maxsize=200_000)
 def successors(state: State, relaxed: frozenset[str]) -> States:
-    return frozenset(unseen(state, relaxed))
+    after = unseen(state, relaxed)
+    return frozenset(after if relaxed else map(forget, after))
 
 
 def first_refused(default_size: int, history: Sequence[Event], relaxed: frozenset[str] = STRICT) -> int | None:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from itertools import count
 from typing import Any, NamedTuple
 
 from aioservicekit_model.channel import State, could_go, could_read, overdue
@@ -42,6 +43,57 @@ class Action(NamedTuple):
     after: int | None = None
 
 
+class Message:
+    """What is sent: false, and equal to every other message, since a channel has no business with what it carries."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Reused:
+    """Gives operations and messages small numbers that are used again when free, so that cases share what is remembered.
+
+    The checker's answer is the same: it looks at numbers only to tell apart what there is at one time.
+    """
+
+    def __init__(self) -> None:
+        self._operations: dict[int, int] = {}
+        self._messages: dict[int, int] = {}
+
+    def operation(self, number: int) -> int:
+        return self._operations[number]
+
+    def event(self, event: Event, states: frozenset[State]) -> Event:
+        """The event, renamed. `states` tells which messages there still are."""
+        match event.what:
+            case "call":
+                number = self._operations[event.op] = _free(self._operations.values())
+                if event.kind == "send":
+                    used = set().union(*(state.messages for state in states))
+                    self._messages = {m: name for m, name in self._messages.items() if name in used}
+                    self._messages[event.op] = _free(used)
+                    return event._replace(op=number, value=self._messages[event.op])
+                return event._replace(op=number)
+            case "return" | "raise":
+                value = self._messages.get(event.value, 0) if isinstance(event.value, int) else event.value
+                return event._replace(op=self._operations.pop(event.op), value=value)
+            case "cancel":
+                return event._replace(op=self._operations[event.op])
+        return event
+
+
+def _free(used: Iterable[object]) -> int:
+    return next(number for number in count(1) if number not in set(used))
+
+
 class Case:
     """A target's channel under test, from its making on.
 
@@ -51,8 +103,7 @@ class Case:
         refused: the index in `history` of the event that no model state explains, or None.
         escaped: why this case can't be judged, or None.
         pending: the operations that have been called and have not ended: their call events by number.
-        states: the model states that explain the history.
-        explained: those that explained it up to the last event but one.
+        states: the model states that explain the history, with operations and messages renamed (`Reused`).
         overdue: of a case that was refused at rest, what should have happened before.
         reached: which of the interesting situations (`REACHED`) this case has met.
     """
@@ -62,10 +113,10 @@ class Case:
         self.default_size = default_size
         self.actions: list[Action] = []
         self.states = start(default_size)
+        self._names_reused = Reused()
         self.history: list[Event] = []
         self.refused: int | None = None
         self.overdue: frozenset[str] = frozenset()
-        self.explained = self.states
         self.escaped: str | None = None
         self.pending: dict[int, Event] = {}
         self.reached: Counter[str] = Counter()
@@ -159,7 +210,7 @@ class Case:
         if endpoint is None:
             return None
         if action.what == "send":
-            return lambda: endpoint.send(action.op)
+            return lambda: endpoint.send(Message(action.op))
         if action.what == "next":
             return lambda: endpoint.__anext__()
         return lambda: getattr(endpoint, action.what)()
@@ -185,8 +236,7 @@ class Case:
         return type(error).__name__
 
     def _message(self, value: object) -> int | str:
-        sent = type(value) is int and value in self._tasks
-        return value if sent else repr(value)  # type: ignore[return-value]
+        return value.number if isinstance(value, Message) else repr(value)
 
     # What is seen
 
@@ -194,11 +244,11 @@ class Case:
         self.history.append(event)
         if self.refused is not None:
             return
-        self.explained, self.states = self.states, advance(self.states, event)
+        before, self.states = self.states, advance(self.states, self._names_reused.event(event, self.states))
         if not self.states:
             self.refused = len(self.history) - 1
             if event.what == "rest":
-                self.overdue = frozenset(due.name for state in self.explained for due in overdue(state))
+                self.overdue = frozenset(due.name for state in before for due in overdue(state))
 
     def _observe(self) -> None:
         state = self.target.states.get(self._channel.state, repr(self._channel.state))
@@ -253,7 +303,7 @@ class Case:
 
     def _note_cancelling(self, number: int) -> None:
         def granted(state: State) -> bool:
-            op = state.op(number)
+            op = state.op(self._names_reused.operation(number))
             return not op.cancelled and (
                 (op.kind == "send" and could_go(state, op)) or (op.kind in READS and could_read(state, op))
             )

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the report to FILE as JSON")
     parser.add_argument(
-        "--max-examples", metavar="N", type=_positive, default=1500, help="cases a target (default: 1500)"
+        "--max-examples", metavar="N", type=_positive, default=2000, help="cases a target (default: 2000)"
     )
     parser.add_argument(
         "--seed", metavar="N", type=int, default=0, help="the same seed makes the same cases (default: 0)"

@@ -19,34 +19,65 @@ from .target import Target
 __all__ = ["machine"]
 
 MOST = {"subscribe": 3, "connect": 3}
-MOST_PENDING = 7
+MOST_PENDING = 5
 ENDPOINT = {"subscribe": "s", "connect": "p"}
 
 # Each strategy lists whole choices, the simplest first, so that one draw decides and shrinking goes down the list.
 AFTER = (None, None, 0, 1, 0, 2, 3)
 SIZES = (1, 2, 0, 3, 1)
+FIRST_MEMBERS = (
+    ("subscribe", "connect"),
+    ("connect", "subscribe"),
+    ("subscribe", "connect", "connect"),
+    ("subscribe", "subscribe", "connect"),
+    ("connect", "connect", "subscribe", "subscribe"),
+    (),
+    ("connect",),
+    ("subscribe",),
+)
 MAKINGS = st.sampled_from(
     [
-        (calm, size, members)
-        for calm in (0, 4, 8, 12)
-        for members in (("subscribe", "connect"), ("connect", "subscribe"), ())
+        (calm, size, own, members)
+        for calm in (0, 0, 4, 8)
+        for own in (None, 1, 2)
+        for members in FIRST_MEMBERS
         for size in SIZES
     ]
 )
-JOININGS = st.sampled_from([(size, after) for after in AFTER for size in (None, *SIZES)])
-SENDINGS = st.sampled_from([(which, times, after) for after in AFTER for times in (1, 2, 3) for which in (0, 1, 2)])
-READINGS = st.sampled_from(
+USES = st.sampled_from(
     [
         (what, which, times, after)
         for after in AFTER
-        for what in ("read", "read", "next")
-        for times in (1, 2, 3)
+        for times in (1, 2)
+        for what in ("send", "read", "send", "next", "send", "read")
         for which in (0, 1, 2)
     ]
 )
-CANCELLINGS = st.sampled_from([(which, after) for after in AFTER for which in range(MOST_PENDING)])
-CLOSINGS = st.sampled_from(
-    [(which, after) for after in AFTER for which in range(sum(MOST.values()) + 1)]
+CHANGES = st.sampled_from(
+    [
+        (what, which, size, after)
+        for after in AFTER
+        for which in range(sum(MOST.values()) + 1)
+        for what, size in (
+            ("cancel", None),
+            ("subscribe", None),
+            ("close", None),
+            ("cancel", None),
+            ("connect", None),
+            ("subscribe", SIZES[which % len(SIZES)]),
+        )
+    ]
+)
+
+# Something that lets another operation go on, and before that runs, something that comes between.
+INTERRUPTIONS = st.sampled_from(
+    [
+        (granting, interrupting, which, after)
+        for after in (None, None, 0, 1)
+        for which in range(4)
+        for interrupting in ("cancel", "close", "subscribe", "send", "read")
+        for granting in ("read", "read", "send", "close")
+    ]
 )
 
 
@@ -60,13 +91,13 @@ def machine(target: Target, done: Callable[[Case], None]) -> type[RuleBasedState
         tried: dict[str, int]
 
         @initialize(making=MAKINGS)
-        def make(self, making: tuple[int, int, tuple[str, ...]]) -> None:
+        def make(self, making: tuple[int, int, int | None, tuple[str, ...]]) -> None:
             """`calm` is how many operations come before the first closing, which ends most of what is interesting."""
-            self.calm, size, members = making
+            self.calm, size, own, members = making
             self.case = Case(target, size)
             self.tried = {"subscribe": 0, "connect": 0}
             for what in members:
-                self.join(what)
+                self.join(what, size=own if what == "subscribe" else None)
 
         def do(self, what: str, on: str, after: int | None, size: int | None = None) -> None:
             if what == "close" or len(self.case.pending) < MOST_PENDING:
@@ -78,42 +109,56 @@ def machine(target: Target, done: Callable[[Case], None]) -> type[RuleBasedState
                 self.tried[what] += 1
                 self.do(what, f"{ENDPOINT[what]}{self.tried[what]}", after, size)
 
-        @rule(joining=JOININGS)
-        def subscribe(self, joining: tuple[int | None, int | None]) -> None:
-            size, after = joining
-            self.join("subscribe", after, size)
-
-        @rule(after=st.sampled_from(AFTER))
-        def connect(self, after: int | None) -> None:
-            self.join("connect", after)
-
-        @rule(sending=SENDINGS)
-        def send(self, sending: tuple[int, int, int | None]) -> None:
-            which, times, after = sending
-            names = self.case.names("connect")
-            for _ in range(times if names else 0):
-                self.do("send", names[which % len(names)], after)
-
-        @rule(reading=READINGS)
-        def read(self, reading: tuple[str, int, int, int | None]) -> None:
-            what, which, times, after = reading
-            names = self.case.names("subscribe")
-            for _ in range(times if names else 0):
-                self.do(what, names[which % len(names)], after)
-
-        @rule(cancelling=CANCELLINGS)
-        def cancel(self, cancelling: tuple[int, int | None]) -> None:
-            which, after = cancelling
+        def cancel(self, which: int, after: int | None) -> None:
             pending = list(self.case.pending)
             if pending:
                 self.case.perform(Action(pending[which % len(pending)], "cancel", after=after))
 
-        @rule(closing=CLOSINGS)
-        def close(self, closing: tuple[int, int | None]) -> None:
-            which, after = closing
+        def close(self, which: int, after: int | None) -> None:
             names = [*self.case.names("subscribe"), *self.case.names("connect"), "channel"]
             if self.number >= self.calm:
                 self.do("close", names[which % len(names)], after)
+
+        def operate(self, what: str, which: int, times: int, after: int | None) -> None:
+            names = self.case.names("connect" if what == "send" else "subscribe")
+            for _ in range(times if names else 0):
+                self.do(what, names[which % len(names)], after)
+
+        @rule(use=USES)
+        def use(self, use: tuple[str, int, int, int | None]) -> None:
+            self.operate(*use)
+
+        @rule(use=USES)
+        def use_more(self, use: tuple[str, int, int, int | None]) -> None:
+            self.operate(*use)
+
+        @rule(change=CHANGES)
+        def change(self, change: tuple[str, int, int | None, int | None]) -> None:
+            what, which, size, after = change
+            match what:
+                case "cancel":
+                    self.cancel(which, after)
+                case "close":
+                    self.close(which, after)
+                case _:
+                    self.join(what, after, size)
+
+        @rule(interruption=INTERRUPTIONS)
+        def interrupt(self, interruption: tuple[str, str, int, int | None]) -> None:
+            granting, interrupting, which, after = interruption
+            if granting == "close":
+                self.close(which, 0)
+            else:
+                self.operate(granting, which, 1 + which % 2, 0)
+            match interrupting:
+                case "cancel":
+                    self.cancel(which, after)
+                case "close":
+                    self.close(which, after)
+                case "subscribe":
+                    self.join("subscribe", after, 1)
+                case _:
+                    self.operate(interrupting, which, 1, after)
 
         def teardown(self) -> None:
             if hasattr(self, "case"):

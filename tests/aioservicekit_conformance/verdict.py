@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aioservicekit_model.channel import RULES_OF_THE_TABLE, Op, State, overdue
+from aioservicekit_model.checker import histories_states
 from aioservicekit_model.history import Event
 from aioservicekit_model.rules import RULES, Level
 
@@ -151,7 +152,7 @@ def _verdict(
 def explain(case: Case) -> tuple[str, str]:
     """What the rules permitted where a case was refused, and what was seen instead."""
     event = case.judged[-1]
-    states = case.explained
+    states = histories_states(case.default_size, case.judged[:-1])[-1]
     match event.what:
         case "observe":
             phases = sorted({state.phase for state in states})
@@ -192,32 +193,34 @@ def describe_call(event: Event) -> str:
 
 
 def timeline(case: Case) -> list[str]:
-    """A case's history for people to read, a line an event; what happens at once stands in one line."""
+    """A case's history for people to read, a line an event; what a call comes to at once stands beside it."""
     lines = [f"channel = Channel(buffer_size={case.default_size})"]
-    state = "initiation"
-    events = case.judged
-    for index, event in enumerate(events):
+    seen = "initiation"
+    calls: dict[int, Event] = {}
+    waiting: dict[int, int] = {}  # where the line of an operation's call stands, as long as nothing came after it
+    for index, event in enumerate(case.judged):
         refused = index == case.refused
-        called = next((e for e in events if e.what == "call" and e.op == event.op), None)
-        follows = index > 0 and events[index - 1].what == "call" and events[index - 1].op == event.op
-        line = ""
+        mark = "   <== no channel that keeps the rules does this" if refused else ""
         match event.what:
             case "call":
-                line = f"{describe_call(event)}  ..."
-            case "cancel" if called:
-                line = f"cancel {describe_call(called)}"
-            case "return" | "raise" if called:
+                calls[event.op] = event
+                lines.append(f"[{event.op}] {describe_call(event)}  ...{mark}")
+                waiting = {event.op: len(lines) - 1}
+            case "return" | "raise":
                 value = "" if event.value is None else f" {event.value}"
-                line = f"{describe_call(called)}  -> {event.what}s{value}"
-                if follows or (index > 1 and events[index - 2].op == event.op and events[index - 1].what == "observe"):
-                    lines = [known for known in lines if known != f"{describe_call(called)}  ..."]
-            case "observe":
-                line = f"the channel is in {event.value}" if event.value != state or refused else ""
-                state = str(event.value)
-            case "rest":
-                line = "at rest" if refused or (lines and lines[-1] != "at rest") else ""
-        if line:
-            lines.append(f"{line}   <== no channel that keeps the rules does this" if refused else line)
+                if event.op in waiting:
+                    lines.pop(waiting.pop(event.op))
+                lines.append(f"[{event.op}] {describe_call(calls[event.op])}  {event.what}s{value}{mark}")
+                waiting.clear()
+            case "cancel":
+                lines.append(f"[{event.op}] {describe_call(calls[event.op])}  is cancelled{mark}")
+                waiting.clear()
+            case "observe" if event.value != seen or refused:
+                seen = str(event.value)
+                lines.append(f"    the channel is in {seen}{mark}")
+            case "rest" if refused or lines[-1] != "    at rest":
+                lines.append(f"    at rest{mark}")
+                waiting.clear()
     return lines
 
 

@@ -308,7 +308,7 @@ class ChecksLongBeforeItRegisters(Channel):
 @breaks("CH-2.2", "`buffer_size or default` takes an explicit 0 for no value.")
 class ZeroIsTheDefault(Channel):
     def _size(self, buffer_size: int | None) -> int:
-        return super()._size(buffer_size) if buffer_size is not None and buffer_size != 0 else self._default
+        return super()._size(buffer_size) or self._default
 
 
 @breaks("CH-2.2", "A subscriber's own size is checked, and then ignored.")
@@ -691,7 +691,7 @@ class SendsByPublisher(Channel):
         return min(self._sends, key=lambda t: order.index(t.publisher) if t.publisher in order else -1)
 
 
-@breaks("CH-3.5", "All senders are woken, and one that finds the room gone goes to the end of the line.")
+@breaks("CH-3.5", "Two senders are woken for one room, and the one that finds it gone goes to the end of the line.")
 class WokenSendersQueueAgain(Channel):
     async def _wait_to_commit(self, ticket: Sending) -> None:
         while not self._may_commit(ticket):
@@ -701,12 +701,9 @@ class WokenSendersQueueAgain(Channel):
                 self._sends.remove(ticket)
                 self._sends.append(ticket)
 
-    def _sender_done(self, ticket: Sending) -> None:
-        self._sends.remove(ticket)
-
     def _wake_sender(self) -> None:
         if self._room():
-            for ticket in self._sends:
+            for ticket in self._sends[:2]:
                 ticket.wake()
 
 
@@ -764,12 +761,13 @@ class ClosingWakesOneSend(Channel):
             self._wake_sender()
 
 
-@breaks("CH-3.7", "A sender that wakes looks for room first, and only then whether it is closed.")
+@breaks("CH-3.7", "A sender that was woken for room commits, though its publisher may have closed meanwhile.")
 class LooksForRoomBeforeClosed(Channel):
     async def _wait_to_commit(self, ticket: Sending) -> None:
         while not self._may_commit(ticket):
             self._require_connected(ticket.publisher)
             await ticket.woken()
+            self._require_not_closed()
 
 
 @breaks("CH-3.7", "At the channel's close, sends that wait deliver to the subscribers that have room, and raise.")
@@ -836,10 +834,8 @@ class SendsIgnoreCancelling(Channel):
 @breaks("CH-3.8", "A cancelled send returns as if it had delivered.")
 class CancelledSendsReturn(Channel):
     async def _send(self, publisher: Publisher, message: Any) -> None:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await super()._send(publisher, message)
-        except asyncio.CancelledError:
-            pass
 
 
 @breaks("CH-3.8", "A sender that is cancelled after it was woken does not hand the wake-up on.")
@@ -1022,7 +1018,7 @@ class NewReadsOvertake(Channel):
         return self._take(subscriber) if subscriber.backlog else await super()._read(subscriber)
 
 
-@breaks("CH-4.4", "All readers are woken, and one that finds no message for it goes to the end of the line.")
+@breaks("CH-4.4", "Two readers are woken for one message, and the one that finds it gone goes to the end of the line.")
 class WokenReadersQueueAgain(Channel):
     async def _wait_to_take(self, subscriber: Subscriber, ticket: Ticket) -> None:
         while not self._may_take(subscriber, ticket):
@@ -1031,11 +1027,10 @@ class WokenReadersQueueAgain(Channel):
                 subscriber.reads.remove(ticket)
                 subscriber.reads.append(ticket)
 
-    def _reader_done(self, subscriber: Subscriber, ticket: Ticket) -> None:
-        subscriber.reads.remove(ticket)
-
     def _wake_reader(self, subscriber: Subscriber) -> None:
-        self._end_reads(subscriber)
+        if self._readable(subscriber):
+            for ticket in subscriber.reads[:2]:
+                ticket.wake()
 
 
 @breaks("CH-4.4", "A message goes to every read that waits on the subscriber.")

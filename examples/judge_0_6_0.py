@@ -1,0 +1,40 @@
+"""Judge the channels of PyPI's aioservicekit 0.6.0, which this project did not write.
+
+Fetches that release with pip, renames its package, since the names clash, and runs the conformance command on it. Arguments are
+passed on to the command. The exit status is the command's: 1, for 0.6.0 does not keep all rules.
+"""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+RELEASE = "aioservicekit==0.6.0"
+PACKAGE = "aioservicekit_0_6_0"
+
+
+def fetch(directory: Path) -> str:
+    """Put the release into a directory, under a name of its own; returns the target's name."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory), RELEASE]
+    subprocess.run(pip, check=True, stdout=sys.stderr)
+    (wheel,) = directory.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            package, _, module = name.partition("/")
+            if package == "aioservicekit" and module.endswith(".py"):
+                source = archive.read(name).decode().replace("from aioservicekit.", f"from {PACKAGE}.")
+                (directory / PACKAGE).mkdir(exist_ok=True)
+                (directory / PACKAGE / module).write_text(source, encoding="utf-8")
+    return f"{PACKAGE}.channels"
+
+
+def main(arguments: list[str]) -> int:
+    with tempfile.TemporaryDirectory() as name:
+        target = fetch(Path(name))
+        command = [sys.executable, "-m", "aioservicekit_conformance", target, *arguments]
+        return subprocess.run(command, cwd=name, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

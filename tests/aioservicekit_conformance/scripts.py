@@ -1,0 +1,67 @@
+"""Cases that come before the drawn ones: short ones in which each rule has something to forbid, and rare races.
+
+A script is a line of words. `s1` and `p1` join (`s1=2` with a buffer size of its own), `p1!` sends, `s1?` reads, `s1*` is a step of
+`async for`, `x3` cancels the third operation, `/s1`, `/p1` and `/` close an endpoint or the channel. After a word everything runs
+until it rests; after one that ends with `.` nothing does, and after one with `.1` one callback.
+"""
+
+import re
+
+from .case import Action
+
+__all__ = ["SCRIPTS", "parse"]
+
+SCRIPTS = (
+    # default size, script
+    (0, "p1 p2 /p1 s1 /s1 /p2"),
+    (0, "s1 s2 /s1 p1 p1! p2 /p1 p2! s2?"),
+    (1, "p1 p1! s1 p1! p1! s1? s1? s1?. p1! /"),
+    (2, "s1 s2=1 s3=0 p1 p1! p1! s2? s1? /s2 p1! p1! s1?"),
+    (1, "s1=2 s2 p1 p1! p1! s2? s1?"),
+    (1, "s1 p1 p2 p1! p2! p1! x5 s1? s1? s1? s1?"),
+    (1, "s1 p1 p1! p1! p1! s1?. x4 s1? s1?"),
+    (1, "s1 p1 p2 p1! p1! p2! s1?. /p1 s1? s1?"),
+    (2, "s1 p1 p1! p1! p1! p1! s1?. s1?. s2=1 s1? s1? s2? s2?"),
+    (1, "s1 s2 p1 p1! p1! p1! /s1. s2? s2? s2?"),
+    (0, "s1 p1 s1? s1? p1!. x3 p1! s1?"),
+    (0, "s1 p1 s1? s1? s1? p1!. p1! x4 p1! /"),
+    (0, "s1 p1 s1* p1!. x3 s1? /s1 s1*"),
+    (0, "s1 p1 s1? s1? p1!. /s1 s1? s1?"),
+    (1, "s1 s2 p1 s2? p1! p1! s2? s2? x7 / s1? s2?"),
+    (1, "s1 s2=2 p1 p1! p1! /s1"),
+    (2, "s1 p1 p1! p1! p1! p1! s1?. s1?"),
+    (1, "s1 p1 p1! p1! s1?. /"),
+    (1, "s1 p1 p2 p1! p1! /p1 s1? p1! p2! p2!"),
+    (1, "s1 p1 p1! p1! p1! x4. s1?"),
+    (1, "s1 p1 p1! p1! s1?. p1! s1? s1?"),
+    (0, "s1 p1 s1? s1? x3. p1!"),
+    (0, "s1 p1 s1? p1!. s1? p1!"),
+    (0, "s1 p1 s1? s1? /s1 s1* /s1"),
+    (1, "s1 p1 p1! p1! s2 p1! s1? s2? s1? s2?"),
+    (1, "s1 p1 s2. / s2? p2 s3"),
+)
+
+WORD = re.compile(r"(?P<verb>[/x]?)(?P<name>[sp]?\d*)(=(?P<size>\d+))?(?P<mark>[!?*]?)(\.(?P<after>\d*))?")
+
+
+def parse(script: str) -> list[Action]:
+    """The actions of a script; operations are numbered in the order of the words, cancellations not counted."""
+    actions: list[Action] = []
+    number = 0
+    for word in script.split():
+        match = WORD.fullmatch(word)
+        assert match, f"not a word of a script: {word!r}"
+        verb, name, mark = match["verb"], match["name"], match["mark"]
+        after = None if "." not in word else int(match["after"] or 0)
+        if verb == "x":
+            actions.append(Action(int(name), "cancel", after=after))
+            continue
+        number += 1
+        if verb == "/":
+            what, name = "close", name or "channel"
+        elif mark:
+            what = {"!": "send", "?": "read", "*": "next"}[mark]
+        else:
+            what = {"s": "subscribe", "p": "connect"}[name[0]]
+        actions.append(Action(number, what, name, int(match["size"]) if match["size"] else None, after))
+    return actions

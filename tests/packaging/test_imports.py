@@ -1,0 +1,54 @@
+"""What is installed, and who imports whom."""
+
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("aioservicekit", "aioservicekit_model", "aioservicekit_conformance")
+
+
+def where(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+@pytest.mark.skipif("AIOSERVICEKIT_TESTS_THE_WHEEL" not in os.environ, reason="only tox installs the wheel")
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_wheel_is_what_is_tested(package: str) -> None:
+    """Under tox the packages come from the installed wheel, not from the sources beside the tests."""
+    assert "site-packages" in where(package).parts
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_packages_are_typed(package: str) -> None:
+    """Each package tells type checkers that it is typed."""
+    assert (where(package) / "py.typed").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "foreign"),
+    [
+        ("aioservicekit", ("aioservicekit_model", "aioservicekit_conformance", "hypothesis", "pytest", "rich")),
+        ("aioservicekit_model.checker", ("aioservicekit", "aioservicekit_conformance", "hypothesis", "pytest", "rich")),
+        ("aioservicekit_conformance.command", ("aioservicekit",)),
+    ],
+)
+def test_imports_go_one_way(package: str, foreign: tuple[str, ...]) -> None:
+    """The library needs nothing, the model only itself, and the suite never the library that it judges."""
+    program = f"import sys, {package}; print([name for name in {foreign!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_library_has_no_dependencies() -> None:
+    """Whatever is required is required by an extra alone; the version is none that the other project has released."""
+    metadata = importlib.metadata.metadata("aioservicekit")
+    assert all("extra ==" in requirement for requirement in metadata.get_all("Requires-Dist") or [])
+    assert metadata["Version"] == "1.0.0.dev0"

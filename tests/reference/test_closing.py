@@ -1,0 +1,133 @@
+"""Closing (CH-5)."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from aioservicekit import Channel, ChannelClosedError, ChannelState
+
+_T = TypeVar("_T")
+
+
+async def settle() -> None:
+    """Let every task run until it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def ended(future: "asyncio.Future[_T]") -> _T:
+    """What an operation comes to that must end with nothing else having to happen."""
+    await settle()
+    assert future.done(), "still waits"
+    return await future
+
+
+async def begin(coro: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
+    """Start an operation and let it run until it waits."""
+    task = asyncio.ensure_future(coro)
+    await settle()
+    return task
+
+
+async def test_closing_again_changes_nothing() -> None:
+    """`close()` of a channel and of its endpoints may be called again, in any order (CH-5.1)."""
+    channel = Channel[int]()
+    endpoints: list[Any] = [channel, *[await channel.connect() for _ in range(2)]]
+    endpoints += [await channel.subscribe() for _ in range(2)]
+    for closing in (endpoints[1], endpoints[1], endpoints[3], endpoints[3]):
+        await closing.close()
+    assert channel.statistics()[:2] == (ChannelState.open, 1)
+    assert len(channel.statistics().subscribers) == 1
+    for closing in endpoints * 2:
+        await closing.close()
+    assert channel.state is ChannelState.closed
+
+
+async def test_closing_never_waits() -> None:
+    """`close()` returns without suspending, so cancelling its caller can't leave it half done (CH-5.1)."""
+    channel = Channel[int](1)
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    await publisher.send(1)
+    waiting = await begin(publisher.send(2))
+    for closing in (subscriber.close(), publisher.close(), channel.close()):
+        with pytest.raises(StopIteration):
+            closing.send(None)
+    with pytest.raises(ChannelClosedError):
+        await ended(waiting)
+
+
+async def test_closing_a_publisher_fails_its_own_sends_alone() -> None:
+    """Closing a publisher fails its waiting sends, and those of the others go on in their order (CH-5.2)."""
+    async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
+        other = await channel.connect()
+        await one.send(0)
+        tasks = [await begin(publisher.send(i)) for i, publisher in enumerate((other, one, other, one, other), 1)]
+        await other.close()
+        await settle()
+        assert [task.done() for task in tasks] == [True, False, True, False, True]
+        assert [await subscriber.read(), await subscriber.read(), await subscriber.read()] == [0, 2, 4]
+        results = await ended(asyncio.gather(*tasks, return_exceptions=True))
+        assert [type(result) for result in results[::2]] == [ChannelClosedError] * 3
+
+
+async def test_closing_a_publisher_hands_on_the_wake_up_of_its_send() -> None:
+    """When the publisher of a woken send closes before it runs, the next send goes in its stead (CH-3.4, CH-5.2)."""
+    async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
+        other = await channel.connect()
+        await one.send(0)
+        failing, going = await begin(other.send(1)), await begin(one.send(2))
+        assert await subscriber.read() == 0
+        await other.close()
+        await ended(going)
+        with pytest.raises(ChannelClosedError):
+            await ended(failing)
+        assert await subscriber.read() == 2
+
+
+async def test_cancelling_a_send_whose_publisher_has_closed() -> None:
+    """A send that is cancelled after its publisher closed and before it ran disturbs nobody (CH-3.8, CH-5.2)."""
+    async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
+        other = await channel.connect()
+        await one.send(0)
+        failing, going = await begin(other.send(1)), await begin(one.send(2))
+        await other.close()
+        failing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ended(failing)
+        assert not going.done()
+        assert await subscriber.read() == 0
+        await ended(going)
+
+
+async def test_closed_subscriber_takes_no_more() -> None:
+    """A subscriber that has closed is in no later commit, and holds back no send (CH-5.3)."""
+    async with Channel[int](1) as channel, await channel.connect() as publisher, await channel.subscribe() as other:
+        closed = await channel.subscribe()
+        await publisher.send(1)
+        assert await other.read() == 1
+        await closed.close()
+        await publisher.send(2)
+        assert await other.read() == 2
+        assert [message async for message in closed] == [1]
+
+
+async def test_context_managers_close() -> None:
+    """The end of `async with` closes a channel and its endpoints (CH-5.4)."""
+    async with Channel[int]() as channel:
+        async with await channel.connect() as publisher, await channel.subscribe() as subscriber:
+            assert channel.statistics().state is ChannelState.open
+        assert "closed" in repr(publisher)
+        assert "closed" in repr(subscriber)
+    assert channel.state is ChannelState.closed
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), asyncio.CancelledError("mine")])
+async def test_context_managers_let_exceptions_through(error: BaseException) -> None:
+    """An exception that ends the block closes all the same, and goes through unchanged (CH-5.4)."""
+    with pytest.raises(type(error)) as raised:
+        async with Channel[int]() as channel, await channel.connect(), await channel.subscribe():
+            raise error
+    assert raised.value is error
+    assert channel.state is ChannelState.closed

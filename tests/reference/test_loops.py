@@ -1,0 +1,280 @@
+"""Several event loops in one thread, run in turns (CH-6.2, CH-6.3)."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from aioservicekit import Channel
+from aioservicekit.channels import _ChannelPublisher, _ChannelSubscriber
+
+_T = TypeVar("_T")
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop that is driven by hand, and stays silent about the tasks that die with it."""
+
+    def start(self, coro: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
+        task = self.create_task(coro)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.settle()
+        return task
+
+    def settle(self) -> None:
+        async def steps() -> None:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        self.run_until_complete(steps())
+
+    def one_iteration(self) -> None:
+        self.call_soon(self.stop)
+        self.run_forever()
+
+
+@pytest.fixture
+def loops() -> Iterator[tuple[Loop, Loop]]:
+    pair = Loop(), Loop()
+    yield pair
+    for loop in pair:
+        if not loop.is_closed():
+            loop.settle()
+        loop.close()
+
+
+Parts = tuple[Channel[int], _ChannelPublisher[int], _ChannelSubscriber[int]]
+
+
+async def parts(buffer_size: int = 1) -> Parts:
+    channel = Channel[int](buffer_size)
+    return channel, await channel.connect(), await channel.subscribe()
+
+
+def test_operations_are_woken_on_their_own_loops(loops: tuple[Loop, Loop]) -> None:
+    """A send and a read that wait resume on the loops that they wait on, whoever makes room or message (CH-6.2)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts())
+    reading = one.start(subscriber.read())
+    other.run_until_complete(publisher.send(1))
+    assert not reading.done()
+    assert one.run_until_complete(reading) == 1
+    one.run_until_complete(publisher.send(2))
+    sending = one.start(publisher.send(3))
+    assert other.run_until_complete(subscriber.read()) == 2
+    assert not sending.done()
+    one.run_until_complete(sending)
+    assert other.run_until_complete(subscriber.read()) == 3
+    other.run_until_complete(channel.close())
+
+
+def test_one_line_serves_all_loops(loops: tuple[Loop, Loop]) -> None:
+    """Sends that wait on several loops commit in the order of their calls, whichever runs first (CH-3.5, CH-6.1)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(2))
+    tasks = [(one, other)[i % 2].start(publisher.send(i)) for i in range(6)]
+    received = []
+    for _ in range(6):
+        received.append(other.run_until_complete(subscriber.read()))
+        other.settle()
+        one.settle()
+    assert received == list(range(6))
+    assert all(task.done() for task in tasks)
+    one.run_until_complete(channel.close())
+
+
+def test_second_reader_to_run_waits_for_the_first(loops: tuple[Loop, Loop]) -> None:
+    """Of two woken reads the one called first gets the first message, though its loop runs last (CH-4.4, CH-6.1)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    first, second = one.start(subscriber.read()), other.start(subscriber.read())
+    other.run_until_complete(publisher.send(1))
+    other.run_until_complete(publisher.send(2))
+    other.run_until_complete(publisher.send(3))
+    other.settle()
+    assert not second.done()
+    assert one.run_until_complete(first) == 1
+    assert other.run_until_complete(second) == 2
+    one.run_until_complete(channel.close())
+
+
+def test_closing_wakes_every_loop(loops: tuple[Loop, Loop]) -> None:
+    """A close ends the reads and sends that wait on every loop (CH-3.7, CH-4.3, CH-6.2)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts())
+    idle = one.run_until_complete(channel.subscribe(buffer_size=0))
+    one.run_until_complete(publisher.send(0))
+    one.run_until_complete(idle.read())
+    tasks: list[asyncio.Task[Any]] = [loop.start(publisher.send(1)) for loop in loops]
+    tasks += [loop.start(idle.read()) for loop in loops]
+    other.run_until_complete(channel.close())
+    for loop in (other, one, other):
+        loop.settle()
+    assert [type(task.exception()).__name__ for task in tasks] == ["ChannelClosedError"] * 4
+    assert subscriber is not None
+
+
+# How far the first operation in line gets before its loop is closed under it.
+FATES = ["asleep", "woken", "resuming", "cancelled", "woken and cancelled", "forgotten"]
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_send_that_dies_with_its_loop_holds_up_nobody(loops: tuple[Loop, Loop], fate: str) -> None:
+    """A send whose loop is closed, woken or not, leaves its room to the next one, on another loop (CH-3.4, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts())
+    other.run_until_complete(publisher.send(0))
+    dead: asyncio.Task[None] | None = one.start(publisher.send(1))
+    waiting = other.start(publisher.send(2))
+    if fate == "forgotten":
+        dead = None
+    read_early = fate in ("woken", "resuming", "woken and cancelled", "forgotten")
+    if read_early:
+        assert other.run_until_complete(subscriber.read()) == 0
+    if dead and "cancelled" in fate:
+        dead.cancel()
+    if fate == "resuming":
+        one.one_iteration()
+    one.close()
+    if not read_early:
+        assert other.run_until_complete(subscriber.read()) == 0
+    other.settle()
+    assert waiting.done()
+    assert other.run_until_complete(subscriber.read()) == 2
+    assert channel.statistics().sends_waiting == 0
+    other.run_until_complete(channel.close())
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_read_that_dies_with_its_loop_costs_no_message(loops: tuple[Loop, Loop], fate: str) -> None:
+    """A read whose loop is closed, woken or not, leaves its message to the next, on another loop (CH-4.6, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts())
+    dead: asyncio.Task[int] | None = one.start(subscriber.read())
+    waiting = other.start(subscriber.read())
+    if fate == "forgotten":
+        dead = None
+    send_early = fate in ("woken", "resuming", "woken and cancelled", "forgotten")
+    if send_early:
+        other.run_until_complete(publisher.send(0))
+    if dead and "cancelled" in fate:
+        dead.cancel()
+    if fate == "resuming":
+        one.one_iteration()
+    one.close()
+    if not send_early:
+        other.run_until_complete(publisher.send(0))
+    other.settle()
+    assert waiting.done()
+    assert waiting.result() == 0
+    assert channel.statistics().subscribers[0].reads_waiting == 0
+    other.run_until_complete(channel.close())
+
+
+def test_send_that_joins_behind_a_woken_one_outlives_its_loop(loops: tuple[Loop, Loop]) -> None:
+    """A send that joins a line whose first was woken on a loop that closes later goes in its stead (CH-3.4, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts())
+    one.run_until_complete(publisher.send(0))
+    dead = one.start(publisher.send(1))
+    with pytest.raises(StopIteration, match="0"):  # on no loop at all, so that `one` does not go on
+        subscriber.read().send(None)
+    waiting = other.start(publisher.send(2))
+    assert not waiting.done()
+    one.close()
+    other.settle()
+    assert waiting.done()
+    assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_send_that_joins_behind_one_of_a_closed_loop_goes_at_once(loops: tuple[Loop, Loop]) -> None:
+    """A send that joins a line whose first was woken on a loop that has closed takes its room (CH-3.4, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts())
+    one.run_until_complete(publisher.send(0))
+    dead = one.start(publisher.send(1))
+
+    def read_and_stop() -> None:
+        with pytest.raises(StopIteration, match="0"):
+            subscriber.read().send(None)
+        one.stop()
+
+    one.call_soon(read_and_stop)
+    one.run_forever()
+    one.close()
+    assert other.start(publisher.send(2)).done()
+    assert not dead.done()
+    assert other.run_until_complete(subscriber.read()) == 2
+    other.run_until_complete(channel.close())
+
+
+def test_send_woken_on_its_own_loop_that_then_closes_is_passed_over(loops: tuple[Loop, Loop]) -> None:
+    """A send woken by its own loop, which closes before it runs, leaves its room to one on another loop (CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts())
+    one.run_until_complete(publisher.send(0))
+    dead, waiting = one.start(publisher.send(1)), other.start(publisher.send(2))
+
+    def read_and_stop() -> None:
+        with pytest.raises(StopIteration, match="0"):
+            subscriber.read().send(None)
+        one.stop()
+
+    one.call_soon(read_and_stop)
+    one.run_forever()
+    one.close()
+    other.settle()
+    assert waiting.done()
+    assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_closed_loop_costs_no_thread(loops: tuple[Loop, Loop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operation whose loop is closed is passed over at once, without the detour by which finalizers go (CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts())
+    dead, waiting = one.start(subscriber.read()), other.start(subscriber.read())
+    one.close()
+    monkeypatch.setattr("threading.Thread", None)
+    other.run_until_complete(publisher.send(0))
+    other.settle()
+    assert waiting.done()
+    assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_loop_that_closes_at_the_instant_of_a_wake_up(loops: tuple[Loop, Loop]) -> None:
+    """A loop that its own thread closes while it is asked to wake an operation is passed over (CH-6.3)."""
+
+    class Closing(Loop):
+        def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+            self.close()
+            return super().call_soon_threadsafe(*args, **kwargs)
+
+    closing, (one, _) = Closing(), loops
+    channel, publisher, subscriber = one.run_until_complete(parts())
+    dead, waiting = closing.start(subscriber.read()), one.start(subscriber.read())
+    one.run_until_complete(publisher.send(1))
+    one.settle()
+    assert waiting.done()
+    assert waiting.result() == 1
+    assert not dead.done()
+    one.run_until_complete(channel.close())
+
+
+def test_closing_a_channel_passes_over_loops_that_are_gone(loops: tuple[Loop, Loop]) -> None:
+    """A channel closes, though operations wait in it whose loop is closed (CH-5.1, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts())
+    idle = other.run_until_complete(channel.subscribe(buffer_size=0))
+    other.run_until_complete(publisher.send(0))
+    other.run_until_complete(idle.read())
+    tasks: list[asyncio.Task[Any]] = [one.start(publisher.send(1)), one.start(idle.read())]
+    alive: list[asyncio.Task[Any]] = [other.start(publisher.send(1)), other.start(idle.read())]
+    one.close()
+    other.run_until_complete(channel.close())
+    other.settle()
+    assert [task.done() for task in tasks + alive] == [False, False, True, True]
+    assert all(task.exception() for task in alive)
+    assert subscriber is not None

@@ -796,7 +796,7 @@ def see(state: State, event: Event, relaxed: frozenset[str] = STRICT) -> Iterato
                 yield state._replace(seen=state.phase) if "CH-1.7" in relaxed else state
             elif "CH-1.7" in relaxed and event.value in STATES[: STATES.index(state.seen)]:
                 yield state._replace(phase=str(event.value), seen=str(event.value))
-        case "rest":
+        case _:  # rest
             if not overdue(state, relaxed):
                 yield state
 

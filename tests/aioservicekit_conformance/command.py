@@ -3,13 +3,14 @@
 import argparse
 import json
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from aioservicekit_model.rules import RULES, SECTIONS, section
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from aioservicekit_model.rules import RULES, SECTIONS, section
 
 from .target import Target, TargetError, load
 from .verdict import Report, Verdict, as_json, judge
@@ -47,8 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", metavar="N", type=int, default=0, help="the same seed makes the same cases (default: 0)"
     )
-    parser.add_argument("--version", action="version", version=version("aioservicekit"))
+    parser.add_argument("--version", action="version", version=_version())
     return parser
+
+
+def _version() -> str:
+    try:
+        return version("aioservicekit")
+    except PackageNotFoundError:  # run from the sources
+        return "unknown"
 
 
 def _rule(text: str) -> str:
@@ -81,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     for report in reports:
         _print(console, report, options.seed)
     if options.json:
-        text = json.dumps(as_json(reports, version("aioservicekit")), indent=2)
+        text = json.dumps(as_json(reports, _version()), indent=2)
         options.json.write_text(text + "\n", encoding="utf-8")
     return 0 if all(report.conforms for report in reports) else 1
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from aioservicekit_model.channel import RULES_OF_THE_TABLE
-from aioservicekit_model.checker import at_stake, blame, explains, histories_states
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
+
+from aioservicekit_model.channel import RULES_OF_THE_TABLE
+from aioservicekit_model.checker import at_stake, blame, explains, histories_states
 
 from .case import Action, Case, replay
 from .machine import machine

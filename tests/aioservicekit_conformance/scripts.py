@@ -39,6 +39,15 @@ SCRIPTS = (
     (0, "s1 p1 s1? s1? /s1 s1* /s1"),
     (1, "s1 p1 p1! p1! s2 p1! s1? s2? s1? s2?"),
     (1, "s1 p1 s2. / s2? p2 s3"),
+    (1, "s1 p1 p2 p1! p2! p1! p2! s1? s1? s1? s1?"),
+    (1, "s1 p1 p2 p1! p1! p2! p1! s1? s1? s1? s1?"),
+    (2, "s1 p1 p1! p1! p1! p1! p1! s1?. s1?. s2=1 s2? s1? s2? s1? s2? s2?"),
+    (0, "s1 s2 p1 p2 /p1 /p1 p2! /s2 /s2 p2! s1?"),
+    (0, "s1 s2 p1 p2 /s2. x5 p1! /p1. x7 p2! s2? s1?"),
+    (1, "s1 p1 p2 p1! p1! p1! /p1 s1? s1?"),
+    (1, "s1 p1 p2 p1! p1! s1?. /p1 s1?"),
+    (1, "s1 p1 p1! p1! p1! p1! /"),
+    (1, "s1 p1 p1! p1! p2 s2 s1?"),
 )
 
 WORD = re.compile(r"(?P<verb>[/x]?)(?P<name>[sp]?\d*)(=(?P<size>\d+))?(?P<mark>[!?*]?)(\.(?P<after>\d*))?")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from aioservicekit_conformance.command import main
 from aioservicekit_model.rules import RULES
 
@@ -32,7 +33,9 @@ def test_our_own_channel_conforms(tmp_path: Path) -> None:
     (target,) = json.loads((tmp_path / "report.json").read_text())["targets"]
     verdicts = {rule["rule"]: rule["verdict"] for rule in target["rules"]}
     assert list(verdicts) == list(RULES)
-    assert {rule for rule in RULES if rule < "CH-6"} == {rule for rule, verdict in verdicts.items() if verdict == "pass"}
+    assert {rule for rule in RULES if rule < "CH-6"} == {
+        rule for rule, verdict in verdicts.items() if verdict == "pass"
+    }
     assert target["conforms"] is True
 
 

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
 from aioservicekit_conformance.case import REACHED, Case
 from aioservicekit_conformance.judge import STEPS, Exploration, explore
 from aioservicekit_conformance.machine import machine
 from aioservicekit_conformance.target import Target, load
 from aioservicekit_model.channel import RULES_OF_THE_TABLE
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 
 @pytest.fixture(scope="module")

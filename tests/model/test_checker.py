@@ -1,0 +1,177 @@
+"""Histories, judged: what the rules permit is explained, and what they forbid is refused and blamed on the right rule."""
+
+import pytest
+
+from aioservicekit_model.checker import at_stake, blame, explains, first_refused, histories_states
+from aioservicekit_model.history import (
+    CANCELLED,
+    CLOSED,
+    EXHAUSTED,
+    Event,
+    call,
+    cancel,
+    observe,
+    raised,
+    rest,
+    returned,
+)
+
+
+def joined(*names: str, size: int | None = None) -> list[Event]:
+    """Endpoints join, one after the other, and return at once; operations 101 and on."""
+    events = []
+    for number, name in enumerate(names, 101):
+        kind = "connect" if name.startswith("p") else "subscribe"
+        events += [call(number, kind, name, None if kind == "connect" else size), returned(number)]
+    return events
+
+
+def done(number: int, kind: str, on: str, value: int | None = None, result: int | None = None) -> list[Event]:
+    return [call(number, kind, on, value), returned(number, result)]
+
+
+PAIR = joined("s1", "p1")
+FULL = [*PAIR, *done(1, "send", "p1", 1), call(2, "send", "p1", 2), rest()]
+READING = [*PAIR, call(1, "read", "s1"), rest()]
+
+PERMITTED = {
+    "a message from a publisher to a subscriber": (
+        1,
+        [*PAIR, *done(1, "send", "p1", 1), *done(2, "read", "s1", None, 1)],
+    ),
+    "a send that waits for room": (1, [*FULL, *done(3, "read", "s1", None, 1), returned(2), rest()]),
+    "a cancelled send that has delivered nothing": (1, [*FULL, cancel(2), raised(2, CANCELLED), rest()]),
+    "a send cancelled too late": (1, [*FULL, *done(3, "read", "s1", None, 1), cancel(2), returned(2), rest()]),
+    "a cancelled send that is overtaken, and commits later": (
+        1,
+        [
+            *FULL,
+            cancel(2),
+            *done(3, "read", "s1", None, 1),
+            *done(4, "send", "p1", 4),
+            *done(5, "read", "s1", None, 4),
+            returned(2),
+        ],
+    ),
+    "a cancelled read that is overtaken, and takes a message later": (
+        0,
+        [*READING, call(2, "read", "s1"), cancel(1), *done(3, "send", "p1", 3), returned(2, 3)]
+        + [*done(4, "send", "p1", 4), returned(1, 4)],
+    ),
+    "a join that is cancelled": (0, [call(1, "subscribe", "s1"), cancel(1), raised(1, CANCELLED), rest()]),
+    "a waiting read that ends with its subscriber": (0, [*READING, *done(2, "close", "s1"), raised(1, CLOSED), rest()]),
+    "a waiting read that gets what was buffered before the close": (
+        0,
+        [*READING, *done(2, "send", "p1", 2), *done(3, "close", "s1"), returned(1, 2), rest()],
+    ),
+    "an iteration that ends": (0, [*PAIR, *done(1, "close", "channel"), call(2, "next", "s1"), raised(2, EXHAUSTED)]),
+    "a close that is cancelled and has taken effect": (
+        0,
+        [*PAIR, call(1, "close", "channel"), cancel(1), raised(1, CANCELLED), observe("closed")],
+    ),
+    "a message to nobody": (0, [*joined("p1"), *done(1, "send", "p1", 1), *joined("s1"), observe("open"), rest()]),
+}
+
+FORBIDDEN = {
+    "CH-1.1": (0, [observe("open")]),
+    "CH-1.2": (0, [*PAIR, observe("initiation")]),
+    "CH-1.3": (0, [*PAIR, *done(1, "close", "p1"), observe("open")]),
+    "CH-1.4": (0, [*done(1, "close", "channel"), observe("initiation")]),
+    "CH-1.5": (0, [*joined("p1"), *done(1, "close", "p1"), observe("closed")]),
+    "CH-1.6": (0, [*PAIR, *done(1, "close", "channel"), call(3, "read", "s1"), rest(), *done(2, "send", "p1", 2)]),
+    "CH-1.7": (0, [*PAIR, observe("open"), *done(1, "close", "p1"), observe("closed"), observe("initiation")]),
+    "CH-2.1": (0, [*done(1, "close", "channel"), *done(2, "connect", "p1")]),
+    "CH-2.2": (0, [*joined("s1", "p1", size=1), *done(1, "send", "p1", 1), *done(2, "send", "p1", 2), rest()]),
+    "CH-2.4": (0, [*PAIR, *done(1, "send", "p1", 1), *done(2, "subscribe", "s2"), *done(3, "read", "s2", None, 1)]),
+    "CH-2.5": (1, [*FULL, call(3, "subscribe", "s2"), rest()]),
+    "CH-3.1": (
+        1,
+        [*PAIR, *done(9, "subscribe", "s2", 0), *done(1, "send", "p1", 1), call(2, "send", "p1", 2), rest()]
+        + [*done(3, "read", "s2", None, 1), *done(4, "read", "s2", None, 2), rest()],
+    ),
+    "CH-3.2": (
+        1,
+        [*PAIR, *done(1, "send", "p1", 1), *done(2, "send", "p1", 2)]
+        + [*done(3, "read", "s1", None, 1), *done(4, "read", "s1", None, 2)],
+    ),
+    "CH-3.3": (0, [*joined("p1"), call(1, "send", "p1", 1), rest()]),
+    "CH-3.4": (1, [*FULL, *done(3, "read", "s1", None, 1), rest()]),
+    "CH-3.5": (1, [*FULL, call(3, "send", "p1", 3), *done(4, "read", "s1", None, 1), returned(3), rest()]),
+    "CH-3.6": (
+        0,
+        [*PAIR, *done(9, "subscribe", "s2"), *done(1, "send", "p1", 1), *done(2, "send", "p1", 2)]
+        + [*done(3, "read", "s1", None, 1), *done(4, "read", "s2", None, 2), *done(5, "read", "s2", None, 1)],
+    ),
+    "CH-3.7": (1, [*FULL, *done(3, "close", "channel"), rest()]),
+    "CH-3.8": (
+        1,
+        [*FULL, cancel(2), raised(2, CANCELLED), *done(3, "read", "s1", None, 1), *done(4, "read", "s1", None, 2)],
+    ),
+    "CH-4.1": (
+        0,
+        [*PAIR, *done(1, "send", "p1", 1), *done(2, "send", "p1", 2), *done(3, "read", "s1", None, 2)]
+        + done(4, "read", "s1", None, 1),
+    ),
+    "CH-4.2": (
+        0,
+        [*PAIR, *done(1, "send", "p1", 1), *done(2, "close", "s1"), call(3, "read", "s1"), raised(3, CLOSED)],
+    ),
+    "CH-4.3": (0, [*READING, *done(2, "close", "s1"), rest()]),
+    "CH-4.4": (0, [*READING, call(2, "read", "s1"), *done(3, "send", "p1", 3), returned(2, 3), rest()]),
+    "CH-4.5": (
+        0,
+        [*READING, *done(2, "send", "p1", 2), cancel(1), raised(1, CANCELLED), call(3, "read", "s1"), rest()]
+        + [*done(4, "send", "p1", 4), returned(3, 4), rest()],
+    ),
+    "CH-4.6": (0, [*READING, *done(2, "send", "p1", 2), rest()]),
+    "CH-4.7": (0, [*PAIR, *done(1, "close", "channel"), call(2, "next", "s1"), raised(2, CLOSED)]),
+    "CH-5.1": (0, [*PAIR, *done(1, "close", "channel"), call(2, "close", "channel"), raised(2, "RuntimeError")]),
+    "CH-5.2": (
+        1,
+        [*joined("s1", "p1", "p2"), *done(1, "send", "p1", 1), call(2, "send", "p1", 2), rest()]
+        + [*done(3, "close", "p2"), raised(2, CLOSED), rest(), *done(4, "send", "p1", 4)[:1], rest()],
+    ),
+    "CH-5.3": (
+        1,
+        [
+            *joined("s1", "p1"),
+            *done(9, "subscribe", "s2", 0),
+            *done(1, "send", "p1", 1),
+            call(2, "send", "p1", 2),
+            rest(),
+        ]
+        + [*done(3, "close", "s1"), rest()],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PERMITTED)
+def test_what_the_rules_permit_is_explained(what: str) -> None:
+    """The strict model has a state for the whole history, and so has every relaxed one."""
+    size, history = PERMITTED[what]
+    assert first_refused(size, history) is None
+    assert all(explains(size, history, rule) for rule in FORBIDDEN)
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_what_a_rule_forbids_is_refused_and_explained_without_it(rule: str) -> None:
+    """The strict model refuses the history; relaxing the rule that it breaks admits it."""
+    size, history = FORBIDDEN[rule]
+    refused = first_refused(size, history)
+    assert refused is not None
+    assert explains(size, history, rule)
+    assert rule in blame(size, history)
+
+
+def test_nothing_is_to_blame_for_what_is_permitted() -> None:
+    """A history that is explained has no candidates."""
+    size, history = PERMITTED["a send that waits for room"]
+    assert blame(size, history) == frozenset()
+
+
+def test_the_rules_at_stake_are_those_that_could_be_broken() -> None:
+    """With a full subscriber and a waiting send, back-pressure is at stake; before anybody sends, it is not."""
+    size, history = PERMITTED["a send that waits for room"]
+    staked = [at_stake(states, event) for states, event in zip(histories_states(size, history), history, strict=False)]
+    assert "CH-3.2" not in staked[0]
+    assert "CH-3.2" in frozenset().union(*staked)

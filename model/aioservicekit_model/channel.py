@@ -340,7 +340,8 @@ def fail(state: State, op: Op) -> Iterator[State]:
 
 def fail_having_delivered(state: State, op: Op) -> Iterator[State]:
     for reached in some(s for s in state.subscribers if s.name not in op.reached):
-        yield delivered(state, op, reached).decided(op, "raise", CLOSED)
+        marked = op._replace(reached=(*op.reached, *(s.name for s in reached)))  # it can't give up any more
+        yield delivered(state, op, reached).decided(marked, "raise", CLOSED)
 
 
 # -------------------------------------------------------------------------------------------------------------- reading

@@ -48,6 +48,8 @@ SCRIPTS = (
     (1, "s1 p1 p2 p1! p1! s1?. /p1 s1?"),
     (1, "s1 p1 p1! p1! p1! p1! /"),
     (1, "s1 p1 p1! p1! p2 s2 s1?"),
+    (1, "s1 s2=0 p1 p1! p1! x5 s2? s2?"),
+    (1, "s1 s2=0 p1 p1! p1! s2? s2? s1? s1?"),
 )
 
 WORD = re.compile(r"(?P<verb>[/x]?)(?P<name>[sp]?\d*)(=(?P<size>\d+))?(?P<mark>[!?*]?)(\.(?P<after>\d*))?")

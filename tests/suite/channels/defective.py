@@ -761,15 +761,6 @@ class ClosingWakesOneSend(Channel):
             self._wake_sender()
 
 
-@breaks("CH-3.7", "A sender that was woken for room commits, though its publisher may have closed meanwhile.")
-class LooksForRoomBeforeClosed(Channel):
-    async def _wait_to_commit(self, ticket: Sending) -> None:
-        while not self._may_commit(ticket):
-            self._require_connected(ticket.publisher)
-            await ticket.woken()
-            self._require_not_closed()
-
-
 @breaks("CH-3.7", "At the channel's close, sends that wait deliver to the subscribers that have room, and raise.")
 class ClosingDeliversToSome(Channel):
     def _close_channel(self) -> None:

@@ -171,6 +171,11 @@ class Case:
         """The history, up to the refused event."""
         return self.history if self.refused is None else self.history[: self.refused + 1]
 
+    @property
+    def operations(self) -> int:
+        """How many operations were called or cancelled, up to the refused event."""
+        return sum(event.what in ("call", "cancel") for event in self.judged)
+
     def finish(self) -> None:
         """Come to rest, close the channel, and read what every subscriber has left: whatever is wrong by now is seen then.
 

@@ -44,6 +44,7 @@ class Failure(NamedTuple):
     default_size: int
     actions: tuple[Action, ...]
     candidates: frozenset[str]
+    operations: int
 
 
 class Exploration:
@@ -97,12 +98,13 @@ class Exploration:
             return
         self._since_new += 1
         case = prune(case)
-        found = Failure(case.default_size, tuple(case.actions), blame(case.default_size, case.history))
+        candidates = blame(case.default_size, case.history)
+        found = Failure(case.default_size, tuple(case.actions), candidates, case.operations)
         same = [failure for failure in self.failures if failure.candidates == found.candidates]
         if not same:
             self._since_new = 0
             self.failures.append(found)
-        elif len(found.actions) < len(same[0].actions):
+        elif found.operations < same[0].operations:
             self.failures[self.failures.index(same[0])] = found
 
     def blamed(self) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ class Exploration:
         """The failure that speaks most clearly of a rule."""
         return min(
             (failure for failure in self.failures if rule in failure.candidates),
-            key=lambda failure: (len(failure.candidates), len(failure.actions)),
+            key=lambda failure: (len(failure.candidates), failure.operations),
         )
 
     @property
@@ -188,7 +190,8 @@ def prune(case: Case) -> Case:
         improved = False
         for fewer in _fewer(case.actions):
             again = replay(case.target, case.default_size, fewer)
-            if len(again.actions) < len(case.actions) and refused_kind(again) == kind:
+            shorter = len(again.actions) < len(case.actions) and again.operations <= case.operations
+            if shorter and refused_kind(again) == kind:
                 case, improved = again, True
                 break
     return case
@@ -229,7 +232,7 @@ def shrink(target: Target, failure: Failure, rule: str) -> Case:
 
 def _weight(case: Case) -> tuple[int, ...]:
     return (
-        sum(event.what in ("call", "cancel") for event in case.judged),
+        case.operations,
         len(case.actions),
         sum(action.after is not None for action in case.actions),
         sum((action.after or 0) + (action.size or 0) for action in case.actions),

@@ -1,5 +1,6 @@
 """Verdicts: what exploring and the named checks say of each rule."""
 
+import gc
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -64,21 +65,30 @@ def judge(
         number: the seed; the same seed makes the same cases.
         progress: called after each case.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
+        try:
+            return _judge(target, rules, max_examples, number, progress)
+        finally:
+            gc.collect()  # what cases have left over is gone before anybody hears of it
+
+
+def _judge(
+    target: Target, rules: frozenset[str], max_examples: int, number: int, progress: Callable[[], None]
+) -> Report:
     broken: dict[str, tuple[str, checks.Broken]] = {}
     passed: dict[str, list[str]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for check in checks.CHECKS:
-            if check.rule in rules:
-                try:
-                    check.program(target)
-                except checks.Broken as error:
-                    broken.setdefault(check.rule, (check.name, error))
-                except Exception as error:
-                    found = checks.Broken("a check that runs to its end", f"{type(error).__name__}: {error}")
-                    broken.setdefault(check.rule, (check.name, found))
-                else:
-                    passed.setdefault(check.rule, []).append(check.name)
+    for check in checks.CHECKS:
+        if check.rule in rules:
+            try:
+                check.program(target)
+            except checks.Broken as error:
+                broken.setdefault(check.rule, (check.name, error))
+            except Exception as error:
+                found = checks.Broken("a check that runs to its end", f"{type(error).__name__}: {error}")
+                broken.setdefault(check.rule, (check.name, found))
+            else:
+                passed.setdefault(check.rule, []).append(check.name)
     if rules & RULES_OF_THE_TABLE:
         exploration = explore(target, max_examples, number, progress)
     else:
@@ -94,15 +104,11 @@ def judge(
 
 
 def _failures(target: Target, exploration: Exploration) -> dict[str, Case]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        failed = {}
-        for rule in exploration.blamed():
-            failed[rule] = shrink(target, exploration.failure_of(rule), rule)
-        if not failed and exploration.unexplained:
-            case = shrink(target, exploration.unexplained, UNEXPLAINED)
-            failed[_rule_of(case)] = case
-        return failed
+    failed = {rule: shrink(target, exploration.failure_of(rule), rule) for rule in exploration.blamed()}
+    if not failed and exploration.unexplained:
+        case = shrink(target, exploration.unexplained, UNEXPLAINED)
+        failed[_rule_of(case)] = case
+    return failed
 
 
 def _rule_of(case: Case) -> str:
@@ -123,8 +129,9 @@ def _verdict(
     staked = exploration.staked[rule]
     if case is not None:
         expected, observed = explain(case)
-        steps = sum(event.what in ("call", "cancel") for event in case.judged)
-        evidence = f"refused after {steps} operations ({exploration.refused} of {exploration.cases} cases refused)"
+        evidence = (
+            f"refused after {case.operations} operations ({exploration.refused} of {exploration.cases} cases refused)"
+        )
         return Verdict(rule, level, "fail", exploration.cases, evidence, expected, observed, tuple(timeline(case)))
     if broken is not None:
         name, error = broken

@@ -196,8 +196,8 @@ _RULES = (
         "CH-3.3",
         "With nobody there",
         Level.MUST,
-        "A `send` while no subscriber is connected MUST return without waiting, and its message MUST NOT be kept "
-        "for anybody.",
+        "A `send` while no subscriber is connected MUST return without waiting, and once it has returned its message "
+        "MUST NOT be kept for anybody.",
         "A publisher may start first, and must neither hang nor fill the memory.",
         "Waiting for the state `open` in `send`; a queue of the channel's own from which a later subscriber is served.",
     ),

@@ -1,0 +1,89 @@
+"""The hand-stepped event loop, and what is said of targets that it can't drive."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from channels.plain import ChannelClosedError, ChannelState, PlainChannel
+
+from aioservicekit_conformance.case import replay
+from aioservicekit_conformance.loop import SteppedLoop
+from aioservicekit_conformance.scripts import SCRIPTS, parse
+from aioservicekit_conformance.target import describe
+from aioservicekit_conformance.verdict import judge
+
+
+def escaping(channel: type[Any]) -> SimpleNamespace:
+    return SimpleNamespace(Channel=channel, ChannelState=ChannelState, ChannelClosedError=ChannelClosedError)
+
+
+class InAnotherThread(PlainChannel[Any]):
+    async def connect(self) -> Any:
+        await asyncio.to_thread(int)
+        return await super().connect()
+
+
+class WithAThreadOfItsOwn(PlainChannel[Any]):
+    async def connect(self) -> Any:
+        self.stop = threading.Event()
+        threading.Thread(target=self.stop.wait, args=(60,), daemon=True).start()
+        return await super().connect()
+
+
+class NeverAtRest(PlainChannel[Any]):
+    async def connect(self) -> Any:
+        self.poll()
+        return await super().connect()
+
+    def poll(self) -> None:
+        asyncio.get_running_loop().call_soon(self.poll)
+
+
+def test_time_jumps_to_the_next_timer() -> None:
+    """Nothing sleeps: an hour on the loop's clock passes at once, and timers fire in the order of their times."""
+    loop = SteppedLoop()
+    fired: list[tuple[str, float]] = []
+
+    async def wait(name: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        fired.append((name, loop.time()))
+
+    loop.start(wait("late", 3600))
+    loop.start(wait("early", 60))
+    loop.run_until_rest()
+    assert fired == [("early", 60.0), ("late", 3600.0)]
+
+
+def test_callbacks_run_one_by_one_in_the_order_of_their_scheduling() -> None:
+    """One step runs one callback; a callback that was cancelled is passed over."""
+    loop = SteppedLoop()
+    ran: list[int] = []
+    handles = [loop.call_soon(ran.append, number) for number in range(4)]
+    handles[1].cancel()
+    assert [loop.step() for _ in range(4)] == [True, True, True, False]
+    assert ran == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("channel", "says"),
+    [(InAnotherThread, "run_in_executor"), (WithAThreadOfItsOwn, "thread"), (NeverAtRest, "no rest")],
+)
+def test_a_target_that_escapes_is_said_to_and_not_misjudged(channel: type[Any], says: str) -> None:
+    """A target that uses threads or never rests is unsupported, with the reason; no rule is said to fail in a history."""
+    target = describe("escaping", escaping(channel))
+    report = judge(target, frozenset({"CH-3.1", "CH-4.6"}), 20, 0, lambda: None)
+    assert {verdict.verdict for verdict in report.verdicts} == {"unsupported"}
+    assert all(says in verdict.evidence for verdict in report.verdicts)
+    assert not report.conforms
+
+
+@pytest.mark.parametrize(("size", "script"), SCRIPTS)
+def test_every_word_of_a_script_is_carried_out(size: int, script: str) -> None:
+    """On a sound channel no script names an endpoint that is not there, or cancels what has ended."""
+    actions = parse(script)
+    at_once = {action.op for action in actions if action.what == "close"}  # has ended before it could be cancelled
+    case = replay(describe("plain", escaping(PlainChannel)), size, actions)
+    assert case.actions == [action for action in actions if action.what != "cancel" or action.op not in at_once]
+    assert case.refused is None

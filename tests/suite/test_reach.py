@@ -82,5 +82,6 @@ def test_operations_are_done_at_half_the_speed_of_empty_steps(target: Target) ->
         return (time.process_time() - started) / (count() - before)
 
     a_step(ours, lambda: operations)  # the checker remembers what it has met
-    pairs = [(a_step(ours, lambda: operations), a_step(Empty, lambda: Empty.steps)) for _ in range(5)]
-    assert min(mine / empty for mine, empty in pairs) <= 2, "the least disturbed of five interleaved measurements"
+    # Whatever else the machine does makes some pairs worse and none better.
+    pairs = ((a_step(ours, lambda: operations), a_step(Empty, lambda: Empty.steps)) for _ in range(10))
+    assert any(mine <= 2 * empty for mine, empty in pairs), "in ten interleaved measurements"

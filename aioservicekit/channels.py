@@ -17,21 +17,19 @@ INVARIANTS, which hold whenever the lock is free:
  5. A closed channel has no endpoints and no waiting sends.
 
 The lock is held for one state change and never across an `await`. An operation that waits does its own work when it
-wakes: a task may be cancelled after its wake-up and before it runs, so nobody else may commit its message or take one
-for it. Until then it keeps its place. When it leaves the line, having gone or not, the next is woken if it can go.
+wakes: `aioservicekit._waiting` tells how.
 
 The rules, CH-1.1 to CH-7.3, are in specs/channel.md.
 """
 
-import asyncio
 import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from enum import IntEnum, auto
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
+
+from ._waiting import Line, Place, when_free
 
 __all__ = ["Channel", "ChannelClosedError", "ChannelState", "ChannelStatistics", "SubscriberStatistics"]
 
@@ -67,108 +65,8 @@ class ChannelStatistics(NamedTuple):
     sends_waiting: int
 
 
-class _Line(ABC):
-    """Operations that wait, in the order of their calls: a channel is the line of its sends, a buffer of its reads."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-        self._waiting: deque[_Place] = deque()
-        self._mixed = False  # True once operations of several event loops have met here
-
-    @abstractmethod
-    def _may_go(self) -> bool:
-        """Whether the first could go now."""
-
-    def _join(self, place: "_Place") -> None:
-        self._waiting.append(place)
-        first = self._waiting[0]
-        if not self._mixed and first.loop is not place.loop:
-            self._mixed = True
-            first.asleep = True  # if it has been woken, then once more: its loop needs a witness from now on
-            self._wake()
-
-    def _wake(self) -> None:
-        """Wake the first, if it may go and has not been woken; it wakes the next when it leaves."""
-        while self._waiting and self._waiting[0].asleep and self._may_go():
-            if not self._waiting[0].wake():
-                self._waiting.popleft()
-
-
-class _Place:
-    """Where one operation stands in a line, from its call until it goes or leaves."""
-
-    __slots__ = ("_line", "_wake_up", "asleep", "loop", "publisher")
-
-    def __init__(self, line: _Line, publisher: "_ChannelPublisher[Any] | None" = None) -> None:
-        self._line = line
-        self.publisher = publisher
-        self.loop = asyncio.get_running_loop()
-        self.asleep = True
-        self._wake_up = self.loop.create_future()
-        line._join(self)
-
-    async def woken(self) -> None:
-        """Wait to be woken; who gives up while it waits, or between wake-up and resumption, leaves the line."""
-        try:
-            await self._wake_up
-        except GeneratorExit:
-            self.leave_when_free()
-            raise
-        except BaseException:
-            with self._line._lock:
-                self.leave()
-            raise
-
-    def wake(self) -> bool:
-        """Wake the operation on its own loop (CH-6.2); False if that loop is closed (CH-6.3)."""
-        self.asleep = False
-        if self.loop is asyncio._get_running_loop() and not self._line._mixed:
-            self._set()
-            return True
-        if self.loop.is_closed():
-            return False
-        with suppress(RuntimeError):  # its own thread may close it right now
-            self.loop.call_soon_threadsafe(self._set, _Witness(self))
-        return not self.loop.is_closed()
-
-    def _set(self, witness: "_Witness | None" = None) -> None:
-        if witness:
-            self._wake_up.add_done_callback(witness)
-        if not self._wake_up.done():
-            self._wake_up.set_result(None)
-
-    def leave(self) -> None:
-        """Leave the line, if not out of it already, and hand on the wake-up that may have come."""
-        if self in self._line._waiting:
-            self._line._waiting.remove(self)
-        self._line._wake()
-
-    def leave_when_free(self) -> None:
-        """Leave from a finalizer."""
-        _when_free(self._line._lock, self.leave)
-
-
-class _Witness:
-    """Held by a loop's queue alone, from a wake-up until the operation has run: a loop that closes before drops it.
-
-    What was woken there will never run: it leaves, so that the next is woken in its stead (CH-6.3).
-    """
-
-    __slots__ = ("_place",)
-
-    def __init__(self, place: _Place) -> None:
-        self._place = place
-
-    def __call__(self, wake_up: "asyncio.Future[None]") -> None:
-        """The operation has run."""
-
-    def __del__(self) -> None:
-        if self._place.loop.is_closed():
-            self._place.leave_when_free()
-
-
-class _Buffer(_Line, Generic[_T]):
-    """What one subscriber has yet to read."""
+class _Buffer(Line, Generic[_T]):
+    """What one subscriber has yet to read, and the line of its reads."""
 
     def __init__(self, lock: threading.Lock, size: int) -> None:
         super().__init__(lock)
@@ -200,7 +98,7 @@ class _Closing(ABC):
         await self.close()
 
 
-class Channel(_Closing, _Line, Generic[_T]):
+class Channel(_Closing, Line, Generic[_T]):
     """A broadcast channel: each message sent reaches every connected subscriber.
 
     A channel starts in `ChannelState.initiation`, opens when it first has a publisher and a subscriber, and closes for
@@ -307,7 +205,7 @@ class Channel(_Closing, _Line, Generic[_T]):
 
     def _dismiss(self, publisher: "_ChannelPublisher[_T] | None" = None) -> None:
         """Take all sends out of the line, or `publisher`'s alone, and wake them to find that they are closed."""
-        for place in [place for place in self._waiting if publisher in (None, place.publisher)]:
+        for place in [place for place in self._waiting if publisher in (None, place.owner)]:
             self._waiting.remove(place)
             place.wake()
 
@@ -324,7 +222,7 @@ class Channel(_Closing, _Line, Generic[_T]):
         self._full = full
 
     def _may_go(self) -> bool:
-        return not self._full
+        return not self._full  # the first of the line of sends, which a channel is
 
 
 class _Endpoint(_Closing, Generic[_T]):
@@ -347,7 +245,7 @@ class _Endpoint(_Closing, Generic[_T]):
     def __del__(self) -> None:
         if self._connected:
             warning = f"{self!r} was never closed"
-            _when_free(self._channel._lock, self._disconnect)
+            when_free(self._channel._lock, self._disconnect)
             warnings.warn(warning, ResourceWarning, stacklevel=2, source=self)
 
     @property
@@ -386,7 +284,7 @@ class _ChannelSubscriber(_Endpoint[_T]):
         try:
             if not buffer._waiting and (buffer.messages or not buffer.connected):
                 return self._take()
-            place = _Place(buffer)
+            place = Place(buffer)
         finally:
             lock.release()
         await place.woken()
@@ -471,7 +369,7 @@ class _ChannelPublisher(_Endpoint[_T]):
             if not channel._full and not channel._waiting:
                 channel._commit(data)
                 return
-            place = _Place(channel, self)
+            place = Place(channel, self)
         finally:
             lock.release()
         await place.woken()
@@ -504,16 +402,3 @@ def _checked(buffer_size: int) -> int:
     if buffer_size < 0:
         raise ValueError(f"buffer_size must be 0 (unbounded) or more, not {buffer_size}")
     return buffer_size
-
-
-def _when_free(lock: threading.Lock, change: Callable[[], None]) -> None:
-    """Make a change from a finalizer, which the garbage collector may run in the very thread that holds the lock."""
-
-    def make() -> None:
-        with lock:
-            change()
-
-    if lock.locked():
-        threading.Thread(target=make, daemon=True).start()
-    else:
-        make()

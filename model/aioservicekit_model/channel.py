@@ -43,6 +43,9 @@ __all__ = [
 
 INITIATION, OPEN, CLOSED_STATE = STATES = ("initiation", "open", "closed")
 
+Message = int | str | None
+Messages = tuple[Message, ...]
+
 
 class Outcome(NamedTuple):
     """How an operation is going to end: what="return" with a value, or what="raise" with an error's name."""
@@ -60,15 +63,13 @@ class Op(NamedTuple):
     value: int | str | None
     outcome: Outcome | None = None
     cancelled: bool = False
-    reached: tuple[
-        str, ...
-    ] = ()  # subscribers that have its message ahead of the commit; only ever with CH-3.1 relaxed
+    reached: tuple[str, ...] = ()  # who has its message ahead of the commit; only ever with CH-3.1 relaxed
 
 
 class Subscriber(NamedTuple):
     name: str
     size: int
-    buffer: tuple[int | str | None, ...] = ()
+    buffer: Messages = ()
     connected: bool = True  # a commit reaches it, and holds back while it is full
     closed: bool = False  # its reads fail when the buffer is empty
     new: bool = True  # nothing has been committed since it joined
@@ -87,11 +88,8 @@ class State(NamedTuple):
     ops: tuple[Op, ...] = ()  # in the order of their calls
     due: str = "CH-3.4"  # the rule by which the first waiting send is to go on, if no subscriber is full
     seen: str = INITIATION  # the phase that was last observed; only ever kept with CH-1.7 relaxed
-    log: tuple[
-        int | str | None, ...
-    ] = ()  # the last messages that committed; what a replay (against CH-2.4) would bring
-
-    unheard: tuple[int | str | None, ...] = ()  # the last messages that went to nobody, since one went to somebody
+    log: Messages = ()  # the last messages that committed; what a replay (against CH-2.4) would bring
+    unheard: Messages = ()  # the last messages that went to nobody, since one went to somebody
 
     # Looking something up
 
@@ -106,7 +104,7 @@ class State(NamedTuple):
         return tuple(s for s in self.subscribers if s.connected)
 
     @property
-    def messages(self) -> set[int | str | None]:
+    def messages(self) -> set[Message]:
         """All that are buffered, or on their way."""
         on_their_way = {op.value for op in self.ops if op.kind == "send"}
         taken = {op.outcome.value for op in self.ops if op.kind in READS and op.outcome}
@@ -216,7 +214,7 @@ def can_end(state: State, op: Op) -> bool:
 # -------------------------------------------------------------------------------------------------------------- joining
 
 
-def joined(state: State, op: Op, size: int, backlog: tuple[int | str | None, ...] = ()) -> State:
+def joined(state: State, op: Op, size: int, backlog: Messages = ()) -> State:
     if op.kind == "connect":
         state = state._replace(publishers=(*state.publishers, (op.on, True)))
     else:
@@ -242,7 +240,7 @@ def join_with_another_size(state: State, op: Op) -> Iterator[State]:
         yield from join_sized(state, op, size)
 
 
-def join_sized(state: State, op: Op, size: int, backlog: tuple[int | str | None, ...] = ()) -> Iterator[State]:
+def join_sized(state: State, op: Op, size: int, backlog: Messages = ()) -> Iterator[State]:
     after = joined(state, op, size, backlog)
     yield after._replace(phase=OPEN) if after.phase == INITIATION and complete(after) else after
 
@@ -275,7 +273,7 @@ def refuse(state: State, op: Op) -> Iterator[State]:
 # -------------------------------------------------------------------------------------------------------------- sending
 
 
-def put(subscriber: Subscriber, message: int | str | None, place: int | None = None) -> Subscriber:
+def put(subscriber: Subscriber, message: Message, place: int | None = None) -> Subscriber:
     at = len(subscriber.buffer) if place is None else place
     return subscriber._replace(
         buffer=(*subscriber.buffer[:at], message, *subscriber.buffer[at:]), new=False, due="CH-4.6"
@@ -804,12 +802,11 @@ def see(state: State, event: Event, relaxed: frozenset[str] = STRICT) -> Iterato
 
 def forget(state: State) -> State:
     """The state without what is kept only for relaxed rules to look at."""
-    return state._replace(
-        subscribers=tuple(Subscriber(s.name, s.size, s.buffer, s.connected, s.closed) for s in state.subscribers),
-        due="CH-3.4",
-        log=(),
-        unheard=(),
+    subscribers = tuple(
+        s if s.new and s.due == "CH-4.6" else Subscriber(s.name, s.size, s.buffer, s.connected, s.closed)
+        for s in state.subscribers
     )
+    return State(state.phase, state.default_size, state.publishers, subscribers, state.ops)
 
 
 def overdue(state: State, relaxed: frozenset[str] = STRICT) -> list[Due]:

@@ -28,26 +28,24 @@ def start(default_size: int, relaxed: frozenset[str] = STRICT) -> States:
 @lru_cache(maxsize=200_000)
 def advance(states: States, event: Event, relaxed: frozenset[str] = STRICT) -> States:
     """The states that explain one event more; empty if none does."""
-    return closed_under_unseen((after for state in states for after in see(state, event, relaxed)), relaxed)
+    after = frozenset(after for state in states for after in see(state, event, relaxed))
+    if after == states or (event.what in ("return", "raise") and not relaxed):
+        return after  # closed as it is: what has ended was decided, so that nothing waited for its end
+    return closed_under_unseen(after, relaxed)
 
 
 def closed_under_unseen(states: Iterable[State], relaxed: frozenset[str] = STRICT) -> States:
     """The states, and all that may follow from them before the next event."""
-    found = set(states) if relaxed else set(map(forget, states))
-    fringe = list(found)
+    found: set[State] = set()
+    fringe = list(states)
     while fringe:
+        state = fringe.pop() if relaxed else forget(fringe.pop())
+        if state not in found:
+            found.add(state)
+            fringe.extend(unseen(state, relaxed))
         if relaxed and len(found) > MOST_RELAXED_STATES:
             return frozenset()
-        new = successors(fringe.pop(), relaxed) - found
-        found |= new
-        fringe.extend(new)
     return frozenset(found)
-
-
-@lru_cache(maxsize=200_000)
-def successors(state: State, relaxed: frozenset[str]) -> States:
-    after = unseen(state, relaxed)
-    return frozenset(after if relaxed else map(forget, after))
 
 
 def first_refused(default_size: int, history: Sequence[Event], relaxed: frozenset[str] = STRICT) -> int | None:

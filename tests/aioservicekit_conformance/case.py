@@ -24,6 +24,8 @@ REACHED = {
     "a subscriber joining while sends wait": "at rest sends wait, and a subscriber joins",
 }
 
+NO_REST = 1_000  # a target that keeps a loop busy for so many callbacks never rests
+
 
 class Action(NamedTuple):
     """One thing to do to a target, and how far to let its loop run afterwards.
@@ -176,6 +178,10 @@ class Case:
         """How many operations were called or cancelled, up to the refused event."""
         return sum(event.what in ("call", "cancel") for event in self.judged)
 
+    def call_of(self, event: Event) -> Event | None:
+        """The call of the operation that an event is about, if it is about one."""
+        return next((e for e in self.history if e.what == "call" and e.op == event.op), None)
+
     def finish(self) -> None:
         """Come to rest, close the channel, and read what every subscriber has left: whatever is wrong by now is seen then.
 
@@ -263,18 +269,13 @@ class Case:
         self._observed_at = len(self.history)
 
     def _run(self, callbacks: int | None) -> None:
-        if callbacks is None:
-            for _ in range(1_000):
-                if not self.loop.step():
-                    break
-                self._observe()
-            else:
-                self.loop.escapes.append("no rest after 1000 callbacks")
+        for _ in range(NO_REST if callbacks is None else callbacks):
+            if not self.loop.step():
+                break
+            self._observe()
         else:
-            for _ in range(callbacks):
-                if not self.loop.step():
-                    break
-                self._observe()
+            if callbacks is None:
+                self.loop.escapes.append(f"no rest after {NO_REST} callbacks")
         self._at_rest = callbacks is None
         if threading.active_count() > self._threads:
             self.loop.escapes.append("a thread of its own")

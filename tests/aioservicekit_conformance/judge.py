@@ -6,7 +6,6 @@ rules, one refused case is shrunk to a shortest history.
 """
 
 import gc
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
@@ -33,9 +32,7 @@ UNEXPLAINED = "?"  # in place of a rule, where no single rule explains a history
 
 # Where several rules explain all that was seen, the blame goes to the one that says least beside it: had a more general rule been
 # broken, other histories would have shown it. These rules say most; the last one says the most.
-GENERAL = (
-    *("CH-1.3", "CH-5.3", "CH-4.3", "CH-3.7", "CH-4.2", "CH-2.4", "CH-4.1", "CH-4.6", "CH-3.4", "CH-3.2", "CH-3.1"),
-)
+GENERAL = ["CH-1.3", "CH-5.3", "CH-4.3", "CH-3.7", "CH-4.2", "CH-2.4", "CH-4.1", "CH-4.6", "CH-3.4", "CH-3.2", "CH-3.1"]
 
 
 class Failure(NamedTuple):
@@ -170,11 +167,9 @@ def explore(target: Target, max_examples: int, number: int, progress: Callable[[
     )
     gc.set_threshold(100_000)  # what the checker remembers is much, and stays
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
-            for size, script in SCRIPTS:
-                exploration.add(replay(target, size, parse(script)), sample=True)
-            run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)
+        for size, script in SCRIPTS:
+            exploration.add(replay(target, size, parse(script)), sample=True)
+        run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)
     except _Enough:
         pass
     finally:
@@ -202,30 +197,34 @@ def refused_kind(case: Case) -> tuple[object, ...] | None:
     if case.refused is None:
         return None
     event = case.history[case.refused]
-    kind = next((e.kind for e in case.history if e.what == "call" and e.op == event.op), "")
-    return (event.what, kind, event.value if isinstance(event.value, str) else type(event.value), case.overdue)
+    call = case.call_of(event)
+    return (
+        event.what,
+        call and call.kind,
+        event.value if isinstance(event.value, str) else type(event.value),
+        case.overdue,
+    )
 
 
 def shrink(target: Target, failure: Failure, rule: str) -> Case:
     """The shortest case that can be found by leaving out actions and deviations and that is refused for the same reasons."""
     best = replay(target, failure.default_size, failure.actions)
-    best_actions = best.actions
 
     def attempt(default_size: int, actions: Sequence[Action]) -> bool:
-        nonlocal best, best_actions
+        nonlocal best
         case = replay(target, default_size, actions)
         if case.refused is None or not _shorter(case, best):
             return False
         candidates = blame(default_size, case.history)
         if not candidates <= failure.candidates or (rule != UNEXPLAINED and rule not in candidates):
             return False
-        best, best_actions = case, case.actions
+        best = case
         return True
 
     improved = True
     while improved:
-        improved = any(attempt(best.default_size, actions) for actions in _simpler(best_actions)) or any(
-            attempt(size, best_actions) for size in (0, 1) if size != best.default_size
+        improved = any(attempt(best.default_size, actions) for actions in _simpler(best.actions)) or any(
+            attempt(size, best.actions) for size in (0, 1) if size != best.default_size
         )
     return best
 

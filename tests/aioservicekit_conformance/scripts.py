@@ -14,6 +14,8 @@ __all__ = ["SCRIPTS", "parse"]
 SCRIPTS = (
     # default size, script
     (0, "p1 p2 /p1 s1 /s1 /p2"),
+    (0, "p1 /p1 s1 /s1 p2 s2 p2! s2?"),
+    (0, "s1 /s1 p1 /p1 s2 p2 p2! s2?"),
     (0, "s1 s2 /s1 p1 p1! p2 /p1 p2! s2?"),
     (1, "p1 p1! s1 p1! p1! s1? s1? s1?. p1! /"),
     (2, "s1 s2=1 s3=0 p1 p1! p1! s2? s1? /s2 p1! p1! s1?"),
@@ -44,6 +46,7 @@ SCRIPTS = (
     (2, "s1 p1 p1! p1! p1! p1! p1! s1?. s1?. s2=1 s2? s1? s2? s1? s2? s2?"),
     (0, "s1 s2 p1 p2 /p1 /p1 p2! /s2 /s2 p2! s1?"),
     (0, "s1 s2 p1 p2 /s2. x5 p1! /p1. x7 p2! s2? s1?"),
+    (0, "s1 p1 s1? /. x4 p1! s1?"),
     (1, "s1 p1 p2 p1! p1! p1! /p1 s1? s1?"),
     (1, "s1 p1 p2 p1! p1! s1?. /p1 s1?"),
     (1, "s1 p1 p1! p1! p1! p1! /"),

@@ -113,9 +113,10 @@ def _failures(target: Target, exploration: Exploration) -> dict[str, Case]:
 
 def _rule_of(case: Case) -> str:
     """The rule to name where no single one explains a history: that of the kind of operation that did the impossible."""
-    event = case.judged[-1]
-    kind = next((e.kind for e in case.judged if e.what == "call" and e.op == event.op), "")
-    return {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1", "": "CH-1.2"}.get(kind, "CH-2.1")
+    call = case.call_of(case.judged[-1])
+    if call is None:
+        return "CH-1.2"
+    return {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1"}.get(call.kind, "CH-2.1")
 
 
 def _verdict(
@@ -172,8 +173,9 @@ def explain(case: Case) -> tuple[str, str]:
         case _:
             possible = sorted({_outcome(state, state.op(event.op)) for state in states})
             observed = f"returns {event.value!r}" if event.what == "return" else f"raises {event.value}"
-            what = describe_call(next(e for e in case.judged if e.what == "call" and e.op == event.op))
-            return f"{what} {' or '.join(possible)}", observed if event.value is not None else "returns"
+            call = case.call_of(event)
+            assert call is not None, "what ends was called"
+            return f"{describe_call(call)} {' or '.join(possible)}", observed if event.value is not None else "returns"
 
 
 def _outcome(state: State, op: Op) -> str:

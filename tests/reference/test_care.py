@@ -10,30 +10,16 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from settling import ended, settle
 
 from aioservicekit import Channel, ChannelClosedError, ChannelState, ChannelStatistics, SubscriberStatistics
-
-_T = TypeVar("_T")
 
 
 class Message:
     """Something that can be weakly referenced."""
-
-
-async def settle() -> None:
-    """Let every task run until it waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-async def ended(future: "asyncio.Future[_T]") -> _T:
-    """What an operation comes to that must end with nothing else having to happen."""
-    await settle()
-    assert future.done(), "still waits"
-    return await future
 
 
 @contextmanager

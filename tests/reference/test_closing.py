@@ -1,34 +1,12 @@
 """Closing (CH-5)."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from settling import begin, ended, settle
 
 from aioservicekit import Channel, ChannelClosedError, ChannelState
-
-_T = TypeVar("_T")
-
-
-async def settle() -> None:
-    """Let every task run until it waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-async def ended(future: "asyncio.Future[_T]") -> _T:
-    """What an operation comes to that must end with nothing else having to happen."""
-    await settle()
-    assert future.done(), "still waits"
-    return await future
-
-
-async def begin(coro: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
-    """Start an operation and let it run until it waits."""
-    task = asyncio.ensure_future(coro)
-    await settle()
-    return task
 
 
 async def test_closing_again_changes_nothing() -> None:

@@ -1,0 +1,29 @@
+"""Running a test's tasks until each waits: no test needs to know how many callbacks that takes."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["begin", "ended", "settle"]
+
+_T = TypeVar("_T")
+
+
+async def settle() -> None:
+    """Let every task run until it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def ended(future: "asyncio.Future[_T]") -> _T:
+    """What an operation comes to that must end with nothing else having to happen."""
+    await settle()
+    assert future.done(), "still waits"
+    return await future
+
+
+async def begin(coro: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
+    """Start an operation and let it run until it waits."""
+    task = asyncio.ensure_future(coro)
+    await settle()
+    return task

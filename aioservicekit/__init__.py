@@ -9,6 +9,10 @@ from .channels import (
     _ChannelPublisher,
     _ChannelSubscriber,
 )
+from .events import Event, EventClosedError
+from .running import main, run_services
+from .services import Service, ServiceState, ServiceStoppedError, service
+from .shutdown import on_shutdown
 
 __version__ = "1.0.0.dev0"
 
@@ -17,7 +21,16 @@ __all__ = [
     "ChannelClosedError",
     "ChannelState",
     "ChannelStatistics",
+    "Event",
+    "EventClosedError",
+    "Service",
+    "ServiceState",
+    "ServiceStoppedError",
     "SubscriberStatistics",
     "_ChannelPublisher",
     "_ChannelSubscriber",
+    "main",
+    "on_shutdown",
+    "run_services",
+    "service",
 ]

@@ -69,7 +69,6 @@ class _Life:
         self.released: asyncio.Future[None] = loop.create_future()  # by its dependents: the work may end
         self.hurried: asyncio.Future[None] = loop.create_future()  # there is no grace any more
         self.over: asyncio.Future[None] = loop.create_future()  # STOPPED
-        self.callers = 0  # who wait for the start
         self.entered = False  # `__on_start__` has begun: the dependencies are in use
         self.hooked = False  # `__on_start__` has completed: `__on_stop__` is due
         self.why: BaseException | None = None  # it was asked to stop
@@ -131,8 +130,9 @@ class Service(ABC):
         self._retries = on_failure == "retry"
         self._state = ServiceState.STOPPED
         self._life: _Life | None = None  # the current one, or the last one
+        self._callers = 0  # who wait for a start
         self._dependents: dict[Service, None] = {}  # those that are not STOPPED
-        self._taken_down: tuple[Service, ...] = ()  # the dependents that the last stop has stopped
+        self._taken_down: tuple[Service, ...] = ()  # what the last stop has stopped with it, directly or not
         self._restarting: asyncio.Task[None] | None = None
         self._changes: list[ServiceState] = []  # that listeners have still to hear of
         self.failure: BaseException | None = None
@@ -187,7 +187,7 @@ class Service(ABC):
         """
         if self._in_a_hook():
             raise RuntimeError(f"{self!r} can't be started by its own hook")
-        await self._bring_up(wait_if_given_up=True)
+        await self._bring_up(shutdown.shutdowns())
 
     def stop(self) -> Awaitable[None]:
         """Begin to stop, at once; on a service that is STOPPING or STOPPED, do nothing more (SV-4).
@@ -214,8 +214,14 @@ class Service(ABC):
             Exception: as `start()`, of the service or of a dependent.
         """
         if self._restarting is None:
-            task = asyncio.create_task(self._restart(), name=f"{self._name}-restart")
-            for concerned in self._with_dependents():
+            self._refuse_in_a_shutdown(shutdown.shutdowns())
+            was_up = self._state is not ServiceState.STOPPED
+            self._ask(ServiceStoppedError(f"{self!r} was stopped, to start again"))
+            again = self._taken_down if was_up else ()
+            task = asyncio.create_task(
+                self._restart(self._life, again, shutdown.shutdowns()), name=f"{self._name}-restart"
+            )
+            for concerned in (self, *again):
                 concerned._restarting = task
                 task.add_done_callback(concerned._restarted)
         assert self._restarting is not None
@@ -241,27 +247,40 @@ class Service(ABC):
 
     # From STARTING to STOPPED
 
-    async def _bring_up(self, *, wait_if_given_up: bool) -> None:
-        while self._state is ServiceState.STOPPING:
-            await self.wait()
-        life = self._life if self._life and not self._life.over.done() else self._begin()
-        life.callers += 1
+    async def _bring_up(self, shutdowns: int, dependent: _Life | None = None) -> None:
+        """Start, when `shutdowns` is how many there had been when this was asked for, by a dependent perhaps."""
+        self._refuse_in_a_shutdown(shutdowns)
+        given_up = False
+        self._callers += 1
         try:
-            await asyncio.wait([life.settled])
+            try:
+                life = await self._settled(shutdowns, dependent)
+            finally:
+                self._callers -= 1
+                given_up = self._give_up_unless_wanted()
         except asyncio.CancelledError:
-            if life.callers == 1 and not life.settled.done():
-                self._ask(ServiceStoppedError(f"the start of {self!r} was cancelled"))
-                if wait_if_given_up:
-                    await asyncio.wait([life.over])
+            if given_up and not dependent and self._life:
+                await asyncio.wait([self._life.over])
             raise
-        finally:
-            life.callers -= 1
-        if life.work is None and life.why:
+        if life and life.work is None and life.why:
             raise life.why
 
+    async def _settled(self, shutdowns: int, dependent: _Life | None) -> _Life | None:
+        """The life that is shared with all who want this start, once it is RUNNING, or is STOPPED without having been."""
+        life = self._life
+        if self._state is ServiceState.STOPPING and life:
+            await asyncio.wait([life.over])
+            self._refuse_in_a_shutdown(shutdowns)
+        if dependent and dependent.asked.done():
+            return None
+        if life is self._life and (life is None or life.over.done()):
+            self._begin()
+        life = self._life
+        assert life is not None
+        await asyncio.wait([life.settled])
+        return life
+
     def _begin(self) -> _Life:
-        if shutdown.shutting_down():
-            raise ServiceStoppedError(f"{self!r} can't start: the application shuts down")
         self._life = life = _Life()
         self._taken_down = ()
         self.failure = None
@@ -274,12 +293,24 @@ class Service(ABC):
         self._enter(ServiceState.STARTING)
         return life
 
+    def _give_up_unless_wanted(self) -> bool:
+        life = self._life
+        wanted = self._callers or not all(dependent._stopping for dependent in self._dependents)
+        if wanted or life is None or life.settled.done() or life.asked.done():
+            return False
+        self._ask(ServiceStoppedError(f"nobody waits any more for the start of {self!r}"))
+        return True
+
+    def _refuse_in_a_shutdown(self, shutdowns: int) -> None:
+        if shutdown.shutting_down() or shutdown.shutdowns() != shutdowns:
+            raise ServiceStoppedError(f"{self!r} can't start: the application shuts down")
+
     async def _start(self, life: _Life) -> None:
         failures: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:
                 for dependency in self._dependencies:
-                    group.create_task(dependency._bring_up(wait_if_given_up=False))
+                    group.create_task(dependency._bring_up(shutdown.shutdowns(), life))
         except BaseExceptionGroup as errors:
             failures = errors.exceptions
         if failures:
@@ -298,6 +329,8 @@ class Service(ABC):
         self._ask(_exception(life.work or life.start) or ServiceStoppedError(f"{self!r} was cancelled"))
         await self._until(life, [life.released])
         await self._cancel(life, [life.start])
+        if (error := _exception(life.start)) and error is not life.why and not isinstance(error, ServiceStoppedError):
+            self._report(error)  # of a start that was given up: no caller gets it
         if life.work:
             await self._until(life, [life.work], self._grace, unless=life.hurried)
             await self._cancel(life, [life.work])
@@ -324,7 +357,7 @@ class Service(ABC):
     def _ask(self, why: BaseException) -> None:
         """Ask for the stop, here and of all dependents; the first one to ask gives the reason."""
         life = self._life
-        if life is None or life.asked.done():
+        if life is None or life.asked.done() or life.loop.is_closed():
             return
         life.why = why
         if not isinstance(why, ServiceStoppedError):
@@ -332,11 +365,17 @@ class Service(ABC):
         _resolve(life.asked)
         life.start.cancel()
         self._enter(ServiceState.STOPPING)
-        self._taken_down = tuple(dependent for dependent in self._dependents if not dependent._stopping)
+        taken_down: dict[Service, None] = {}
         for dependent in tuple(self._dependents):
+            if not dependent._stopping:
+                taken_down[dependent] = None
             if dependent._life and dependent._life.entered:
                 life.users.add(dependent)
             dependent._ask(self.failure or ServiceStoppedError(f"{dependent!r} was stopped: {self!r} has stopped"))
+            taken_down.update(dict.fromkeys(dependent._taken_down if dependent in taken_down else ()))
+        self._taken_down = tuple(taken_down)
+        for dependency in self._dependencies:
+            dependency._give_up_unless_wanted()
         self._release()
 
     def _release(self, user: "Service | None" = None) -> None:
@@ -347,12 +386,11 @@ class Service(ABC):
             if not life.users:
                 _resolve(life.released)
 
-    async def _restart(self) -> None:
-        was_up = self._state is not ServiceState.STOPPED
-        await self.stop()
-        taken_down = self._with_dependents() if was_up else [self]
-        await self._bring_up(wait_if_given_up=True)
-        started = await asyncio.gather(*(dependent.start() for dependent in taken_down), return_exceptions=True)
+    async def _restart(self, life: _Life | None, again: "Collection[Service]", shutdowns: int) -> None:
+        if life:
+            await asyncio.wait([life.over])
+        await self._bring_up(shutdowns)
+        started = await asyncio.gather(*(dependent._bring_up(shutdowns) for dependent in again), return_exceptions=True)
         for error in started:
             if error:
                 raise error
@@ -465,13 +503,6 @@ class Service(ABC):
 
     def _depends_on(self, other: "Service") -> bool:
         return self is other or any(dependency._depends_on(other) for dependency in self._dependencies)
-
-    def _with_dependents(self) -> "list[Service]":
-        """The service, those that it takes down if it stops, and those that it has taken down."""
-        found = dict.fromkeys([self])
-        for dependent in (*self._dependents, *self._taken_down):
-            found.update(dict.fromkeys(dependent._with_dependents()))
-        return list(found)
 
     @property
     def _pending(self) -> "asyncio.Future[None] | None":

@@ -23,6 +23,7 @@ _event: Event[[signal.Signals]] = Event()
 _running: dict[Callable[[signal.Signals], None], asyncio.AbstractEventLoop] = {}  # in the main thread: who, and where
 _replaced: dict[signal.Signals, Any] = {}  # the handlers that were there before
 _received = 0  # signals, since the handlers are in place
+_shutdowns = 0  # ever
 
 
 def on_shutdown() -> Event[[signal.Signals]]:
@@ -38,14 +39,19 @@ def on_shutdown() -> Event[[signal.Signals]]:
 
 def shutting_down() -> bool:
     """Whether a signal has come, and services have still to stop: no other one may start."""
+    _forget_closed_loops()
     return _received > 0
+
+
+def shutdowns() -> int:
+    """How many there have been: what was asked for before one may not start after it."""
+    return _shutdowns
 
 
 def begin(listener: Callable[[signal.Signals], None]) -> None:
     """A service starts, on the running loop: it listens, and the handlers are in place if this is the main thread."""
     on_shutdown().add_listener(listener)
     if threading.current_thread() is threading.main_thread():
-        _forget_closed_loops()
         _running[listener] = asyncio.get_running_loop()
         if not _replaced:
             for number in _SIGNALS:
@@ -79,13 +85,15 @@ def _default(number: signal.Signals) -> Any:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    global _received
+    global _received, _shutdowns
     _forget_closed_loops()
     if not _running:  # nobody is left to be stopped
         signal.raise_signal(number)
         return
     _received += 1
-    if _received == 2:
+    if _received == 1:
+        _shutdowns += 1
+    elif _received == 2:
         for ours in _replaced:
             signal.signal(ours, _default(ours))
     next(iter(_running.values())).call_soon_threadsafe(on_shutdown().notify, signal.Signals(number))

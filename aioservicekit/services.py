@@ -121,7 +121,7 @@ class Service(ABC):
         if not (name is None or isinstance(name, str)):
             raise TypeError(f"name must be a str or None, not {name!r}")
         if not inspect.iscoroutinefunction(self.__work__):
-            raise TypeError(f"{type(self).__name__}.__work__ must be a coroutine function, not {self.__work__!r}")
+            raise TypeError(f"{type(self).__name__}.__work__ must be a coroutine function, not {type(self).__work__!r}")
         self._name = name or type(self).__name__
         self._dependencies = _checked_dependencies(dependences, dependencies)
         self._grace = _checked_grace(grace)
@@ -213,7 +213,7 @@ class Service(ABC):
         Raises:
             Exception: as `start()`, of the service or of a dependent.
         """
-        if self._restarting is None:
+        if self._restarting is None or self.run:
             self._refuse_in_a_shutdown(shutdown.shutdowns())
             was_up = self._state is not ServiceState.STOPPED
             self._ask(ServiceStoppedError(f"{self!r} was stopped, to start again"))
@@ -396,7 +396,8 @@ class Service(ABC):
                 raise error
 
     def _restarted(self, task: "asyncio.Task[None]") -> None:
-        self._restarting = None
+        if self._restarting is task:
+            self._restarting = None
 
     def _on_shutdown(self, number: signal.Signals) -> None:
         assert self._life is not None

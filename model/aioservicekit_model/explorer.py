@@ -131,7 +131,7 @@ def violations(explored: Explored) -> Iterator[tuple[str, list[str]]]:
 
 def _cycle(explored: Explored) -> State | None:
     """A state that the services come back to on their own, if there is one: they need not ever end then."""
-    unfinished = {state: 0 for state in explored.steps}
+    unfinished = dict.fromkeys(explored.steps, 0)
     for state in explored.steps:
         for step in explored.on_their_own(state):
             unfinished[step.after] += 1

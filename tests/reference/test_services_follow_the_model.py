@@ -122,7 +122,9 @@ class Comparison:
         resting = {state for state in self._closed(self.states) if not any(steps(self.world, state, UNSEEN))}
         fitting = {state for state in resting if visible(state) == self._seen() and self._callers_fit(state)}
         callers = [sum(not task.done() for task in tasks) for tasks in self.callers]
-        assert fitting, f"at rest the services are {self._seen()}, {callers} wait for their starts, and could be {resting}"
+        assert fitting, (
+            f"at rest the services are {self._seen()}, {callers} wait for their starts, and could be {resting}"
+        )
         self.states = fitting
 
     def _seen(self) -> tuple[tuple[str, str], ...]:

@@ -174,7 +174,7 @@ class Service(ABC):
     # What users call
 
     async def start(self) -> None:
-        """Start the dependencies, then the service; return when it is RUNNING (SV-2).
+        """Start the dependencies, then the service; return when it is RUNNING (SV-2.1, SV-2.2).
 
         On a RUNNING service it returns at once; on a STARTING one it shares that start; on a STOPPING one it starts after
         the stop. When the caller is cancelled the start goes on for the others that wait in it; without any it is given
@@ -190,7 +190,7 @@ class Service(ABC):
         await self._bring_up(shutdown.shutdowns())
 
     def stop(self) -> Awaitable[None]:
-        """Begin to stop, at once; on a service that is STOPPING or STOPPED, do nothing more (SV-4).
+        """Begin to stop, at once; on a service that is STOPPING or STOPPED, do nothing more (SV-4.1, SV-4.6).
 
         Returns:
             What may be awaited, or not: it completes when the service is STOPPED, and never raises. To cancel who awaits
@@ -355,7 +355,7 @@ class Service(ABC):
         _resolve(life.settled)
 
     def _ask(self, why: BaseException) -> None:
-        """Ask for the stop, here and of all dependents; the first one to ask gives the reason."""
+        """Ask for the stop, here and of all dependents (SV-4.5); the first one to ask gives the reason."""
         life = self._life
         if life is None or life.asked.done() or life.loop.is_closed():
             return

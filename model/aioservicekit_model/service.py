@@ -34,8 +34,8 @@ __all__ = [
 
 STOPPED, STARTING, RUNNING, STOPPING = PHASES = ("STOPPED", "STARTING", "RUNNING", "STOPPING")
 
-# What of the user's part runs. READY: nothing, and the work is to be called. IDLE: nothing, and `__on_stop__` is due. FAILED:
-# nothing, since the start hook has raised. DONE: nothing, since the stop hook has ended. STUCK: nothing, and nothing will (a fault).
+# What of the user's part runs; nothing does if it is READY (the work is to be called), IDLE (`__on_stop__` is due), FAILED (the
+# start hook has raised), DONE (the stop hook has ended) or STUCK (and nothing ever will: a fault).
 NOTHING, START_HOOK, FAILED, READY, WORK, CANCELLED_WORK, IDLE, STOP_HOOK, DONE, STUCK = (
     "nothing",
     "start hook",

@@ -73,10 +73,14 @@ def test_the_block_s_exception_goes_through_after_the_stop() -> None:
 
     async def application() -> None:
         service = Recorded(grace=2)
-        with pytest.raises(Failed):
+
+        async def block() -> None:
             async with run_services([service]):
                 await turns()
                 raise Failed
+
+        with pytest.raises(Failed):
+            await block()
         assert states(service) == ["STOPPED"]
         assert now() == 2
 
@@ -253,10 +257,13 @@ def test_cancelling_the_start_stops_what_has_started() -> None:
 
     async def application() -> None:
         slow, other = Slow("slow"), Recorded("other", grace=0)
+
+        async def block() -> None:
+            async with run_services([slow, other]):
+                raise AssertionError("the block has run")
+
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1):
-                async with run_services([slow, other]):
-                    raise AssertionError("the block has run")
+            await asyncio.wait_for(block(), 1)
         assert states(slow, other) == ["STOPPED", "STOPPED"]
 
     run(application)

@@ -332,7 +332,7 @@ def test_a_dependency_that_falls_gives_the_start_up() -> None:
         start = asyncio.create_task(service.start())
         await asyncio.sleep(1)
         quick.stop()
-        with pytest.raises(ServiceStoppedError, match="'it' .* was stopped: <Recorded 'quick' STOPPING> has stopped"):
+        with pytest.raises(ServiceStoppedError, match=r"'it' .* was stopped: <Recorded 'quick' STOPPING> has stopped"):
             await start
         assert "it starts" not in service.log
         await slow.stop()

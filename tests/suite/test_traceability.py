@@ -1,8 +1,15 @@
 """Every rule stands on every level: in the text, in the model's table or a named check, and nowhere else."""
 
+import re
+from pathlib import Path
+
 from aioservicekit_conformance.checks import CHECKS, UNTESTED
+from aioservicekit_model import service_rules
 from aioservicekit_model.channel import RULES_OF_THE_TABLE
 from aioservicekit_model.rules import RULES
+from aioservicekit_model.service import RULES_OF_THE_TABLE as RULES_OF_THE_SERVICE_TABLE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CHECKED = {check.rule for check in CHECKS}
 
@@ -21,3 +28,22 @@ def test_only_later_sections_are_untested() -> None:
     """CH-1 to CH-5 are judged in full; a reason for leaving a rule untested stands at CH-6 and CH-7 alone."""
     assert {rule[:4] for rule in UNTESTED} <= {"CH-6", "CH-7"}
     assert not set(UNTESTED) & (RULES_OF_THE_TABLE | CHECKED)
+
+
+def promised(folder: str) -> set[str]:
+    """The rules of services that docstrings and names of a folder's files mention."""
+    texts = (path.read_text("utf-8") for path in (ROOT / folder).glob("*.py"))
+    return {rule for text in texts for rule in re.findall(r"\bSV-\d+\.\d+\b", text)}
+
+
+def test_every_service_rule_is_tested_and_promised() -> None:
+    """A rule of services stands in a docstring of the implementation and of a test, whatever the model says of it."""
+    assert promised("tests/reference") >= set(service_rules.RULES)
+    assert promised("aioservicekit") >= set(service_rules.RULES)
+
+
+def test_the_service_model_knows_no_other_rules() -> None:
+    """The model of services has all rules about states, starts and stops, and no id that the specification lacks."""
+    assert set(service_rules.RULES) >= RULES_OF_THE_SERVICE_TABLE
+    elsewhere = {"SV-2.4", "SV-3.3", "SV-5.1", "SV-5.3", "SV-6.1", "SV-6.2", "SV-6.4"}  # tested on the implementation
+    assert set(service_rules.RULES) - RULES_OF_THE_SERVICE_TABLE == elsewhere

@@ -1,0 +1,223 @@
+"""Signals in the test's own process: handlers, and the event behind them (SV-6.3)."""
+
+import asyncio
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import pytest
+from stepping import Recorded, listen, now, run, turns
+
+from aioservicekit import ServiceStoppedError, on_shutdown, run_services
+from aioservicekit_conformance.loop import SteppedLoop
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def handlers() -> list[Any]:
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+def test_handlers_are_in_place_while_services_run() -> None:
+    """They are there from before the first hook until the last service is STOPPED; then the old ones are back (SV-6.3)."""
+    seen: list[Any] = []
+
+    class Looking(Recorded):
+        async def __on_start__(self) -> None:
+            seen.append(handlers())
+
+        async def __on_stop__(self) -> None:
+            seen.append(handlers())
+
+    async def main() -> None:
+        first, second = Looking("first", grace=0), Looking("second", grace=0)
+        await first.start()
+        await second.start()
+        await first.stop()
+        await second.stop()
+
+    before = handlers()
+    run(main)
+    assert handlers() == before
+    assert seen == [seen[0]] * 4
+    assert not set(seen[0]) & set(before)
+
+
+def test_handlers_are_put_back_after_a_start_that_fails() -> None:
+    """A start that fails half-way leaves no handler behind (SV-6.3)."""
+
+    class Failing(Recorded):
+        async def __on_start__(self) -> None:
+            raise KeyError
+
+    async def main() -> None:
+        with pytest.raises(KeyError):
+            await Failing(dependences=[good]).start()
+        await good.stop()
+
+    good = Recorded("good", grace=0)
+    before = handlers()
+    run(main)
+    assert handlers() == before
+
+
+def test_a_handler_that_was_set_meanwhile_stays() -> None:
+    """A handler that somebody else sets while services run is not taken away (SV-6.3)."""
+
+    def own(number: int, frame: FrameType | None) -> None:
+        raise AssertionError
+
+    async def main() -> None:
+        service = Recorded(grace=0)
+        await service.start()
+        signal.signal(signal.SIGHUP, own)
+        await service.stop()
+
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        run(main)
+        assert signal.getsignal(signal.SIGHUP) is own
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_the_first_signal_stops_every_service_gracefully() -> None:
+    """Services that run, start or wait for others are asked to stop; the event has the signal (SV-6.3)."""
+
+    class Slow(Recorded):
+        async def __on_start__(self) -> None:
+            await asyncio.sleep(3600)
+
+    async def main() -> list[Any]:
+        heard = listen(on_shutdown())
+        running, slow = Recorded("running", grace=7), Slow("slow")
+        waiting = Recorded("waiting", dependences=[slow])
+        async with run_services([running]) as waiter:
+            starts = [asyncio.create_task(service.start()) for service in (slow, waiting)]
+            await turns()
+            signal.raise_signal(signal.SIGTERM)
+            await waiter
+        outcomes = await asyncio.gather(*starts, return_exceptions=True)
+        on_shutdown().remove_listener(heard.append)
+        assert [type(outcome) for outcome in outcomes] == [ServiceStoppedError] * 2
+        assert {service.state.name for service in (running, slow, waiting)} == {"STOPPED"}
+        return [heard, now()]
+
+    assert run(main) == [[signal.SIGTERM], 7]
+
+
+def test_the_second_signal_ends_the_grace() -> None:
+    """The second signal cancels what still works; before a third one the default handlers are back (SV-6.3)."""
+    seen: list[Any] = []
+
+    class Looking(Recorded):
+        async def __on_stop__(self) -> None:
+            seen.append(handlers())
+
+    async def main() -> float:
+        async with run_services([Looking(grace=None)]) as waiter:
+            await turns()
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(10)
+            signal.raise_signal(signal.SIGTERM)
+            await waiter
+        return now()
+
+    before = handlers()
+    assert run(main) == 10
+    assert seen == [[signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]]
+    assert handlers() == before
+
+
+def test_no_start_begins_after_the_signal() -> None:
+    """Until all are STOPPED `start()` and `restart()` are refused, also those that were waiting for a stop (SV-6.3)."""
+
+    async def main() -> list[Any]:
+        service, other = Recorded(grace=5), Recorded("other")
+        await service.start()
+        await turns()
+        service.stop()
+        pending = [asyncio.create_task(service.start()), asyncio.create_task(service.restart())]
+        await turns()
+        signal.raise_signal(signal.SIGTERM)
+        for begin in (other.start, other.restart):
+            with pytest.raises(
+                ServiceStoppedError, match="<Recorded 'other' STOPPED> can't start: the application shuts down"
+            ):
+                await begin()
+        outcomes = await asyncio.gather(*pending, return_exceptions=True)
+        await other.start()
+        await other.stop()
+        return [type(outcome) for outcome in outcomes]
+
+    assert run(main) == [ServiceStoppedError] * 2
+
+
+def test_emitting_the_event_stops_every_service() -> None:
+    """`on_shutdown()` is what the signals emit: who emits it stops the services as they do (SV-6.3)."""
+
+    async def main() -> str:
+        service = Recorded(grace=0)
+        await service.start()
+        await on_shutdown().emit(signal.SIGTERM)
+        await service.wait()
+        return service.state.name
+
+    assert run(main) == "STOPPED"
+
+
+def test_a_closed_event_is_replaced() -> None:
+    """Whoever closes the event closes it for those that listened to it, and not for services to come (SV-6.3)."""
+    on_shutdown().close()
+
+    async def main() -> None:
+        service = Recorded(grace=0)
+        async with run_services([service]) as waiter:
+            await turns()
+            signal.raise_signal(signal.SIGTERM)
+            await waiter
+
+    run(main)
+
+
+def test_services_that_a_closed_loop_has_left_behind_swallow_no_signals() -> None:
+    """A signal that finds nobody left to be stopped goes to the handler that was there before (SV-6.3)."""
+    heard: list[int] = []
+
+    def own(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    async def main() -> None:
+        await Recorded().start()
+        await asyncio.Event().wait()
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        loop = SteppedLoop()
+        task = loop.start(main())
+        for _ in range(20):
+            loop.step()
+        assert signal.getsignal(signal.SIGTERM) is not own
+        loop.close()
+        signal.raise_signal(signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is own
+        del task
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_in_another_thread_no_handlers_are_set() -> None:
+    """Handlers belong to the main thread; a service in another one starts and stops without them (SV-6.3)."""
+    seen: list[Any] = []
+
+    async def main() -> None:
+        async with run_services([Recorded(grace=0)]):
+            seen.append(handlers())
+
+    before = handlers()
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    thread.join(30)
+    assert seen == [before]

@@ -306,15 +306,12 @@ class Service(ABC):
             raise ServiceStoppedError(f"{self!r} can't start: the application shuts down")
 
     async def _start(self, life: _Life) -> None:
-        failures: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:
                 for dependency in self._dependencies:
                     group.create_task(dependency._bring_up(shutdown.shutdowns(), life))
-        except BaseExceptionGroup as errors:
-            failures = errors.exceptions
-        if failures:
-            raise next((error for error in failures if not isinstance(error, ServiceStoppedError)), failures[0])
+        except BaseExceptionGroup as refusals:  # in a shutdown; a dependency that fails asks its dependents itself
+            raise refusals.exceptions[0] from None
         life.entered = True
         await _call(self.__on_start__)
         life.hooked = True
@@ -493,8 +490,7 @@ class Service(ABC):
         try:
             yield
         finally:
-            if not life.asked.done():
-                life.hurried = life.loop.create_future()
+            life.hurried = life.hurried if life.asked.done() else life.loop.create_future()
 
     def _in_a_hook(self) -> bool:
         life = self._life

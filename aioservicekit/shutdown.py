@@ -93,7 +93,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     _received += 1
     if _received == 1:
         _shutdowns += 1
-    elif _received == 2:
+    else:
         for ours in _replaced:
             signal.signal(ours, _default(ours))
     next(iter(_running.values())).call_soon_threadsafe(on_shutdown().notify, signal.Signals(number))

@@ -15,7 +15,19 @@ from aioservicekit_model.explorer import (
     graphs,
     violations,
 )
-from aioservicekit_model.service import CALLS, FAULTS, UNSEEN, USERS_PART, Dependencies, World
+from aioservicekit_model.service import (
+    CALLS,
+    FAULTS,
+    STARTING,
+    STOPPING,
+    UNSEEN,
+    USERS_PART,
+    Dependencies,
+    Service,
+    State,
+    Step,
+    World,
+)
 
 PAIR, DIAMOND = ((), (0,)), ((), (0,), (0,), (1, 2))
 
@@ -88,6 +100,18 @@ def test_a_fault_breaks_a_property(fault: str) -> None:
     found = dict(violations(explore(World(PAIR, frozenset({fault})))))
     assert BREAKS[fault] in found
     assert len(found[BREAKS[fault]]) <= 8
+
+
+def test_services_that_never_come_to_an_end_are_noticed() -> None:
+    """States that lead to each other with nobody calling anything break the property that all that has begun ends."""
+    first, second = State((Service(STARTING),)), State((Service(STOPPING),))
+    explored = Explored(
+        World(((),)),
+        {first: None, second: (first, Step("on", 0, second))},
+        {first: (Step("on", 0, second),), second: (Step("back", 0, first),)},
+        {first: 0, second: 0},
+    )
+    assert (ENDS, []) in list(violations(explored))
 
 
 def test_every_property_can_fail() -> None:

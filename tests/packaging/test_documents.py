@@ -22,3 +22,14 @@ def test_the_broadcast_example_runs(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "examples" / "broadcast.py")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.count("['one', 'two', 'three', 'four']") == 2
+
+
+@pytest.mark.parametrize(
+    ("example", "last_line"), [("clock.py", "stopped"), ("pipeline.py", "30 taken, 30 cooked, 30 booked")]
+)
+def test_the_service_examples_run(example: str, last_line: str, tmp_path: Path) -> None:
+    """They end on their own, and nothing that was sent before the end is lost."""
+    command = [sys.executable, str(ROOT / "examples" / example)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == last_line
+    assert done.stderr == ""

@@ -154,6 +154,22 @@ def test_no_start_begins_after_the_signal() -> None:
     assert run(main) == [ServiceStoppedError] * 2
 
 
+def test_a_signal_before_the_dependencies_have_begun() -> None:
+    """A service that was about to start its dependencies when the signal came starts none of them (SV-6.3)."""
+
+    async def main() -> list[str]:
+        first = Recorded("first")
+        second = Recorded("second", first.log, dependences=[first])
+        start = asyncio.create_task(second.start())
+        await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(ServiceStoppedError, match="the application shuts down"):
+            await start
+        return first.log
+
+    assert run(main) == ["second STARTING", "second STOPPING", "second STOPPED"]
+
+
 def test_emitting_the_event_stops_every_service() -> None:
     """`on_shutdown()` is what the signals emit: who emits it stops the services as they do (SV-6.3)."""
 

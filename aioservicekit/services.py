@@ -71,13 +71,14 @@ class _Life:
         self.over: asyncio.Future[None] = loop.create_future()  # STOPPED
         self.entered = False  # `__on_start__` has begun: the dependencies are in use
         self.hooked = False  # `__on_start__` has completed: `__on_stop__` is due
+        self.ran = False  # it was RUNNING
+        self.hook: asyncio.Task[Any] | None = None  # the task in which a hook runs, or has run
         self.why: BaseException | None = None  # it was asked to stop
         self.users: set[Service | None] = set()  # dependents that have still to stop before the work may end
         self.signals = 0
         self.start: asyncio.Task[None]
         self.task: asyncio.Task[None]
         self.work: asyncio.Task[None] | None = None
-        self.stop: asyncio.Task[None] | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
 
 
@@ -262,7 +263,7 @@ class Service(ABC):
             if given_up and not dependent and self._life:
                 await asyncio.wait([self._life.over])
             raise
-        if life and life.work is None and life.why:
+        if life and life.why and not life.ran:
             raise life.why
 
     async def _settled(self, shutdowns: int, dependent: _Life | None) -> _Life | None:
@@ -287,10 +288,10 @@ class Service(ABC):
         for dependency in self._dependencies:
             dependency._dependents[self] = None
         shutdown.begin(self._on_shutdown)
+        self._enter(ServiceState.STARTING)
         life.start = asyncio.create_task(self._start(life), name=f"{self._name}-start")
         life.task = asyncio.create_task(self._live(life), name=self._name)
         life.task.add_done_callback(self._end)
-        self._enter(ServiceState.STARTING)
         return life
 
     def _give_up_unless_wanted(self) -> bool:
@@ -306,6 +307,7 @@ class Service(ABC):
             raise ServiceStoppedError(f"{self!r} can't start: the application shuts down")
 
     async def _start(self, life: _Life) -> None:
+        await asyncio.sleep(0)  # the life is complete before a hook may ask it to stop, with eager tasks too
         try:
             async with asyncio.TaskGroup() as group:
                 for dependency in self._dependencies:
@@ -313,15 +315,16 @@ class Service(ABC):
         except BaseExceptionGroup as refusals:  # in a shutdown; a dependency that fails asks its dependents itself
             raise refusals.exceptions[0] from None
         life.entered = True
-        await _call(self.__on_start__)
+        await self._call(life, self.__on_start__)
         life.hooked = True
 
     async def _live(self, life: _Life) -> None:
         await self._until(life, [life.start], unless=life.asked)
         if life.hooked and not life.asked.done():
-            life.work = asyncio.create_task(self._work(life), name=f"{self._name}-work")
+            life.ran = True
             self._enter(ServiceState.RUNNING)
             _resolve(life.settled)
+            life.work = asyncio.create_task(self._work(life), name=f"{self._name}-work")
             await self._until(life, [life.work], unless=life.asked)
         self._ask(_exception(life.work or life.start) or ServiceStoppedError(f"{self!r} was cancelled"))
         await self._until(life, [life.released])
@@ -333,9 +336,9 @@ class Service(ABC):
             await self._cancel(life, [life.work])
         await self._cancel(life, life.tasks)
         if life.hooked:
-            life.stop = asyncio.create_task(_call(self.__on_stop__), name=f"{self._name}-stop")
-            life.stop.add_done_callback(self._report_failed)
-            await self._until(life, [life.stop])
+            stop = asyncio.create_task(self._call(life, self.__on_stop__), name=f"{self._name}-stop")
+            stop.add_done_callback(self._report_failed)
+            await self._until(life, [stop])
             await self._cancel(life, life.tasks)
 
     def _end(self, task: "asyncio.Task[None]") -> None:
@@ -415,7 +418,8 @@ class Service(ABC):
             try:
                 await self.__work__()
             except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and life.work and life.work.cancelling():
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                     raise
                 self._report(error)
                 if not self._retries:
@@ -494,7 +498,13 @@ class Service(ABC):
 
     def _in_a_hook(self) -> bool:
         life = self._life
-        return life is not None and asyncio.current_task() in (life.start, life.stop)
+        return life is not None and life.hook is not None and life.hook is asyncio.current_task()
+
+    async def _call(self, life: _Life, hook: Callable[[], Awaitable[None] | None]) -> None:
+        life.hook = asyncio.current_task()
+        result = hook()
+        if inspect.isawaitable(result):
+            await result
 
     # The graph
 
@@ -600,12 +610,6 @@ def _checked_grace(grace: object) -> float | None:
     if math.isnan(grace) or grace < 0:
         raise ValueError(f"grace must be 0 seconds or more, or None for no limit, not {grace!r}")
     return grace
-
-
-async def _call(hook: Callable[[], Awaitable[None] | None]) -> None:
-    result = hook()
-    if inspect.isawaitable(result):
-        await result
 
 
 async def _some_turns() -> None:

@@ -7,6 +7,8 @@ there before (SV-6.3).
 """
 
 import asyncio
+import functools
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -34,6 +36,8 @@ def on_shutdown() -> Event[[signal.Signals]]:
     global _event
     if _event.is_closed:
         _event = Event()
+        for listener in _running:
+            _event.add_listener(listener)
     return _event
 
 
@@ -68,10 +72,22 @@ def end(listener: Callable[[signal.Signals], None]) -> None:
 def _put_back() -> None:
     global _received
     _received = 0
-    for number, handler in _replaced.items():
-        if signal.getsignal(number) in (_handle, _default(number)):  # or else somebody has set another one meanwhile
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-    _replaced.clear()
+    for number in tuple(_replaced):
+        _put_one_back(number)
+
+
+def _put_one_back(number: signal.Signals) -> None:
+    before = _replaced.pop(number, None)
+    if before is None or before is _handle or _is_of_a_run_that_has_ended(before):
+        before = _default(number)
+    if signal.getsignal(number) in (_handle, _default(number)):  # or else somebody has set another one meanwhile
+        signal.signal(number, before)
+
+
+def _is_of_a_run_that_has_ended(handler: Any) -> bool:
+    """`asyncio.run` takes its handler of SIGINT away at the end, but not while it finds ours in its place."""
+    task = handler.keywords.get("main_task") if isinstance(handler, functools.partial) else None
+    return isinstance(task, asyncio.Task) and task.done()
 
 
 def _forget_closed_loops() -> None:
@@ -80,14 +96,21 @@ def _forget_closed_loops() -> None:
             end(listener)
 
 
+def _forget_all() -> None:  # pragma: no cover, it runs in forked processes
+    _running.clear()
+    _put_back()
+
+
 def _default(number: signal.Signals) -> Any:
     return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
     global _received, _shutdowns
+    number = signal.Signals(number)
     _forget_closed_loops()
     if not _running:  # nobody is left to be stopped
+        _put_one_back(number)
         signal.raise_signal(number)
         return
     _received += 1
@@ -96,4 +119,10 @@ def _handle(number: int, frame: FrameType | None) -> None:
     else:
         for ours in _replaced:
             signal.signal(ours, _default(ours))
-    next(iter(_running.values())).call_soon_threadsafe(on_shutdown().notify, signal.Signals(number))
+    loops = list(_running.values())
+    loop = next((loop for loop in reversed(loops) if loop.is_running()), loops[-1])
+    loop.call_soon_threadsafe(on_shutdown().notify, number)
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch
+    os.register_at_fork(after_in_child=_forget_all)  # the services run in the parent

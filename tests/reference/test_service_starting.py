@@ -1,6 +1,7 @@
 """Services: their states, and starting (SV-1, SV-2)."""
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
@@ -96,6 +97,30 @@ def test_hooks_may_be_plain_functions() -> None:
         return [entry for entry in service.log if "plain" in entry]
 
     assert run(main) == ["plain start", "plain stop"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+def test_eager_tasks_change_nothing() -> None:
+    """With a task factory that runs tasks at once, the order of states, hooks and work is the same (SV-1.2, SV-2.1)."""
+
+    class Hooked(Recorded):
+        async def __on_stop__(self) -> None:
+            await self.stop()
+            await super().__on_stop__()
+
+    async def main() -> list[str]:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined, unused-ignore]
+        first = Hooked("first", grace=0)
+        second = Hooked("second", first.log, dependences=[first], grace=0)
+        await second.start()
+        await turns()
+        await first.stop()
+        return first.log
+
+    states = ["STARTING", "starts", "RUNNING", "works", "STOPPING", "stops", "STOPPED"]
+    log = asyncio.run(main())
+    for name in ("first", "second"):
+        assert [entry for entry in log if entry.startswith(name)] == [f"{name} {state}" for state in states]
 
 
 def test_dependencies_start_first_and_side_by_side() -> None:

@@ -183,18 +183,40 @@ def test_emitting_the_event_stops_every_service() -> None:
     assert run(main) == "STOPPED"
 
 
-def test_a_closed_event_is_replaced() -> None:
-    """Whoever closes the event closes it for those that listened to it, and not for services to come (SV-6.3)."""
-    on_shutdown().close()
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_closed_event_is_replaced(when: str) -> None:
+    """Whoever closes the event closes it for those that listened to it, and not for services (SV-6.3)."""
+    if when == "before":
+        on_shutdown().close()
 
     async def main() -> None:
         service = Recorded(grace=0)
         async with run_services([service]) as waiter:
             await turns()
+            if when == "while":
+                on_shutdown().close()
             signal.raise_signal(signal.SIGTERM)
             await waiter
 
     run(main)
+
+
+def test_a_loop_that_does_not_run_takes_no_signals_from_one_that_does() -> None:
+    """Services that another loop has left running, without closing, keep those of this one from nothing (SV-6.3)."""
+
+    async def main() -> None:
+        async with run_services([Recorded(grace=0)]) as waiter:
+            await turns()
+            signal.raise_signal(signal.SIGTERM)
+            await waiter
+
+    other = SteppedLoop()
+    task = other.start(Recorded().start())
+    for _ in range(20):
+        other.step()
+    assert task.done()
+    run(main)
+    other.close()
 
 
 def test_services_that_a_closed_loop_has_left_behind_swallow_no_signals() -> None:

@@ -634,7 +634,6 @@ def test_main_waits_for_what_it_has_started() -> None:
         assert application.end() == (0, ["worker stops", "late", "result"])
 
 
-@pytest.mark.xfail(strict=True, reason="defect: the handler raises the signal for itself, again and again")
 def test_a_signal_while_handlers_are_put_back_has_its_default_effect() -> None:
     """A signal that comes just when the last service has stopped kills the process, and hangs nothing (SV-6.3)."""
     with child("""
@@ -659,7 +658,6 @@ def test_a_signal_while_handlers_are_put_back_has_its_default_effect() -> None:
         assert application.end() == (-signal.SIGTERM, ["worker starts", "worker stops"])
 
 
-@pytest.mark.xfail(strict=True, reason="defect: the handler raises the signal for itself, again and again")
 def test_a_handler_that_outlives_the_services_has_no_effect_of_its_own() -> None:
     """A program that saves the handlers while services run, and restores them after that, can still be killed (SV-6.3)."""
     with child("""
@@ -677,7 +675,6 @@ def test_a_handler_that_outlives_the_services_has_no_effect_of_its_own() -> None
         assert application.end() == (-signal.SIGTERM, [])
 
 
-@pytest.mark.xfail(strict=True, reason="defect: the handler of the run that has ended is put back, and stays")
 def test_after_a_run_that_stopped_nothing_sigint_is_as_before() -> None:
     """Services that asyncio.run itself had to cancel leave no handler of that run behind for SIGINT (SV-6.3)."""
     with child("""
@@ -688,7 +685,6 @@ def test_after_a_run_that_stopped_nothing_sigint_is_as_before() -> None:
         assert application.end() == (0, ["forgotten starts", "forgotten stops"])
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a forked process has the handlers, but nothing that they could stop")
 def test_a_forked_process_can_be_terminated() -> None:
     """A process forked while services run does not take the signals that are sent to it for a shutdown (SV-6.3)."""
     with child("""
@@ -696,8 +692,11 @@ def test_a_forked_process_can_be_terminated() -> None:
 
         async def main():
             async with run_services([Worker()]):
-                forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
+                fork = multiprocessing.get_context("fork")
+                forked_has_begun = fork.Event()
+                forked = fork.Process(target=lambda: (forked_has_begun.set(), time.sleep(20)))
                 forked.start()
+                await asyncio.to_thread(forked_has_begun.wait, 20)
                 forked.terminate()
                 await asyncio.to_thread(forked.join, 2)
                 print("exit code", forked.exitcode)

@@ -26,6 +26,7 @@ __all__ = ["Exploration", "Failure", "explore", "shrink"]
 
 STEPS = 14
 SAMPLE = 4  # at every so-manyth case it is counted which rules forbade something in it
+SHORT = 9  # actions: a case that needs no pruning to be explained by few rules
 EXPLAINED = 60  # so many refused cases in a row with nothing new to explain are enough
 KNOWN = 300  # so many refused cases that a rule explains which is broken for certain are enough
 UNEXPLAINED = "?"  # in place of a rule, where no single rule explains a history
@@ -94,7 +95,12 @@ class Exploration:
             self._known += 1
             return
         self._since_new += 1
-        case = prune(case)
+        pruned = self._note(prune(case))
+        if len(case.actions) <= SHORT and not pruned <= blame(case.default_size, case.history):
+            self._note(case)  # left out was what makes it another failure
+
+    def _note(self, case: Case) -> frozenset[str]:
+        """Keep a failure, if it is the shortest of those that the same rules explain; return these."""
         candidates = blame(case.default_size, case.history)
         found = Failure(case.default_size, tuple(case.actions), candidates, case.operations)
         same = [failure for failure in self.failures if failure.candidates == found.candidates]
@@ -103,6 +109,7 @@ class Exploration:
             self.failures.append(found)
         elif found.operations < same[0].operations:
             self.failures[self.failures.index(same[0])] = found
+        return candidates
 
     def blamed(self) -> tuple[str, ...]:
         """The smallest set of rules that explains every failure."""

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .case import Action, Case
 from .target import Target
@@ -37,9 +37,9 @@ FIRST_MEMBERS = (
     ("subscribe",),
 )
 
-# What comes more often in a list is drawn more often. Hypothesis takes its time for each draw and for each rule to choose from:
-# one list of whole moves, drawn by one rule, makes a case in two thirds of the time.
-MAKINGS = st.sampled_from([*product((0, 0, 4, 8), SIZES, (None, 1, 2), FIRST_MEMBERS)])
+# What comes more often in a list is drawn more often. Hypothesis takes its time for each draw and for each rule to choose from: one
+# number for a whole move, drawn by one rule, makes a case in two thirds of the time. The first number of a case makes its channel.
+MAKINGS = (*product((0, 0, 4, 8), SIZES, (None, 1, 2), FIRST_MEMBERS),)
 USES = product(("send", "read", "send", "next", "send", "read"), (0, 1, 2), (1, 1, 2), AFTER)
 CHANGES = product(
     ("cancel", "subscribe", "close", "cancel", "connect", "subscribe of a size"), range(sum(MOST.values()) + 1), AFTER
@@ -47,12 +47,10 @@ CHANGES = product(
 INTERRUPTIONS = product(
     ("read", "read", "send", "close"), ("cancel", "close", "subscribe", "send", "read"), range(4), (None, None, 0, 1)
 )
-MOVES = st.sampled_from(
-    [
-        *[("use", move) for move in USES] * 2,
-        *[("change", move) for move in CHANGES],
-        *[("interrupt", move) for move in INTERRUPTIONS],
-    ]
+MOVES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    *[("use", move) for move in USES] * 2,
+    *[("change", move) for move in CHANGES],
+    *[("interrupt", move) for move in INTERRUPTIONS],
 )
 
 
@@ -65,19 +63,21 @@ def machine(target: Target, done: Callable[[Case], None]) -> type[RuleBasedState
         calm = 0
         tried: dict[str, int]
 
-        @initialize(making=MAKINGS)
-        def make(self, making: tuple[int, int, int | None, tuple[str, ...]]) -> None:
+        @rule(number=st.sampled_from(range(len(MAKINGS) * len(MOVES))))
+        def step(self, number: int) -> None:
+            if not hasattr(self, "case"):
+                self.make(*MAKINGS[number % len(MAKINGS)])
+            else:
+                name, move = MOVES[number % len(MOVES)]
+                getattr(self, name)(*move)
+
+        def make(self, calm: int, size: int, own: int | None, members: tuple[str, ...]) -> None:
             """`calm` is how many operations come before the first closing, which ends most of what is interesting."""
-            self.calm, size, own, members = making
+            self.calm = calm
             self.case = Case(target, size)
             self.tried = {"subscribe": 0, "connect": 0}
             for what in members:
                 self.join(what, size=own if what == "subscribe" else None)
-
-        @rule(move=MOVES)
-        def step(self, move: tuple[str, tuple[Any, ...]]) -> None:
-            name, arguments = move
-            getattr(self, name)(*arguments)
 
         def use(self, what: str, which: int, times: int, after: int | None) -> None:
             names = self.case.names("connect" if what == "send" else "subscribe")

@@ -191,7 +191,7 @@ class Case:
             done, self.actions = self.actions, []
             self._close_and_drain()
             self.actions = done
-        self.loop.close()
+        self.loop.retire()
 
     def _close_and_drain(self) -> None:
         self._run(None)

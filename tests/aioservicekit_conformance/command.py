@@ -10,10 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from aioservicekit_model.checker import blame
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
+from .case import replay
+from .replay import Failure, read
 from .target import Target, TargetError, load
-from .verdict import Report, Verdict, as_json, judge
+from .verdict import Report, Verdict, as_json, explain, judge, timeline
 
 __all__ = ["main"]
 
@@ -35,13 +38,22 @@ def _parser() -> argparse.ArgumentParser:
         "targets",
         nargs="*",
         metavar="TARGET",
-        default=["aioservicekit"],
         help="module or module:attribute that offers Channel, ChannelState and ChannelClosedError (default: aioservicekit)",
     )
     parser.add_argument(
         "--rule", action="append", metavar="ID", type=_rule, help="judge this rule alone; may be repeated"
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the report to FILE as JSON")
+    parser.add_argument(
+        "--failures", metavar="DIR", type=Path, help="write each failure to DIR, to replay and as a program"
+    )
+    parser.add_argument("--replay", metavar="FILE", type=Path, help="run a failure again, and nothing else")
+    parser.add_argument(
+        "--known-failing",
+        metavar="FILE",
+        type=Path,
+        help="rules, one a line, that are known to fail; one of them that passes fails the run",
+    )
     parser.add_argument(
         "--max-examples", metavar="N", type=_positive, default=2000, help="cases a target (default: 2000)"
     )
@@ -77,21 +89,82 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        targets = [load(name) for name in options.targets]
+        failure = _failure(options.replay) if options.replay else None
+        targets = [load(name) for name in options.targets or [failure.target if failure else "aioservicekit"]]
+        known = _known_failing(options.known_failing) if options.known_failing else frozenset()
         if options.json and not options.json.resolve().parent.is_dir():
             raise TargetError(f"--json {options.json}: there is no directory {options.json.parent}")
+        if options.failures:
+            _make_directory(options.failures)
     except TargetError as error:
         print(f"aioservicekit-conformance: {error}", file=sys.stderr)
         return 2
+    if failure:
+        return max(_replayed(target, failure) for target in targets)
     rules = frozenset(options.rule or RULES)
     reports = [_judged(target, rules, options.max_examples, options.seed) for target in targets]
     console = Console(highlight=False, soft_wrap=True)
     for report in reports:
         _print(console, report, options.seed)
+        _print_known(console, report, known)
+        if options.failures:
+            _write_failures(options.failures, report)
     if options.json:
         text = json.dumps(as_json(reports, _version()), indent=2)
         options.json.write_text(text + "\n", encoding="utf-8")
-    return 0 if all(report.conforms for report in reports) else 1
+    return 0 if all(report.conforms_but_for(known) for report in reports) else 1
+
+
+def _failure(path: Path) -> Failure:
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        raise TargetError(f"--replay {path}: {error}") from error
+
+
+def _known_failing(path: Path) -> frozenset[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise TargetError(f"--known-failing {path}: {error}") from error
+    known = frozenset(line.partition("#")[0].strip() for line in lines) - {""}
+    if wrong := sorted(known - set(RULES)):
+        raise TargetError(f"--known-failing {path}: there is no rule {wrong[0]!r}")
+    return known
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TargetError(f"--failures {path}: {error}") from error
+
+
+def _write_failures(directory: Path, report: Report) -> None:
+    for verdict in report.verdicts:
+        if verdict.replay:
+            name = f"{report.target.replace(':', '.')}-{verdict.rule}"
+            (directory / f"{name}.txt").write_text(verdict.replay, encoding="utf-8")
+            (directory / f"{name}.py").write_text(verdict.program, encoding="utf-8")
+
+
+def _replayed(target: Target, failure: Failure) -> int:
+    case = replay(target, failure.default_size, failure.actions)
+    console = Console(highlight=False, soft_wrap=True)
+    for line in timeline(case):
+        console.print(escape(line))
+    if case.escaped:
+        console.print(f"{escape(target.name)} can't be judged: it uses {escape(case.escaped)}")
+        return 1
+    if case.refused is None:
+        console.print(f"{escape(target.name)} [green]keeps the rules here[/]")
+        return 0
+    expected, observed = explain(case)
+    rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
+    console.print(
+        f"expected: {escape(expected)}\nobserved: [red]{escape(observed)}[/]\nexplained by a breach of: {rules}"
+    )
+    return 1
 
 
 def _judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> Report:
@@ -119,6 +192,12 @@ def _print(console: Console, report: Report, seed: int) -> None:
     reached = "; ".join(f"{what}: {count}" for what, count in report.reached.items())
     console.print(f"\n  [dim]cases that reached {reached}[/]")
     console.print(f"  {escape(report.target)} {conforms}: {summary}")
+
+
+def _print_known(console: Console, report: Report, known: frozenset[str]) -> None:
+    for verdict in report.verdicts:
+        if verdict.rule in known and verdict.verdict == "pass":
+            console.print(f"  [red]{verdict.rule} is listed as known to fail, and passes: take it off the list[/]")
 
 
 def _note(verdict: Verdict) -> str:

@@ -33,7 +33,21 @@ UNEXPLAINED = "?"  # in place of a rule, where no single rule explains a history
 
 # Where several rules explain all that was seen, the blame goes to the one that says least beside it: had a more general rule been
 # broken, other histories would have shown it. These rules say most; the last one says the most.
-GENERAL = ["CH-1.3", "CH-5.3", "CH-4.3", "CH-3.7", "CH-4.2", "CH-2.4", "CH-4.1", "CH-4.6", "CH-3.4", "CH-3.2", "CH-3.1"]
+GENERAL = [
+    "CH-1.3",
+    "CH-5.3",
+    "CH-2.2",
+    "CH-4.3",
+    "CH-3.7",
+    "CH-4.2",
+    "CH-1.6",
+    "CH-2.4",
+    "CH-4.1",
+    "CH-4.6",
+    "CH-3.4",
+    "CH-3.2",
+    "CH-3.1",
+]
 
 
 class Failure(NamedTuple):

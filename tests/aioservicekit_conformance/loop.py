@@ -44,6 +44,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         self._timers_made = 0
         self._now = 0.0
         self._closed = False
+        self._retired = False
         self._thread = threading.get_ident()
 
     # Driving
@@ -108,6 +109,12 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         self._ready.clear()
         self._timers.clear()
 
+    def retire(self) -> None:
+        """Run nothing any more, and take silently what tasks give it that are garbage by now."""
+        self._retired = True
+        self._ready.clear()
+        self._timers.clear()
+
     def get_debug(self) -> bool:
         return False
 
@@ -124,6 +131,8 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = asyncio.Handle(callback, args, self, context)
+        if self._retired:
+            return handle
         self._ready.append((handle, context or copy_context(), callback, args))
         return handle
 

@@ -252,7 +252,11 @@ class Machine(RuleBasedStateMachine):
             if service.own == "start hook":
                 self.comparison.end(s, False, None)
 
-    @rule(s=WHICH, what=st.sampled_from(("stop", "cancel_a_start", "restart_one", "cancel_a_start", "signal")), after=AFTER)
+    @rule(
+        s=WHICH,
+        what=st.sampled_from(("stop", "cancel_a_start", "restart_one", "cancel_a_start", "signal")),
+        after=AFTER,
+    )
     def disturb(self, s: int, what: str, after: int | None) -> None:
         if what == "signal":
             self.comparison.signal()
@@ -279,7 +283,12 @@ def test_services_follow_the_model() -> None:
     """Whatever is called, cancelled and signalled, between any two callbacks, some model state explains what is seen."""
     MET.clear()
     cases = settings(
-        max_examples=300, stateful_step_count=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=300,
+        stateful_step_count=25,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
     run_state_machine_as_test(Machine, settings=cases)
     assert set(MET) == set(ROWS) - {"the grace runs out"}, "what the cases have met"

@@ -1,16 +1,21 @@
 """The suite itself is tested: it accepts channels that keep the rules, whatever their mechanics, and refuses those that don't."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from channels.defective import DEFECTS
 from channels.sound import SOUND
 
 from aioservicekit_conformance import checks
+from aioservicekit_conformance.case import replay
+from aioservicekit_conformance.replay import as_text, read
 from aioservicekit_conformance.target import describe
-from aioservicekit_conformance.verdict import Report, judge
+from aioservicekit_conformance.verdict import Report, Verdict, judge, timeline
 from aioservicekit_model.rules import RULES
 
 EXAMPLES = 150  # `RARE` has the defects that take more
-RARE = {"woken_readers_queue_again": 1500, "checks_long_before_it_registers": 1500}
+RARE = {"woken_readers_queue_again": 1500}
 
 
 def judged(name: str, target: object, max_examples: int) -> Report:
@@ -27,8 +32,8 @@ def test_a_sound_channel_is_accepted(name: str) -> None:
 
 @pytest.mark.defects
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_defective_channel_is_refused(name: str) -> None:
-    """Each defect is refused, with what was expected and observed and, if it shows in a history, a short one."""
+def test_a_defective_channel_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each defect is refused, with what was expected and observed and, if it shows in a history, a short one that replays."""
     report = judged(name, DEFECTS[name].target, RARE.get(name, EXAMPLES))
     failed = [verdict for verdict in report.verdicts if verdict.verdict == "fail"]
     assert failed, f"{DEFECTS[name].why} ({DEFECTS[name].rule})"
@@ -36,6 +41,22 @@ def test_a_defective_channel_is_refused(name: str) -> None:
     for verdict in failed:
         assert verdict.expected
         assert verdict.observed
+        if verdict.history:
+            assert_replays(name, verdict, tmp_path, monkeypatch)
+
+
+def assert_replays(name: str, verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file makes the same case again, and the program shows the defect with nothing of the suite."""
+    file = tmp_path / "failure.txt"
+    file.write_text(verdict.replay)
+    failure = read(file)
+    target = describe(name, DEFECTS[name].target)
+    assert timeline(replay(target, failure.default_size, failure.actions)) == list(verdict.history)
+    assert as_text(failure) == verdict.replay
+    monkeypatch.setitem(sys.modules, name, DEFECTS[name].target)  # type: ignore[misc]
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(verdict.program, f"{name}.py", "exec"), {})
+    assert ended.value.code == 1, verdict.program
 
 
 def test_every_judged_rule_has_a_defect() -> None:

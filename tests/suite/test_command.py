@@ -10,6 +10,8 @@ import pytest
 from aioservicekit_conformance.command import main
 from aioservicekit_model.rules import RULES
 
+TARGETS = Path(__file__).resolve().parents[2] / "examples" / "targets"
+
 DEAF = """
 import aioservicekit
 from aioservicekit import ChannelClosedError, ChannelState
@@ -94,3 +96,121 @@ def test_bad_input_is_one_clear_line(arguments: list[str], says: str, tmp_path: 
     last = done.stderr.strip().splitlines()[-1]
     assert says in last
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def deaf(tmp_path: Path) -> Path:
+    """A directory with a target in it, and one failure of it."""
+    (tmp_path / "deaf_channel.py").write_text(DEAF)
+    done = run("deaf_channel", "--max-examples", "50", "--failures", "kept", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return tmp_path
+
+
+def test_a_failure_is_kept_and_replayed(deaf: Path) -> None:
+    """--failures writes a file that --replay runs again, on its own target or on another one (exit status 1, or 0)."""
+    file = deaf / "kept" / "deaf_channel-CH-1.4.txt"
+    assert (
+        file.read_text() == "aioservicekit-conformance failure\ntarget deaf_channel\nrule CH-1.4\nchannel of size 0\n"
+    )
+    again = run("--replay", str(file), cwd=deaf)
+    assert again.returncode == 1
+    assert "observed: it is in initiation\nexplained by a breach of: CH-1.4" in again.stdout
+    other = run("aioservicekit", "--replay", str(file), cwd=deaf)
+    assert other.returncode == 0
+    assert "aioservicekit keeps the rules here" in other.stdout
+
+
+def test_a_failure_is_a_program_of_plain_asyncio(deaf: Path) -> None:
+    """The program beside it shows the defect, and imports nothing of the suite."""
+    program = deaf / "kept" / "deaf_channel-CH-1.4.py"
+    assert "conformance" not in program.read_text()
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=deaf, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "the defect shows"
+
+
+def test_a_program_says_when_the_defect_is_gone(deaf: Path) -> None:
+    """Once the target is mended the program ends with exit status 0."""
+    (deaf / "deaf_channel.py").write_text("from aioservicekit import *\n")
+    command = [sys.executable, str(deaf / "kept" / "deaf_channel-CH-1.4.py")]
+    done = subprocess.run(command, cwd=deaf, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_known_failures_are_no_failure_and_stale_ones_are(deaf: Path) -> None:
+    """A rule that is known to fail does not fail the run; one that is listed and passes does."""
+    (deaf / "known.txt").write_text("CH-1.4  # to be mended\n\n")
+    assert run("deaf_channel", "--max-examples", "50", "--known-failing", "known.txt", cwd=deaf).returncode == 0
+    (deaf / "known.txt").write_text("CH-1.4\nCH-2.3\n")
+    stale = run("deaf_channel", "--max-examples", "50", "--known-failing", "known.txt", cwd=deaf)
+    assert stale.returncode == 1
+    assert "CH-2.3 is listed as known to fail, and passes: take it off the list" in stale.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file"),
+        ("nothing", "line 1: expected 'aioservicekit-conformance failure', not 'nothing'"),
+        ("aioservicekit-conformance failure\ntarget a\nrule CH-1.4\nchannel of size x", "not 'channel of size x'"),
+        (
+            "aioservicekit-conformance failure\ntarget a\nrule r\nchannel of size 0\n1 dance p1",
+            "line 5: no action: '1 dance p1'",
+        ),
+    ],
+)
+def test_a_bad_replay_file_is_one_clear_line(content: str | None, complaint: str, tmp_path: Path) -> None:
+    """What is no failure file is refused with the line that is wrong, exit status 2."""
+    file = tmp_path / "failure.txt"
+    if content is not None:
+        file.write_text(content)
+    done = run("--replay", str(file))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert complaint in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--known-failing", "nowhere.txt"], "--known-failing nowhere.txt: "),
+        (["--known-failing", "wrong.txt"], "there is no rule 'CH-0.1'"),
+        (["--failures", "wrong.txt/directory"], "--failures wrong.txt/directory: "),
+    ],
+)
+def test_bad_files_are_one_clear_line(arguments: list[str], complaint: str, tmp_path: Path) -> None:
+    """A list or directory that can't be used is named before anything is judged, exit status 2."""
+    (tmp_path / "wrong.txt").write_text("CH-0.1\n")
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert complaint in done.stderr
+
+
+def test_a_target_that_cannot_be_judged_is_not_replayed(deaf: Path) -> None:
+    """A target that leaves the stepped loop is said to, and not called sound."""
+    (deaf / "threads.py").write_text(
+        "import asyncio, aioservicekit\nfrom aioservicekit import ChannelClosedError, ChannelState\n"
+        "class Channel(aioservicekit.Channel):\n"
+        "    async def close(self):\n        await asyncio.to_thread(print)\n"
+    )
+    done = run("threads", "--replay", str(deaf / "kept" / "deaf_channel-CH-1.4.txt"), cwd=deaf)
+    assert done.returncode == 1
+    assert "threads can't be judged: it uses loop.run_in_executor()" in done.stdout
+
+
+@pytest.mark.parametrize(("target", "broken"), [("asyncio_queues", "CH-4.5"), ("anyio_streams", "CH-3.8")])
+def test_what_people_use_today_is_judged(target: str, broken: str, tmp_path: Path) -> None:
+    """Channels made of asyncio queues and of anyio streams deliver to some, and lose messages or cancellations."""
+    if target == "anyio_streams":
+        pytest.importorskip("anyio")
+    report = tmp_path / "report.json"
+    done = run(target, "--max-examples", "300", "--json", str(report), cwd=TARGETS)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (judged,) = json.loads(report.read_text())["targets"]
+    assert {"CH-3.1", broken} <= {rule["rule"] for rule in judged["rules"] if rule["verdict"] == "fail"}
+    assert all("replay" in rule for rule in judged["rules"] if rule.get("history"))
+    assert done.stderr == ""

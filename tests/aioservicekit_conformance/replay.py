@@ -1,0 +1,123 @@
+"""A failure as a thing to keep: a small file that replays exactly, and a program that shows it with no suite installed."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+from aioservicekit_model.history import Event
+
+from .case import Action, Case
+
+__all__ = ["Failure", "as_program", "as_text", "read"]
+
+HEAD = "aioservicekit-conformance failure"
+THEN = r"(, then (?P<after>\d+) callbacks?)?"
+CALL = re.compile(
+    r"(?P<op>\d+) (?P<what>subscribe|connect|send|read|next|close) (?P<on>\w+)( size (?P<size>\d+))?" + THEN
+)
+CANCEL = re.compile(r"cancel (?P<op>\d+)" + THEN)
+
+
+class Failure(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        target: as on the command line.
+        rule: the one that is to blame.
+        default_size: of the channel.
+        actions: what to do to it.
+    """
+
+    target: str
+    rule: str
+    default_size: int
+    actions: tuple[Action, ...]
+
+
+def as_text(failure: Failure) -> str:
+    """The file's text: a line an action."""
+    lines = [HEAD, f"target {failure.target}", f"rule {failure.rule}", f"channel of size {failure.default_size}"]
+    for action in failure.actions:
+        what = f"cancel {action.op}" if action.what == "cancel" else f"{action.op} {action.what} {action.on}"
+        size = "" if action.size is None else f" size {action.size}"
+        after = "" if action.after is None else f", then {action.after} callback{'' if action.after == 1 else 's'}"
+        lines.append(f"{what}{size}{after}")
+    return "\n".join(lines) + "\n"
+
+
+def read(path: Path) -> Failure:
+    """The failure that a file holds.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it holds none; the text says which line is wrong.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = [HEAD, r"target (\S+)", r"rule (\S+)", r"channel of size (\d+)"]
+    found: list[str] = []
+    for number, pattern in enumerate(head):
+        line = lines[number] if number < len(lines) else ""
+        match = re.fullmatch(pattern, line)
+        if not match:
+            raise ValueError(f"line {number + 1}: expected {pattern!r}, not {line!r}")
+        found += match.groups()
+    actions = []
+    for number, line in enumerate(lines[len(head) :], len(head) + 1):
+        if match := CANCEL.fullmatch(line):
+            actions.append(Action(int(match["op"]), "cancel", after=_number(match["after"])))
+        elif match := CALL.fullmatch(line):
+            size, after = _number(match["size"]), _number(match["after"])
+            actions.append(Action(int(match["op"]), match["what"], match["on"], size, after))
+        else:
+            raise ValueError(f"line {number}: no action: {line!r}")
+    return Failure(found[0], found[1], int(found[2]), tuple(actions))
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def as_program(failure: Failure, case: Case, expected: str, observed: str) -> str:
+    """A program of plain asyncio that does the same to the target, and says whether the same comes of it."""
+    module, _, attribute = failure.target.partition(":")
+    template = Template(files(__package__).joinpath("program.txt").read_text(encoding="utf-8"))
+    return template.substitute(
+        rule=failure.rule,
+        expected=expected,
+        observed=observed,
+        module=module,
+        attribute=f".{attribute}" if attribute else "",
+        size=failure.default_size,
+        actions="".join(f"    {tuple(action)!r},\n" for action in _judged_actions(case)),
+        seen="".join(f"    {_seen(event)!r},\n" for event in case.judged),
+    )
+
+
+def _judged_actions(case: Case) -> list[Action]:
+    """What was done up to the refused event; after the case's own actions all comes to rest, and the channel is emptied."""
+    own = {action.op: action for action in case.actions if action.what != "cancel"}
+    cancellations = {action.op: action for action in case.actions if action.what == "cancel"}
+    actions, emptying = [], []
+    for event in case.judged:
+        if event.what == "cancel":
+            actions.append(cancellations[event.op])
+        elif event.what == "call":
+            actions += [own[event.op]] if event.op in own else []
+            emptying += [] if event.op in own else [Action(event.op, event.kind, event.on)]
+    return [*actions, Action(0, "rest"), *emptying]
+
+
+def _seen(event: Event) -> str:
+    """An event, as the program notes it."""
+    value = "" if event.value is None else f" {event.value}"
+    match event.what:
+        case "return" | "raise":
+            return f"{event.op} {event.what}s{value}"
+        case "observe":
+            return f"state{value}"
+        case "rest":
+            return "at rest"
+        case what:
+            return f"{what} {event.op}"

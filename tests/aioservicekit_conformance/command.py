@@ -16,7 +16,7 @@ from aioservicekit_model.rules import RULES, SECTIONS, section
 from .case import replay
 from .replay import Failure, read
 from .target import Target, TargetError, load
-from .verdict import Report, Verdict, as_json, explain, judge, timeline
+from .verdict import Report, Verdict, as_json, as_junit, explain, judge, timeline
 
 __all__ = ["main"]
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--failures", metavar="DIR", type=Path, help="write each failure to DIR, to replay and as a program"
     )
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write the report to FILE as JUnit XML")
     parser.add_argument("--replay", metavar="FILE", type=Path, help="run a failure again, and nothing else")
     parser.add_argument(
         "--known-failing",
@@ -92,8 +93,9 @@ def main(arguments: list[str] | None = None) -> int:
         failure = _failure(options.replay) if options.replay else None
         targets = [load(name) for name in options.targets or [failure.target if failure else "aioservicekit"]]
         known = _known_failing(options.known_failing) if options.known_failing else frozenset()
-        if options.json and not options.json.resolve().parent.is_dir():
-            raise TargetError(f"--json {options.json}: there is no directory {options.json.parent}")
+        for option, file in (("--json", options.json), ("--junit", options.junit)):
+            if file and not file.resolve().parent.is_dir():
+                raise TargetError(f"{option} {file}: there is no directory {file.parent}")
         if options.failures:
             _make_directory(options.failures)
     except TargetError as error:
@@ -112,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         text = json.dumps(as_json(reports, _version()), indent=2)
         options.json.write_text(text + "\n", encoding="utf-8")
+    if options.junit:
+        as_junit(reports).write(options.junit, encoding="utf-8", xml_declaration=True)
     return 0 if all(report.conforms_but_for(known) for report in reports) else 1
 
 

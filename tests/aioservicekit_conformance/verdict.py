@@ -2,8 +2,10 @@
 
 import gc
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from aioservicekit_model.channel import RULES_OF_THE_TABLE, Op, State, overdue
 from aioservicekit_model.checker import histories_states
@@ -276,3 +278,28 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
             for report in reports
         ],
     }
+
+
+def as_junit(reports: list[Report]) -> "ElementTree[Element]":
+    """The JUnit report: a suite a target, a case a rule."""
+    suites = Element("testsuites")
+    for report in reports:
+        counts = Counter(v.verdict for v in report.verdicts)
+        skipped = counts["untested"] + counts["unsupported"]
+        suite = SubElement(
+            suites,
+            "testsuite",
+            name=report.target,
+            tests=str(len(report.verdicts)),
+            failures=str(counts["fail"]),
+            skipped=str(skipped),
+        )
+        for v in report.verdicts:
+            case = SubElement(suite, "testcase", classname=report.target, name=f"{v.rule} {RULES[v.rule].title}")
+            if v.verdict == "fail":
+                failure = SubElement(case, "failure", message=f"expected {v.expected}; observed {v.observed}")
+                failure.text = "\n".join((RULES[v.rule].sentence, "", *v.history))
+            elif v.verdict != "pass":
+                SubElement(case, "skipped", message=v.evidence)
+    indent(suites)
+    return ElementTree(suites)

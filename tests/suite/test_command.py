@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from aioservicekit_conformance.as_tests import conformance
 from aioservicekit_conformance.command import main
 from aioservicekit_model.rules import RULES
 
@@ -214,3 +216,40 @@ def test_what_people_use_today_is_judged(target: str, broken: str, tmp_path: Pat
     assert {"CH-3.1", broken} <= {rule["rule"] for rule in judged["rules"] if rule["verdict"] == "fail"}
     assert all("replay" in rule for rule in judged["rules"] if rule.get("history"))
     assert done.stderr == ""
+
+
+def test_a_junit_report(deaf: Path) -> None:
+    """--junit has a suite a target and a case a rule; failures tell what was expected and observed."""
+    done = run("deaf_channel", "aioservicekit", "--max-examples", "50", "--junit", "report.xml", cwd=deaf)
+    assert done.returncode == 1, done.stdout + done.stderr
+    suites = ElementTree.parse(deaf / "report.xml").getroot()
+    assert [suite.get("name") for suite in suites] == ["deaf_channel", "aioservicekit"]
+    assert {len(suite) for suite in suites} == {len(RULES)}
+    (failed,) = suites.findall("testsuite/testcase[failure]")
+    failure = failed.find("failure")
+    assert failed.get("name") == "CH-1.4 Closing by hand"
+    assert failure is not None
+    assert failure.get("message") == "expected the channel is in closed; observed it is in initiation"
+    assert "channel.close()" in (failure.text or "")
+
+
+@pytest.mark.parametrize("processes", [[], ["-n", "2"]])
+def test_the_suite_as_tests_of_another_project(deaf: Path, processes: list[str]) -> None:
+    """One line gives a test a rule, with xdist too; a rule that is known to fail and passes fails its test."""
+    (deaf / "test_theirs.py").write_text(
+        "from aioservicekit_conformance.as_tests import conformance\n"
+        "test_channel = conformance('deaf_channel', max_examples=50)\n"
+        "test_known = conformance('deaf_channel', max_examples=50, known_failing=['CH-1.4', 'CH-2.3'])\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *processes, "test_theirs.py"]
+    done = subprocess.run(command, cwd=deaf, capture_output=True, text=True, timeout=120, check=False)
+    assert "FAILED test_theirs.py::test_channel[CH-1.4]" in done.stdout
+    assert "CH-1.4 Closing by hand: `close()` on a channel MUST" in done.stdout
+    assert "FAILED test_theirs.py::test_known[CH-2.3]" in done.stdout
+    assert f"2 failed, {2 * (len(RULES) - 6) - 3} passed, 12 skipped, 1 xfailed" in done.stdout
+
+
+def test_an_unknown_rule_is_no_known_failure() -> None:
+    """`known_failing` with a rule that does not exist is refused at once."""
+    with pytest.raises(ValueError, match=r"there is no rule 'CH-0\.1'"):
+        conformance("aioservicekit", known_failing=["CH-0.1"])

@@ -87,7 +87,7 @@ class Service(ABC):
 
     Subclasses define `__work__`, a coroutine function that is called again each time that it ends, and may define
     `__on_start__` and `__on_stop__`, plain functions or coroutine functions. A service may be built with no running event
-    loop (SV-1.1).
+    loop (SV-1.1); its methods belong to the loop, and the thread, in which it is started.
 
     Args:
         name: for logs and for people; the class's name by default (SV-5.2).
@@ -207,9 +207,10 @@ class Service(ABC):
                 await asyncio.wait([self._life.over])
 
     async def restart(self) -> None:
-        """Stop, then start, and start again those dependents that this took down (SV-5.2).
+        """Stop, then start, and start again those dependents that this took down; return when they run (SV-5.2).
 
-        Once begun it is carried out, also when the caller is cancelled: that may be the work that has to end for it.
+        Once begun it is carried out, also when the caller is cancelled: that may be the work that has to end for it. In the
+        service's own hooks it returns at once.
 
         Raises:
             Exception: as `start()`, of the service or of a dependent.
@@ -226,8 +227,9 @@ class Service(ABC):
                 concerned._restarting = task
                 task.add_done_callback(concerned._restarted)
         assert self._restarting is not None
-        with self._outlasting_its_caller():
-            await asyncio.shield(self._restarting)
+        if not self._in_a_hook():
+            with self._outlasting_its_caller():
+                await asyncio.shield(self._restarting)
 
     def create_task(
         self, coro: Coroutine[Any, Any, _T], *, name: str | None = None, context: Context | None = None

@@ -706,6 +706,26 @@ def test_work_may_restart_its_own_service() -> None:
     assert log.count("it RUNNING") == log.count("it STOPPED") == 3
 
 
+def test_a_stop_hook_may_restart_its_own_service() -> None:
+    """In a hook `restart()` returns at once: the hook has to end for it (SV-5.2)."""
+
+    class Phoenix(Recorded):
+        async def __on_stop__(self) -> None:
+            if self.log.count("it RUNNING") == 1:
+                await self.restart()
+
+    async def main() -> list[str]:
+        phoenix = Phoenix(grace=0)
+        await phoenix.start()
+        await phoenix.stop()
+        await asyncio.sleep(1)
+        await phoenix.stop()
+        return phoenix.log
+
+    log = run(main)
+    assert log.count("it RUNNING") == log.count("it STOPPED") == 2
+
+
 def test_a_restart_that_fails_raises() -> None:
     """A restart raises what the start raised, of the service or of a dependent; a second call shares the first (SV-5.2)."""
 

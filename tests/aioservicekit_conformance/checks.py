@@ -33,6 +33,10 @@ class Broken(Exception):
         self.observed = observed
 
 
+class Stuck(Broken):
+    """A program of a check waits for ever."""
+
+
 class Check(NamedTuple):
     rule: str
     name: str
@@ -66,7 +70,7 @@ def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     if not task.done():
         task.cancel()
         loop.run_until_rest()
-        raise Broken("an end", "an operation that waits for ever")
+        raise Stuck("an end", "an operation that waits for ever")
     return task.result()
 
 
@@ -74,7 +78,7 @@ def started(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
     """As `run`, but None where it waits for ever: whatever rule that breaks, it is not the one that is looked at."""
     try:
         return run(main)
-    except Broken:
+    except Stuck:
         return None
 
 
@@ -141,7 +145,7 @@ def subscribing_refuses_bad_buffer_sizes_and_registers_nothing(target: Target) -
             if plain is not None:
                 expect(plain, state, f"the state after all subscribers but the refused one of {size!r} have closed")
 
-    run(use)
+    started(use)
 
 
 BAD_SIZES: tuple[tuple[object, str], ...] = (
@@ -163,15 +167,13 @@ def whatever_was_sent_is_read(target: Target) -> None:
     async def use(message: object) -> str:
         channel = target.channel(0)
         subscriber, publisher = await channel.subscribe(), await channel.connect()
-        await publisher.send(object())
-        if await subscriber.read() is None:
-            return "nothing can be read"
         await publisher.send(message)
         return "the same object" if await subscriber.read() is message else "another object"
 
+    readable = started(lambda: use(object())) == "the same object"
     for message in MESSAGES:
         seen = started(lambda message=message: use(message))  # type: ignore[misc]
-        if seen == "another object":
+        if readable and seen == "another object":
             raise Broken(f"reading the very object that was sent: {message!r}", seen)
 
 
@@ -195,7 +197,12 @@ def async_for_yields_what_read_returns_and_ends(target: Target) -> None:
         return seen
 
     async def by_iteration(subscriber: Any) -> list[object]:
-        return [message async for message in subscriber]
+        seen: list[object] = []
+        async for message in subscriber:
+            seen.append(message)
+            if len(seen) > len(MESSAGES):
+                break
+        return seen
 
     expected = started(lambda: use(by_read))
     if expected is not None:
@@ -242,7 +249,7 @@ def _block(what: str) -> Callable[[Target], None]:
         else:
             async with subscriber:
                 pass
-        await publisher.send(1)
+        await outcome(publisher.send(1))
         found = await outcome(subscriber.read())
         await other.close()
         return found

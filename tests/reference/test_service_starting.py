@@ -259,6 +259,31 @@ def test_cancelling_a_start_gives_up_the_dependencies_that_it_alone_wanted() -> 
     assert run(main) == ["STOPPED", "STARTING", "STOPPED"]
 
 
+def test_a_dependency_is_not_started_again_for_who_was_stopped_meanwhile() -> None:
+    """A dependent that waits for its dependency's stop, and is stopped at that instant, starts it no more (SV-4.6)."""
+
+    async def main() -> list[str]:
+        dependency = Recorded("dependency", grace=1)
+        dependent = Recorded("dependent", dependences=[dependency])
+        await dependency.start()
+        await turns()
+        dependency.stop()
+
+        async def stop_at_that_instant() -> None:
+            await dependency.wait()
+            dependent.stop()
+
+        stopping = asyncio.create_task(stop_at_that_instant())
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceStoppedError):
+            await dependent.start()
+        await stopping
+        await turns()
+        return dependency.log
+
+    assert run(main).count("dependency STARTING") == 1
+
+
 def test_a_hook_that_is_cancelled_does_not_leave_the_service_starting() -> None:
     """A hook that raises `CancelledError` of its own accord ends the start in STOPPED (SV-1.3, SV-2.3)."""
 

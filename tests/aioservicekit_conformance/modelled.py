@@ -46,10 +46,7 @@ class _Endpoint:
 
 class _Channel(_Endpoint):
     def __init__(self, buffer_size: int, relaxed: frozenset[str], closed_error: type[Exception]) -> None:
-        if isinstance(buffer_size, bool) or not isinstance(buffer_size, int):
-            raise TypeError(f"buffer_size must be an int, 0 or more, not {buffer_size!r}")
-        if buffer_size < 0:
-            raise ValueError(f"buffer_size must be 0 (unbounded) or more, not {buffer_size}")
+        _check(buffer_size)
         super().__init__(self, "channel")
         self._relaxed = relaxed
         self._closed_error = closed_error
@@ -67,10 +64,7 @@ class _Channel(_Endpoint):
 
     async def subscribe(self, *, buffer_size: int | None = None) -> _Endpoint:
         if buffer_size is not None:
-            if isinstance(buffer_size, bool) or not isinstance(buffer_size, int):
-                raise TypeError(f"buffer_size must be an int, 0 or more, not {buffer_size!r}")
-            if buffer_size < 0:
-                raise ValueError(f"buffer_size must be 0 (unbounded) or more, not {buffer_size}")
+            _check(buffer_size)
         name = f"s{self._number}"
         await self.operate("subscribe", name, buffer_size)
         return _Endpoint(self, name)
@@ -151,6 +145,13 @@ class _Channel(_Endpoint):
                 state for state in forbidden if not any(op.outcome and op.outcome.what == "raise" for op in state.ops)
             ]
         return forbidden + [state for state in permitted if state in strict]
+
+
+def _check(buffer_size: object) -> None:
+    if isinstance(buffer_size, bool) or not isinstance(buffer_size, int):
+        raise TypeError(f"buffer_size must be an int, 0 or more, not {buffer_size!r}")
+    if buffer_size < 0:
+        raise ValueError(f"buffer_size must be 0 (unbounded) or more, not {buffer_size}")
 
 
 def modelled(*relaxed: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coro
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from .services import Service, ServiceState, ServiceStoppedError
+from .services import Service, ServiceState, ServiceStoppedError, checked_services
 
 __all__ = ["main", "run_services"]
 
@@ -31,13 +31,7 @@ def run_services(services: Collection[Service]) -> AbstractAsyncContextManager[A
         Exception: on entering, that of a start that failed, or an `ExceptionGroup` of several; what had started is
             STOPPED by then.
     """
-    if not isinstance(services, Iterable):
-        raise TypeError(f"run_services takes a collection of services, not {services!r}")
-    listed = tuple(dict.fromkeys(services))
-    for service in listed:
-        if not isinstance(service, Service):
-            raise TypeError(f"run_services takes services, not {service!r}")
-    return _run(listed)
+    return _run(checked_services(services, "services"))
 
 
 @asynccontextmanager

@@ -595,13 +595,22 @@ def _checked_dependencies(dependences: object, dependencies: object) -> tuple[Se
     if dependences is not None and dependencies is not None:
         raise TypeError("dependences and dependencies are two spellings of one argument: give one of them")
     given = dependences if dependences is not None else dependencies if dependencies is not None else ()
+    return checked_services(given, "dependencies")
+
+
+def checked_services(given: object, called: str) -> tuple[Service, ...]:
+    """The services that an argument holds, each once.
+
+    Raises:
+        TypeError: it is no collection, or holds something else.
+    """
     if not isinstance(given, Iterable):
-        raise TypeError(f"dependencies must be a collection of services, not {given!r}")
-    checked = tuple(dict.fromkeys(given))
-    for dependency in checked:
-        if not isinstance(dependency, Service):
-            raise TypeError(f"a dependency must be a Service, not {dependency!r}")
-    return checked
+        raise TypeError(f"{called} must be a collection of services, not {given!r}")
+    checked = tuple(given)
+    for each in checked:
+        if not isinstance(each, Service):
+            raise TypeError(f"{called} must hold services alone, not {each!r}")
+    return tuple(dict.fromkeys(checked))
 
 
 def _checked_grace(grace: object) -> float | None:

@@ -269,7 +269,9 @@ def test_cancelling_the_start_stops_what_has_started() -> None:
     run(application)
 
 
-@pytest.mark.parametrize(("services", "named"), [(3, "3"), ([3], "3"), ("a", "'a'"), ([Recorded], "class")])
+@pytest.mark.parametrize(
+    ("services", "named"), [(3, "3"), ([3], "3"), ("a", "'a'"), ([Recorded], "class"), ([[]], r"\[\]")]
+)
 def test_what_is_no_service_is_refused_at_the_call(services: Any, named: str) -> None:
     """`run_services` with anything else is a clear error at once (SV-6.1)."""
     with pytest.raises(TypeError, match=named):

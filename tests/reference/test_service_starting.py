@@ -284,6 +284,26 @@ def test_a_dependency_is_not_started_again_for_who_was_stopped_meanwhile() -> No
     assert run(main).count("dependency STARTING") == 1
 
 
+def test_a_start_that_only_a_stopped_dependent_wanted_is_given_up() -> None:
+    """A dependent that is stopped before it has asked for its dependency leaves it to nobody (SV-2.2)."""
+
+    async def main() -> list[str]:
+        dependency = SlowStart("dependency")
+        dependent = Recorded("dependent", dependences=[dependency])
+        starts = [asyncio.create_task(service.start()) for service in (dependent, dependency)]
+        await asyncio.sleep(0)
+        starts[1].cancel()
+        await asyncio.sleep(0)
+        assert [service.state.name for service in (dependency, dependent)] == ["STARTING", "STARTING"]
+        dependent.stop()
+        await asyncio.gather(*starts, return_exceptions=True)
+        await turns()
+        assert now() == 0
+        return [service.state.name for service in (dependency, dependent)]
+
+    assert run(main) == ["STOPPED", "STOPPED"]
+
+
 def test_a_hook_that_is_cancelled_does_not_leave_the_service_starting() -> None:
     """A hook that raises `CancelledError` of its own accord ends the start in STOPPED (SV-1.3, SV-2.3)."""
 
@@ -429,8 +449,9 @@ def test_a_hook_can_not_start_its_own_service() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dependences": [1]}, TypeError, "a dependency must be a Service, not 1"),
-        ({"dependencies": "ab"}, TypeError, "a dependency must be a Service, not 'a'"),
+        ({"dependences": [1]}, TypeError, "dependencies must hold services alone, not 1"),
+        ({"dependencies": "ab"}, TypeError, "dependencies must hold services alone, not 'a'"),
+        ({"dependences": [[]]}, TypeError, r"dependencies must hold services alone, not \[\]"),
         ({"dependences": 3}, TypeError, "dependencies must be a collection of services, not 3"),
         ({"dependences": [], "dependencies": []}, TypeError, "two spellings of one argument"),
         ({"grace": -1}, ValueError, "0 seconds or more, or None for no limit, not -1"),

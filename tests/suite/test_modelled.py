@@ -28,7 +28,9 @@ def test_the_strict_model_is_a_sound_channel(seed: int) -> None:
 @pytest.mark.parametrize("rule", sorted(RULES_OF_THE_TABLE))
 def test_a_relaxed_model_is_blamed_on_its_rule(rule: str) -> None:
     """With one rule relaxed, and what it forbids preferred, that rule fails, and no other but those that are explained."""
-    # With another seed, if need be: which cases a seed makes depends on what else this process has loaded.
-    seeds = [{v.rule for v in judged(rule, seed=seed).verdicts if v.verdict == "fail"} for seed in range(2)]
-    assert all(rule in failed for failed in seeds)
-    assert any(failed - {rule} <= ALSO_BLAMED.get(rule, set()) for failed in seeds), seeds
+    explained = {rule} | ALSO_BLAMED.get(rule, set())
+    failed = {v.rule for v in judged(rule).verdicts if v.verdict == "fail"}
+    if not failed <= explained:  # which cases a seed makes depends on what else this process has loaded
+        failed = {v.rule for v in judged(rule, seed=1).verdicts if v.verdict == "fail"}
+    assert rule in failed
+    assert failed <= explained

@@ -36,7 +36,8 @@ def run_services(services: Collection[Service]) -> AbstractAsyncContextManager[A
 
 @asynccontextmanager
 async def _run(listed: tuple[Service, ...]) -> AsyncIterator[Awaitable[None]]:
-    started = [service for service in _with_dependencies(listed) if service.state is not ServiceState.RUNNING]
+    needed = dict.fromkeys(each for service in listed for each in service._with_dependencies)
+    started = [service for service in needed if service.state is not ServiceState.RUNNING]
     try:
         await _start(listed)
         yield _AllStopped(listed)
@@ -101,13 +102,6 @@ def _raise(failures: Iterable[BaseException]) -> None:
         raise different[0]
     if different:
         raise BaseExceptionGroup("several services failed", different)
-
-
-def _with_dependencies(services: Iterable[Service]) -> list[Service]:
-    found: dict[Service, None] = {}
-    for service in services:
-        found.update(dict.fromkeys([*_with_dependencies(service._dependencies), service]))
-    return list(found)
 
 
 def main(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:

@@ -125,6 +125,10 @@ class Service(ABC):
             raise TypeError(f"{type(self).__name__}.__work__ must be a coroutine function, not {type(self).__work__!r}")
         self._name = name or type(self).__name__
         self._dependencies = _checked_dependencies(dependences, dependencies)
+        needed = [each for dependency in self._dependencies for each in dependency._with_dependencies]
+        self._with_dependencies: tuple[Service, ...] = tuple(
+            dict.fromkeys((*needed, self))
+        )  # in an order in which they may start
         self._grace = _checked_grace(grace)
         if on_failure not in ("retry", "stop"):
             raise ValueError(f'on_failure must be "retry" or "stop", not {on_failure!r}')
@@ -283,7 +287,7 @@ class Service(ABC):
         await asyncio.wait([life.settled])
         return life
 
-    def _begin(self) -> _Life:
+    def _begin(self) -> None:
         self._life = life = _Life()
         self._taken_down = ()
         self.failure = None
@@ -294,7 +298,6 @@ class Service(ABC):
         life.start = asyncio.create_task(self._start(life), name=f"{self._name}-start")
         life.task = asyncio.create_task(self._live(life), name=self._name)
         life.task.add_done_callback(self._end)
-        return life
 
     def _give_up_unless_wanted(self) -> bool:
         life = self._life
@@ -488,7 +491,7 @@ class Service(ABC):
     def _outlasting_its_caller(self) -> Iterator[None]:
         """Work that waits for the end of its own service, or of one that waits for it, gets no grace: it could not end."""
         worker = _at_work.get()
-        life = worker._life if worker and worker._depends_on(self) else None
+        life = worker._life if worker and self in worker._with_dependencies else None
         if life is None or life.work is not asyncio.current_task():
             yield
             return
@@ -508,10 +511,7 @@ class Service(ABC):
         if inspect.isawaitable(result):
             await result
 
-    # The graph
-
-    def _depends_on(self, other: "Service") -> bool:
-        return self is other or any(dependency._depends_on(other) for dependency in self._dependencies)
+    # The state
 
     @property
     def _pending(self) -> "asyncio.Future[None] | None":

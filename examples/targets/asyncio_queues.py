@@ -3,23 +3,24 @@
 import asyncio
 from typing import Any
 
-from membership import Channel as _Channel
-from membership import ChannelClosedError, ChannelState, Closing, Reading
+import membership
+from membership import ChannelClosedError, ChannelState
 
 __all__ = ["Channel", "ChannelClosedError", "ChannelState"]
 
 
-class Channel(_Channel):
-    async def subscribe(self, *, buffer_size: int | None = None) -> "Subscriber":
-        return self.join(self.subscribers, Subscriber(self, self.buffer_size if buffer_size is None else buffer_size))
-
-    async def connect(self) -> "Publisher":
-        return self.join(self.publishers, Publisher(self))
+class Channel(membership.Channel):
+    def subscriber(self, size: int) -> "Subscriber":
+        return Subscriber(self, size)
 
 
-class Subscriber(Reading):
+class Subscriber(membership.Subscriber):
     def __init__(self, channel: Channel, size: int) -> None:
-        self.channel, self.queue, self.ended = channel, asyncio.Queue[Any](size), asyncio.Event()
+        super().__init__(channel, size)
+        self.queue, self.ended = asyncio.Queue[Any](size), asyncio.Event()
+
+    async def put(self, data: Any) -> None:
+        await self.queue.put(data)
 
     async def read(self) -> Any:
         getting, ending = asyncio.ensure_future(self.queue.get()), asyncio.ensure_future(self.ended.wait())
@@ -32,23 +33,3 @@ class Subscriber(Reading):
 
     def end(self) -> None:
         self.ended.set()
-
-    async def close(self) -> None:
-        await self.channel.leave(self.channel.subscribers, self)
-
-
-class Publisher(Closing):
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-
-    async def send(self, data: Any) -> None:
-        if self not in self.channel.publishers:
-            raise ChannelClosedError
-        for subscriber in list(self.channel.subscribers):
-            await subscriber.queue.put(data)
-
-    def end(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        await self.channel.leave(self.channel.publishers, self)

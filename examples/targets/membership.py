@@ -1,7 +1,9 @@
-"""What the targets beside have in common: who is connected, and what state that makes."""
+"""What the targets beside have in common: who is connected, what state that makes, and a message put into each subscriber."""
 
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+Endpoint = TypeVar("Endpoint")
 
 
 class ChannelState(Enum):
@@ -25,8 +27,19 @@ class Closing:
         raise NotImplementedError
 
 
-class Reading(Closing):
+class Subscriber(Closing):
+    """An endpoint into which messages are put; subclasses say how, and how it reads and ends."""
+
+    def __init__(self, channel: "Channel", size: int) -> None:
+        self.channel = channel
+
+    async def put(self, data: Any) -> None:
+        raise NotImplementedError
+
     async def read(self) -> Any:
+        raise NotImplementedError
+
+    def end(self) -> None:
         raise NotImplementedError
 
     def __aiter__(self) -> Self:
@@ -38,26 +51,53 @@ class Reading(Closing):
         except ChannelClosedError:
             raise StopAsyncIteration from None
 
+    async def close(self) -> None:
+        if self in self.channel.subscribers:
+            self.end()
+        await self.channel.leave(self.channel.subscribers, self)
+
+
+class Publisher(Closing):
+    def __init__(self, channel: "Channel") -> None:
+        self.channel = channel
+
+    async def send(self, data: Any) -> None:
+        if self not in self.channel.publishers:
+            raise ChannelClosedError
+        for subscriber in list(self.channel.subscribers):
+            await subscriber.put(data)
+
+    async def close(self) -> None:
+        await self.channel.leave(self.channel.publishers, self)
+
 
 class Channel(Closing):
-    """A channel whose endpoints are made by subclasses."""
+    """A channel whose subscribers a subclass makes."""
 
     def __init__(self, buffer_size: int = 0) -> None:
         self.buffer_size, self.state = buffer_size, ChannelState.initiation
-        self.subscribers: list[Any] = []
-        self.publishers: list[Any] = []
+        self.subscribers: list[Subscriber] = []
+        self.publishers: list[Publisher] = []
 
-    def join(self, endpoints: list[Any], endpoint: Any) -> Any:
+    def subscriber(self, size: int) -> Subscriber:
+        raise NotImplementedError
+
+    async def subscribe(self, *, buffer_size: int | None = None) -> Subscriber:
+        return self.join(self.subscribers, self.subscriber(self.buffer_size if buffer_size is None else buffer_size))
+
+    async def connect(self) -> Publisher:
+        return self.join(self.publishers, Publisher(self))
+
+    def join(self, endpoints: list[Endpoint], endpoint: Endpoint) -> Endpoint:
         if self.state is ChannelState.closed:
             raise ChannelClosedError
         endpoints.append(endpoint)
         self.state = ChannelState.open if self.subscribers and self.publishers else self.state
         return endpoint
 
-    async def leave(self, endpoints: list[Any], endpoint: Any) -> None:
+    async def leave(self, endpoints: list[Endpoint], endpoint: Endpoint) -> None:
         if endpoint in endpoints:
             endpoints.remove(endpoint)
-            endpoint.end()
             if self.state is ChannelState.open and not endpoints:
                 await self.close()
 

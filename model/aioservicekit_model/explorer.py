@@ -41,6 +41,8 @@ __all__ = ["ALWAYS", "ENDS", "NEVER", "REACHABLE", "SOMETIMES", "Explored", "exp
 
 MOST_CALLERS = 1
 
+NO_END = {row.name for row in CALLS} | {"its work is called"}  # what brings nothing nearer to its end
+
 ENDS = "with nobody calling anything, whatever has begun ends"
 REACHABLE = "STOPPED can be reached from every state"
 
@@ -50,14 +52,12 @@ class Explored(NamedTuple):
 
     Attributes:
         came_from: of each state, a shortest way to it: the state before and the step; None for the first.
-        steps: of each state, the steps that lead on; the calls among them come last.
-        calls: how many of them are calls.
+        steps: of each state, the steps that lead on.
     """
 
     world: World
     came_from: dict[State, tuple[State, Step] | None]
     steps: dict[State, tuple[Step, ...]]
-    calls: dict[State, int]
 
     def path(self, state: State) -> list[str]:
         """The shortest history that leads to a state."""
@@ -69,8 +69,7 @@ class Explored(NamedTuple):
 
     def on_their_own(self, state: State) -> list[Step]:
         """The steps that need no call: hooks and work end, time passes, services go on. Work that is called again is none."""
-        own = self.steps[state][: len(self.steps[state]) - self.calls[state]]
-        return [step for step in own if step.after != state and step.name != "its work is called"]
+        return [step for step in self.steps[state] if step.after != state and step.name not in NO_END]
 
 
 def graphs(services: int) -> Iterator[Dependencies]:
@@ -86,19 +85,17 @@ def graphs(services: int) -> Iterator[Dependencies]:
 def explore(world: World, calls: tuple[Row, ...] = CALLS) -> Explored:
     """Every state that can be reached, breadth first."""
     first = initial(world.dependencies)
-    explored = Explored(world, {first: None}, {}, {})
+    explored = Explored(world, {first: None}, {})
     fringe = deque([first])
+    rows = UNSEEN + USERS_PART + calls
     while fringe:
         state = fringe.popleft()
-        own = (*steps(world, state, UNSEEN), *steps(world, state, USERS_PART))
-        called = tuple(
+        explored.steps[state] = tuple(
             step
-            for step in steps(world, state, calls)
+            for step in steps(world, state, rows)
             if all(service.callers <= MOST_CALLERS for service in step.after.services)
         )
-        explored.steps[state] = own + called
-        explored.calls[state] = len(called)
-        for step in own + called:
+        for step in explored.steps[state]:
             if step.after not in explored.came_from:
                 explored.came_from[step.after] = (state, step)
                 fringe.append(step.after)

@@ -32,7 +32,7 @@ __all__ = [
     "steps",
 ]
 
-STOPPED, STARTING, RUNNING, STOPPING = PHASES = ("STOPPED", "STARTING", "RUNNING", "STOPPING")
+STOPPED, STARTING, RUNNING, STOPPING = ("STOPPED", "STARTING", "RUNNING", "STOPPING")
 
 # What of the user's part runs; nothing does if it is READY (the work is to be called), IDLE (`__on_stop__` is due), FAILED (the
 # start hook has raised), DONE (the stop hook has ended) or STUCK (and nothing ever will: a fault).
@@ -345,10 +345,6 @@ def to(own: str) -> Effect:
     return lambda world, state, s: state.changed(s, state.services[s].phase, own)
 
 
-def give_up(world: World, state: State, s: int) -> State:
-    return ask(world, state, s)
-
-
 def is_stopped(world: World, state: State, s: int) -> State:
     """With the last service the handlers of the signals go: a later start is none of this shutdown."""
     state = state.with_service(s, Service(callers=state.services[s].callers))
@@ -403,9 +399,9 @@ UNSEEN = (
     Row("a dependent starts it", ("SV-2.1",), a_dependent_waits_for_it, begin),
     Row("its start hook runs", ("SV-2.1",), dependencies_run, to(START_HOOK)),
     Row("it is RUNNING", ("SV-1.2", "SV-2.1"), hook_has_completed, runs_now),
-    Row("its start has failed", ("SV-1.3", "SV-2.3"), hook_has_failed, give_up),
+    Row("its start has failed", ("SV-1.3", "SV-2.3"), hook_has_failed, ask),
     Row("its work is called", ("SV-3.1", "SV-4.2"), work_is_due, to(WORK)),
-    Row("its start is given up", ("SV-2.2",), nobody_wants_the_start, give_up),
+    Row("its start is given up", ("SV-2.2",), nobody_wants_the_start, ask),
     Row("its work is cancelled", ("SV-6.3",), no_grace_is_left, to(CANCELLED_WORK)),
     Row("its stop hook runs", ("SV-4.2", "SV-4.3"), stop_hook_is_due, to(STOP_HOOK)),
     Row("it is STOPPED", ("SV-1.2", "SV-1.3"), is_done, is_stopped),

@@ -14,7 +14,7 @@ from aioservicekit_model.checker import blame
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
 from .case import replay
-from .replay import Failure, read
+from .replay import KeptFailure, read
 from .target import Target, TargetError, load
 from .verdict import Report, Verdict, as_json, as_junit, explain, judge, timeline
 
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(report.conforms_but_for(known) for report in reports) else 1
 
 
-def _failure(path: Path) -> Failure:
+def _failure(path: Path) -> KeptFailure:
     try:
         return read(path)
     except (OSError, ValueError) as error:
@@ -152,7 +152,7 @@ def _write_failures(directory: Path, report: Report) -> None:
             (directory / f"{name}.py").write_text(verdict.program, encoding="utf-8")
 
 
-def _replayed(target: Target, failure: Failure) -> int:
+def _replayed(target: Target, failure: KeptFailure) -> int:
     case = replay(target, failure.default_size, failure.actions)
     console = Console(highlight=False, soft_wrap=True)
     for line in timeline(case):

@@ -109,13 +109,16 @@ class Exploration:
             self._known += 1
             return
         self._since_new += 1
-        pruned = self._note(prune(case))
-        if len(case.actions) <= SHORT and not pruned <= blame(case.default_size, case.history):
-            self._note(case)  # left out was what makes it another failure
+        pruned = prune(case)
+        candidates = blame(pruned.default_size, pruned.history)
+        self._note(pruned, candidates)
+        if pruned is not case and len(case.actions) <= SHORT:
+            of_all = blame(case.default_size, case.history)
+            if not candidates <= of_all:  # left out was what makes it another failure
+                self._note(case, of_all)
 
-    def _note(self, case: Case) -> frozenset[str]:
-        """Keep a failure, if it is the shortest of those that the same rules explain; return these."""
-        candidates = blame(case.default_size, case.history)
+    def _note(self, case: Case, candidates: frozenset[str]) -> None:
+        """Keep a failure, if it is the shortest of those that the same rules explain."""
         found = Failure(case.default_size, tuple(case.actions), candidates, case.operations)
         same = [failure for failure in self.failures if failure.candidates == found.candidates]
         if not same:
@@ -123,7 +126,6 @@ class Exploration:
             self.failures.append(found)
         elif found.operations < same[0].operations:
             self.failures[self.failures.index(same[0])] = found
-        return candidates
 
     def blamed(self) -> tuple[str, ...]:
         """The smallest set of rules that explains every failure."""

@@ -106,8 +106,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
 
     def close(self) -> None:
         self._closed = True
-        self._ready.clear()
-        self._timers.clear()
+        self.retire()
 
     def retire(self) -> None:
         """Run nothing any more, and take silently what tasks give it that are garbage by now."""

@@ -10,7 +10,7 @@ from aioservicekit_model.history import Event
 
 from .case import Action, Case
 
-__all__ = ["Failure", "as_program", "as_text", "read"]
+__all__ = ["KeptFailure", "as_program", "as_text", "read"]
 
 HEAD = "aioservicekit-conformance failure"
 THEN = r"(, then (?P<after>\d+) callbacks?)?"
@@ -20,7 +20,7 @@ CALL = re.compile(
 CANCEL = re.compile(r"cancel (?P<op>\d+)" + THEN)
 
 
-class Failure(NamedTuple):
+class KeptFailure(NamedTuple):
     """What a file holds.
 
     Attributes:
@@ -36,7 +36,7 @@ class Failure(NamedTuple):
     actions: tuple[Action, ...]
 
 
-def as_text(failure: Failure) -> str:
+def as_text(failure: KeptFailure) -> str:
     """The file's text: a line an action."""
     lines = [HEAD, f"target {failure.target}", f"rule {failure.rule}", f"channel of size {failure.default_size}"]
     for action in failure.actions:
@@ -47,7 +47,7 @@ def as_text(failure: Failure) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read(path: Path) -> Failure:
+def read(path: Path) -> KeptFailure:
     """The failure that a file holds.
 
     Raises:
@@ -72,14 +72,14 @@ def read(path: Path) -> Failure:
             actions.append(Action(int(match["op"]), match["what"], match["on"], size, after))
         else:
             raise ValueError(f"line {number}: no action: {line!r}")
-    return Failure(found[0], found[1], int(found[2]), tuple(actions))
+    return KeptFailure(found[0], found[1], int(found[2]), tuple(actions))
 
 
 def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
-def as_program(failure: Failure, case: Case, expected: str, observed: str) -> str:
+def as_program(failure: KeptFailure, case: Case, expected: str, observed: str) -> str:
     """A program of plain asyncio that does the same to the target, and says whether the same comes of it."""
     module, _, attribute = failure.target.partition(":")
     template = Template(files(__package__).joinpath("program.txt").read_text(encoding="utf-8"))

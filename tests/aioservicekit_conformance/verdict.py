@@ -15,7 +15,7 @@ from aioservicekit_model.rules import RULES, Level
 from . import checks
 from .case import REACHED, Case
 from .judge import STEPS, UNEXPLAINED, Exploration, explore, shrink
-from .replay import Failure, as_program, as_text
+from .replay import KeptFailure, as_program, as_text
 from .target import Target
 
 __all__ = ["Report", "Verdict", "judge"]
@@ -145,7 +145,7 @@ def _verdict(
         evidence = (
             f"refused after {case.operations} operations ({exploration.refused} of {exploration.cases} cases refused)"
         )
-        failure = Failure(case.target.name, rule, case.default_size, tuple(case.actions))
+        failure = KeptFailure(case.target.name, rule, case.default_size, tuple(case.actions))
         return Verdict(
             *(rule, level, "fail", exploration.cases, evidence, expected, observed, tuple(timeline(case))),
             replay=as_text(failure),

@@ -9,9 +9,9 @@ __all__ = ["begin", "ended", "settle"]
 _T = TypeVar("_T")
 
 
-async def settle() -> None:
-    """Let every task run until it waits."""
-    for _ in range(20):
+async def settle(turns: int = 20) -> None:
+    """Let every task run until it waits, or for so many turns of the loop."""
+    for _ in range(turns):
         await asyncio.sleep(0)
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from aioservicekit import Event, Service
 from aioservicekit_conformance.loop import SteppedLoop
 
-__all__ = ["Recorded", "listen", "now", "run", "turns"]
+__all__ = ["Recorded", "listen", "now", "run"]
 
 _T = TypeVar("_T")
 
@@ -27,12 +27,6 @@ def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 def now() -> float:
     """The virtual time, in seconds."""
     return asyncio.get_running_loop().time()
-
-
-async def turns(number: int = 20) -> None:
-    """Let the others run."""
-    for _ in range(number):
-        await asyncio.sleep(0)
 
 
 class Recorded(Service):

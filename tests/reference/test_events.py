@@ -5,7 +5,8 @@ import logging
 from typing import Any
 
 import pytest
-from stepping import listen, run, turns
+from settling import settle
+from stepping import listen, run
 
 from aioservicekit import Event, EventClosedError
 
@@ -53,7 +54,7 @@ def test_a_listener_that_raises_disturbs_nobody(caplog: pytest.LogCaptureFixture
             event.add_listener(listener)
         heard = listen(event)
         await event.emit("a")
-        await turns()
+        await settle()
         return heard
 
     with caplog.at_level(logging.ERROR):

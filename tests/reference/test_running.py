@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from stepping import Recorded, now, run, turns
+from settling import settle
+from stepping import Recorded, now, run
 
 from aioservicekit import main, run_services
 
@@ -76,7 +77,7 @@ def test_the_block_s_exception_goes_through_after_the_stop() -> None:
 
         async def block() -> None:
             async with run_services([service]):
-                await turns()
+                await settle()
                 raise Failed
 
         with pytest.raises(Failed):
@@ -95,7 +96,7 @@ def test_leaving_the_block_is_not_cut_short_by_a_cancellation() -> None:
 
         async def block() -> None:
             async with run_services([service]):
-                await turns()
+                await settle()
 
         task = asyncio.create_task(block())
         for _ in range(2):
@@ -123,7 +124,7 @@ def test_the_waiter_completes_when_all_have_stopped() -> None:
             waiting = [asyncio.create_task(wait()) for _ in range(3)]
             await asyncio.sleep(1)
             waiting[0].cancel()
-            await turns()
+            await settle()
             assert states(first, second) == ["RUNNING", "RUNNING"]
             first.stop()
             await asyncio.sleep(1)
@@ -142,9 +143,9 @@ def test_the_waiter_waits_for_a_restart() -> None:
         second = Recorded("second", dependences=[first], grace=0)
         async with run_services([second]) as waiter:
             waiting = asyncio.ensure_future(waiter)
-            await turns()
+            await settle()
             await first.restart()
-            await turns()
+            await settle()
             assert states(first, second) == ["RUNNING", "RUNNING"]
             assert not waiting.done()
             second.stop()
@@ -160,7 +161,7 @@ def test_leaving_the_block_ends_a_restart() -> None:
         first = Recorded("first", grace=0)
         second = Recorded("second", dependences=[first], grace=0)
         async with run_services([second]):
-            await turns()
+            await settle()
             restart = asyncio.create_task(first.restart())
             await asyncio.sleep(0)
         assert states(first, second) == ["STOPPED", "STOPPED"]

@@ -5,7 +5,8 @@ import sys
 from typing import Any
 
 import pytest
-from stepping import Recorded, now, run, turns
+from settling import settle
+from stepping import Recorded, now, run
 
 from aioservicekit import Service, ServiceState, ServiceStoppedError
 
@@ -29,7 +30,7 @@ def test_states_come_in_order() -> None:
     async def main() -> list[str]:
         service = Recorded()
         await service.start()
-        await turns()
+        await settle()
         assert service.run
         await service.stop()
         return service.log
@@ -72,7 +73,7 @@ def test_a_listener_that_waits_for_the_service_holds_nothing_up() -> None:
         service.on_state_change.add_listener(wait)
         await service.start()
         await service.stop()
-        await turns()
+        await settle()
         return heard, now()
 
     heard, time = run(main)
@@ -113,7 +114,7 @@ def test_eager_tasks_change_nothing() -> None:
         first = Hooked("first", grace=0)
         second = Hooked("second", first.log, dependences=[first], grace=0)
         await second.start()
-        await turns()
+        await settle()
         await first.stop()
         return first.log
 
@@ -195,7 +196,7 @@ def test_a_start_on_a_stopping_service_comes_after_the_stop() -> None:
     async def main() -> list[str]:
         service = Recorded(grace=2)
         await service.start()
-        await turns()
+        await settle()
         service.stop()
         await service.start()
         assert now() == 2
@@ -215,7 +216,7 @@ def test_cancelling_one_of_several_callers_leaves_the_start_alone() -> None:
         callers = [asyncio.create_task(service.start()) for _ in range(2)]
         await asyncio.sleep(1)
         callers[0].cancel()
-        await turns()
+        await settle()
         assert callers[0].cancelled()
         await callers[1]
         assert service.run
@@ -250,7 +251,7 @@ def test_cancelling_a_start_gives_up_the_dependencies_that_it_alone_wanted() -> 
         other = asyncio.create_task(wanted.start())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(service.start(), 1)
-        await turns()
+        await settle()
         states = [each.state.name for each in (service, wanted, unwanted)]
         await other
         await wanted.stop()
@@ -266,7 +267,7 @@ def test_a_dependency_is_not_started_again_for_who_was_stopped_meanwhile() -> No
         dependency = Recorded("dependency", grace=1)
         dependent = Recorded("dependent", dependences=[dependency])
         await dependency.start()
-        await turns()
+        await settle()
         dependency.stop()
 
         async def stop_at_that_instant() -> None:
@@ -278,7 +279,7 @@ def test_a_dependency_is_not_started_again_for_who_was_stopped_meanwhile() -> No
         with pytest.raises(ServiceStoppedError):
             await dependent.start()
         await stopping
-        await turns()
+        await settle()
         return dependency.log
 
     assert run(main).count("dependency STARTING") == 1
@@ -297,7 +298,7 @@ def test_a_start_that_only_a_stopped_dependent_wanted_is_given_up() -> None:
         assert [service.state.name for service in (dependency, dependent)] == ["STARTING", "STARTING"]
         dependent.stop()
         await asyncio.gather(*starts, return_exceptions=True)
-        await turns()
+        await settle()
         assert now() == 0
         return [service.state.name for service in (dependency, dependent)]
 
@@ -356,7 +357,7 @@ def test_what_a_hook_raises_when_it_is_given_up_is_reported() -> None:
     async def main() -> list[BaseException]:
         service = Failing()
         start = asyncio.create_task(service.start())
-        await turns()
+        await settle()
         await service.stop()
         with pytest.raises(ServiceStoppedError):
             await start

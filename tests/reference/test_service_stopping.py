@@ -5,7 +5,8 @@ import logging
 from typing import Any
 
 import pytest
-from stepping import Recorded, now, run, turns
+from settling import settle
+from stepping import Recorded, now, run
 
 from aioservicekit import Channel, Service, ServiceState, ServiceStoppedError, service
 
@@ -185,7 +186,7 @@ def test_work_that_never_suspends_starves_nobody() -> None:
     async def main() -> int:
         busy = Busy()
         await busy.start()
-        await turns(10)
+        await settle(10)
         await busy.stop()
         return busy.calls
 
@@ -198,7 +199,7 @@ def test_a_service_whose_work_is_cancelled_from_outside_stops() -> None:
     async def main() -> list[str]:
         working = Working(grace=None)
         await working.start()
-        await turns()
+        await settle()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         await working.wait()
@@ -215,11 +216,11 @@ def test_a_loop_that_closes_at_any_time_ends_in_stopped(callbacks: int) -> None:
         first = Working("first", grace=None)
         second = Working("second", first.log, dependences=[first], grace=None)
         start = asyncio.create_task(second.start())
-        await turns(callbacks)
+        await settle(callbacks)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         await asyncio.gather(start, return_exceptions=True)
-        await turns()
+        await settle()
         assert {first.state, second.state} == {ServiceState.STOPPED}
         return first.log
 
@@ -263,7 +264,7 @@ def test_dependents_stop_first_and_wholly() -> None:
         second = Recorded("second", log, dependences=[first], grace=3)
         third = Recorded("third", log, dependences=[second], grace=2)
         await third.start()
-        await turns()
+        await settle()
         log.clear()
         await first.stop()
         return [*log, str(now())]
@@ -304,7 +305,7 @@ def test_work_may_end_by_itself_within_the_grace(grace: float | None, end: float
     async def main() -> float:
         recorded = Recorded(grace=grace)
         await recorded.start()
-        await turns()
+        await settle()
         await recorded.stop()
         return now()
 
@@ -339,7 +340,7 @@ def test_what_refuses_to_be_cancelled_is_left_behind(caplog: pytest.LogCaptureFi
     async def main() -> list[Any]:
         stubborn = Stubborn(grace=2)
         await stubborn.start()
-        await turns()
+        await settle()
         await stubborn.stop()
         return [now(), stubborn.log]
 
@@ -364,7 +365,7 @@ def test_with_no_grace_what_is_cancelled_may_still_clean_up() -> None:
     async def main() -> list[str]:
         tidy = Tidy(grace=0)
         await tidy.start()
-        await turns()
+        await settle()
         await tidy.stop()
         return tidy.log
 
@@ -440,7 +441,7 @@ def test_a_start_hook_that_refuses_to_be_cancelled_is_left_behind(caplog: pytest
     async def main() -> float:
         stubborn = Stubborn(grace=2)
         start = asyncio.create_task(stubborn.start())
-        await turns()
+        await settle()
         await stubborn.stop()
         with pytest.raises(ServiceStoppedError):
             await start
@@ -609,7 +610,7 @@ def test_tasks_belong_to_the_service() -> None:
         busy = Busy(grace=1)
         before = len(asyncio.all_tasks())
         await busy.start()
-        await turns()
+        await settle()
         await busy.stop()
         assert busy.late.cancelled()
         assert len(asyncio.all_tasks()) == before
@@ -671,7 +672,7 @@ def test_restart_brings_up_what_it_took_down(when: str) -> None:
         start = asyncio.create_task(third.start())
         if when != "starting":
             await start
-            await turns()
+            await settle()
         if when == "stopping":
             first.stop()
             await asyncio.sleep(0.5)

@@ -7,7 +7,8 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from stepping import Recorded, listen, now, run, turns
+from settling import settle
+from stepping import Recorded, listen, now, run
 
 from aioservicekit import ServiceStoppedError, on_shutdown, run_services
 from aioservicekit_conformance.loop import SteppedLoop
@@ -95,7 +96,7 @@ def test_the_first_signal_stops_every_service_gracefully() -> None:
         waiting = Recorded("waiting", dependences=[slow])
         async with run_services([running]) as waiter:
             starts = [asyncio.create_task(service.start()) for service in (slow, waiting)]
-            await turns()
+            await settle()
             signal.raise_signal(signal.SIGTERM)
             await waiter
         outcomes = await asyncio.gather(*starts, return_exceptions=True)
@@ -117,7 +118,7 @@ def test_the_second_signal_ends_the_grace() -> None:
 
     async def main() -> float:
         async with run_services([Looking(grace=None)]) as waiter:
-            await turns()
+            await settle()
             signal.raise_signal(signal.SIGINT)
             await asyncio.sleep(10)
             signal.raise_signal(signal.SIGTERM)
@@ -136,10 +137,10 @@ def test_no_start_begins_after_the_signal() -> None:
     async def main() -> list[Any]:
         service, other = Recorded(grace=5), Recorded("other")
         await service.start()
-        await turns()
+        await settle()
         service.stop()
         pending = [asyncio.create_task(service.start()), asyncio.create_task(service.restart())]
-        await turns()
+        await settle()
         signal.raise_signal(signal.SIGTERM)
         for begin in (other.start, other.restart):
             with pytest.raises(
@@ -192,7 +193,7 @@ def test_a_closed_event_is_replaced(when: str) -> None:
     async def main() -> None:
         service = Recorded(grace=0)
         async with run_services([service]) as waiter:
-            await turns()
+            await settle()
             if when == "while":
                 on_shutdown().close()
             signal.raise_signal(signal.SIGTERM)
@@ -206,7 +207,7 @@ def test_a_loop_that_does_not_run_takes_no_signals_from_one_that_does() -> None:
 
     async def main() -> None:
         async with run_services([Recorded(grace=0)]) as waiter:
-            await turns()
+            await settle()
             signal.raise_signal(signal.SIGTERM)
             await waiter
 

@@ -4,20 +4,28 @@
     publisher.send(n) ──┼─> line of sends ── commit ───┼─> [       m3 ] ──> read()    one that keeps up
     publisher.send(o) ──┘   (first come, first served) └─> [ ...m3 m2 ] ──> read()    size 0: unbounded, never full
 
-Stored: the channel's state, its number of connected publishers, the buffers of its connected subscribers, how many of
-those are full, and two kinds of lines: of sends that wait for room (one a channel) and of reads that wait for a message
-(one a buffer).
+Stored: the channel's state, its number of connected publishers, the buffers of its connected subscribers, which of those
+may be full, and two kinds of lines: of sends that wait for room (one a channel) and of reads that wait for a message (one a
+buffer).
 
 INVARIANTS, which hold whenever the lock is free:
- 1. `_full` counts the connected buffers that hold as many messages as they may.
+ 1. `_full` has every connected buffer that holds as many messages as it may. A send takes out of it those that have been
+    read since, so a read need not, and to ask whether a send may commit costs O(1) for each buffer that had become full.
  2. A message is in all connected buffers or in none: it enters them at one instant, the commit.
- 3. If sends wait and no buffer is full, the first of them has been woken; if reads wait on a buffer that holds
-    messages, or that gets no more, the first of them has been woken. So nobody sleeps beside work that they could do.
- 4. Nobody but the first in a line has been woken, and what it was woken for stays: nobody else takes it.
- 5. A closed channel has no endpoints and no waiting sends.
+ 3. If the first of the sends that wait sleeps, `_bottleneck` is a full connected buffer, whose next read wakes it. If the
+    first of a buffer's reads that wait sleeps, the buffer is connected and empty. So nobody sleeps beside work to do.
+ 4. A closed channel has no endpoints and no waiting sends.
 
 The lock is held for one state change and never across an `await`. An operation that waits does its own work when it
 wakes: `aioservicekit._waiting` tells how.
+
+NO LOCK for a read that finds a message and nobody before it: taking it out is a single step of the interpreter's, and what
+may happen beside it does no harm.
+ - Under the lock messages are only added. There, a full buffer may cease to be full, an empty one is not: a read that
+   found it so looks again once it stands in line.
+ - A send names the bottleneck and then looks whether it is still full; a read takes a message and then looks whether it was
+   the bottleneck. Whichever comes second sees the other.
+ - A reader that gets a message while a commit goes round the buffers finds the others empty, if so, only with the lock.
 
 The rules, CH-1.1 to CH-7.3, are in specs/channel.md.
 """
@@ -48,6 +56,9 @@ class ChannelState(IntEnum):
     closed = auto()
 
 
+_CLOSED = ChannelState.closed  # looking it up in its class costs as much as the lock
+
+
 class SubscriberStatistics(NamedTuple):
     """One connected subscriber, at one instant (CH-7.3)."""
 
@@ -76,10 +87,10 @@ class _Buffer(Line, Generic[_T]):
 
     @property
     def full(self) -> bool:
-        return self.size > 0 and len(self.messages) == self.size
+        return len(self.messages) == self.size > 0
 
-    def _may_go(self) -> bool:
-        return not self.connected or len(self.messages) > 0
+    def _room(self) -> int:
+        return len(self.messages) if self.connected else len(self._waiting)
 
 
 class _Closing(ABC):
@@ -121,7 +132,8 @@ class Channel(_Closing, Line, Generic[_T]):
         self._state = ChannelState.initiation
         self._publishers = 0
         self._buffers: dict[_Buffer[_T], None] = {}
-        self._full = 0
+        self._full: list[_Buffer[_T]] = []
+        self._bottleneck: _Buffer[_T] | None = None
 
     @property
     def state(self) -> ChannelState:
@@ -171,13 +183,18 @@ class Channel(_Closing, Line, Generic[_T]):
     def statistics(self) -> ChannelStatistics:
         """The channel's state, endpoints, buffers and waiting operations, all at one instant (CH-7.3)."""
         with self._lock:
-            subscribers = tuple(SubscriberStatistics(len(b.messages), b.size, len(b._waiting)) for b in self._buffers)
+            buffered: list[int] = []
+            while buffered != (again := [len(b.messages) for b in self._buffers]):
+                buffered = again  # reads go on; nothing is added meanwhile, so what is the same twice was so at once
+            subscribers = tuple(
+                SubscriberStatistics(n, b.size, len(b._waiting)) for n, b in zip(buffered, self._buffers, strict=True)
+            )
             return ChannelStatistics(self._state, self._publishers, subscribers, len(self._waiting))
 
     def __repr__(self) -> str:
         return (
             f"<Channel {self._state.name}: {self._publishers} publishers, {len(self._buffers)} subscribers"
-            f" ({self._full} full), {len(self._waiting)} sends waiting>"
+            f" ({sum(b.full for b in self._buffers)} full), {len(self._waiting)} sends waiting>"
         )
 
     # What follows is called with the lock held.
@@ -196,7 +213,8 @@ class Channel(_Closing, Line, Generic[_T]):
     def _close(self) -> None:
         self._state = ChannelState.closed
         self._publishers = 0
-        self._full = 0
+        self._full.clear()
+        self._bottleneck = None
         for buffer in self._buffers:
             buffer.connected = False
             buffer._wake()
@@ -207,22 +225,26 @@ class Channel(_Closing, Line, Generic[_T]):
         """Take all sends out of the line, or `publisher`'s alone, and wake them to find that they are closed."""
         for place in [place for place in self._waiting if publisher in (None, place.owner)]:
             self._waiting.remove(place)
-            place.wake()
+            self._wake_from_anywhere(place)
 
-    def _commit(self, data: _T) -> None:
-        """Put a message into every connected buffer (CH-3.1)."""
-        full = 0
-        for buffer in self._buffers:
-            messages = buffer.messages
-            messages.append(data)
-            if len(messages) == buffer.size:
-                full += 1
-            if buffer._waiting:
-                buffer._wake()
-        self._full = full
+    def _may_commit(self) -> bool:
+        """Whether no connected buffer is full. If one is, its next read wakes the first send that waits."""
+        full = self._full
+        while full:
+            buffer = full.pop()
+            if len(buffer.messages) == buffer.size:
+                self._bottleneck = buffer
+                if len(buffer.messages) == buffer.size:  # still: its next read sees the name
+                    full.append(buffer)
+                    return False
+        self._bottleneck = None
+        return True
 
-    def _may_go(self) -> bool:
-        return not self._full  # the first of the line of sends, which a channel is
+    def _room(self) -> int:
+        if not self._may_commit():
+            return 0
+        sized = (buffer.size - len(buffer.messages) for buffer in self._buffers if buffer.size)
+        return min(sized, default=len(self._waiting))
 
 
 class _Endpoint(_Closing, Generic[_T]):
@@ -279,20 +301,42 @@ class _ChannelSubscriber(_Endpoint[_T]):
         Raises:
             ChannelClosedError: closed, and nothing is left to read.
         """
-        buffer, lock = self._buffer, self._channel._lock
-        lock.acquire()  # twice as fast as `with`, which would be a quarter of all that a read costs
-        try:
-            if not buffer._waiting and (buffer.messages or not buffer.connected):
-                return self._take()
-            place = Place(buffer)
-        finally:
-            lock.release()
-        await place.woken()
-        with lock:
+        buffer = self._buffer
+        place: Place | None = None
+        while True:
             try:
-                return self._take()
+                if buffer.messages and (not buffer._waiting or buffer._waiting[0] is place):
+                    message = buffer.messages.popleft()
+                    break
+            except IndexError:
+                pass  # another thread was faster
+            buffer._lock.acquire()  # `with` takes twice as long
+            try:
+                if not buffer.messages and not buffer.connected:
+                    if place:
+                        buffer._leave(place)
+                    raise ChannelClosedError(f"{self!r} is closed and has nothing left to read")
+                if place:
+                    place.sleep()
+                else:
+                    place = buffer._join()
+                if buffer.messages:  # one has come since
+                    buffer._wake()
             finally:
-                place.leave()
+                buffer._lock.release()
+            await buffer._woken(place)
+        channel = self._channel
+        if place or channel._bottleneck is buffer:
+            buffer._lock.acquire()
+            try:
+                if channel._bottleneck is buffer:
+                    channel._bottleneck = None
+                    channel._wake()
+                if place:
+                    buffer._leave(place)
+            finally:
+                buffer._lock.release()
+        return message
 
     def __aiter__(self) -> Self:
         return self
@@ -316,24 +360,14 @@ class _ChannelSubscriber(_Endpoint[_T]):
     def _connected(self) -> bool:
         return self._buffer.connected
 
-    def _take(self) -> _T:
-        buffer, channel = self._buffer, self._channel
-        if not buffer.messages:
-            raise ChannelClosedError(f"{self!r} is closed and has nothing left to read")
-        was_full = buffer.full and buffer.connected
-        message = buffer.messages.popleft()
-        if was_full:
-            channel._full -= 1
-            channel._wake()
-        return message
-
     def _disconnect(self) -> None:
         buffer, channel = self._buffer, self._channel
         if buffer.connected:
             buffer.connected = False
             del channel._buffers[buffer]
-            channel._full -= buffer.full
             buffer._wake()
+            if buffer in channel._full:
+                channel._full.remove(buffer)
             channel._open_or_close()
             channel._wake()
 
@@ -361,23 +395,32 @@ class _ChannelPublisher(_Endpoint[_T]):
             ChannelClosedError: the publisher or the channel is closed, or closes while the send waits.
         """
         channel = self._channel
-        lock = channel._lock
-        lock.acquire()  # as in `read`
-        try:
-            if self._closed or channel._state is ChannelState.closed:
-                raise ChannelClosedError(f"{self!r} is closed")
-            if not channel._full and not channel._waiting:
-                channel._commit(data)
-                return
-            place = Place(channel, self)
-        finally:
-            lock.release()
-        await place.woken()
-        with lock:
-            if not self._connected:
-                raise ChannelClosedError(f"{self!r} is closed")
-            channel._commit(data)
-            place.leave()
+        lock, full = channel._lock, channel._full
+        place: Place | None = None
+        while True:
+            lock.acquire()  # as in `read`
+            try:
+                if self._closed or channel._state is _CLOSED:
+                    raise ChannelClosedError(f"{self!r} is closed")
+                first = not channel._waiting or channel._waiting[0] is place
+                if first and (not full or channel._may_commit()):
+                    for buffer in channel._buffers:
+                        messages = buffer.messages
+                        messages.append(data)
+                        if len(messages) == buffer.size:
+                            full.append(buffer)
+                        if buffer._waiting:
+                            buffer._wake()
+                    if place:
+                        channel._leave(place)
+                    return
+                if place:
+                    place.sleep()
+                else:
+                    place = channel._join(self)
+            finally:
+                lock.release()
+            await channel._woken(place)
 
     def __repr__(self) -> str:
         return f"<publisher at {id(self):#x}, {'connected' if self._connected else 'closed'}, of {self._channel!r}>"

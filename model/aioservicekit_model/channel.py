@@ -822,24 +822,34 @@ def overdue(state: State, relaxed: frozenset[str] = STRICT) -> list[Due]:
     ]
 
 
-def forbidding(state: State, called: Event | None = None) -> Iterator[str]:
-    """The rules that are all that forbids some row of the tables in a state, or at a call."""
+def forbidding(state: State) -> Iterator[str]:
+    """The rules that are all that forbids some row of the tables in a state."""
     yield from OF_THE_STATE
-    asked = [(op, row) for op in state.ops for row in UNSEEN]
-    if called:
-        op = Op(called.op, called.kind, called.on, called.value)
-        state = state._replace(ops=(*state.ops, op))
-        asked += [(op, row) for row in ON_EVENT]
-    for op, row in asked:
-        if op.kind in row.kinds and row.when(state, op):
-            broken = [rule for rule, guard in row.guards.items() if not guard(state, op)]
-            if len(broken) == 1 and any(after != state for after in row.effect(state, op)):
-                yield broken[0]
     for op in state.ops:
+        yield from _forbidding(state, op, _of_kind(op.kind))
         yield from (end.forbidden_by for end in ENDS if op.kind in end.kinds and end.forbidden_by)
         for due in AT_REST:
             if op.kind in due.kinds and due.when(state, op):
                 yield from due.rules
+
+
+def forbidding_call(state: State, event: Event) -> Iterator[str]:
+    """The rules that are all that forbids some row when an operation is called."""
+    op = Op(event.op, event.kind, event.on, event.value)
+    yield from _forbidding(state._replace(ops=(*state.ops, op)), op, _of_kind(op.kind, called=True))
+
+
+def _forbidding(state: State, op: Op, rows: list[Row]) -> Iterator[str]:
+    for row in rows:
+        if row.when(state, op):
+            broken = [rule for rule, guard in row.guards.items() if not guard(state, op)]
+            if len(broken) == 1 and any(after != state for after in row.effect(state, op)):
+                yield broken[0]
+
+
+@cache
+def _of_kind(kind: str, called: bool = False) -> list[Row]:
+    return [row for row in (ON_EVENT if called else UNSEEN) if kind in row.kinds]
 
 
 @cache
@@ -848,8 +858,8 @@ def _rows(
 ) -> list[tuple[Predicate, tuple[Predicate, ...], Effect]]:
     """A table's rows for a kind of operation, less the guards of the relaxed rules and what stays forbidden."""
     rows = []
-    for row in ON_EVENT if called else UNSEEN:
+    for row in _of_kind(kind, called):
         guards = tuple(guard for rule, guard in row.guards.items() if rule not in relaxed)
-        if kind in row.kinds and never not in guards:
+        if never not in guards:
             rows.append((row.when, guards, row.effect))
     return rows

@@ -8,7 +8,7 @@ little more than a look-up an event.
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from .channel import RULES_OF_THE_TABLE, STRICT, State, forbidding, forget, initial, see, unseen
+from .channel import RULES_OF_THE_TABLE, STRICT, State, forbidding, forbidding_call, forget, initial, see, unseen
 from .history import Event
 
 __all__ = ["advance", "at_stake", "blame", "explains", "first_refused", "histories_states", "start"]
@@ -91,9 +91,10 @@ def histories_states(default_size: int, history: Sequence[Event]) -> list[States
 @lru_cache(maxsize=200_000)
 def at_stake(states: States, event: Event) -> frozenset[str]:
     """The rules that alone forbid something in one of these states, or at this event: they could have been broken here."""
-    return frozenset().union(*(_at_stake(state, event if event.what == "call" else None) for state in states))
+    called = (forbidding_call(state, event) for state in states if event.what == "call")
+    return frozenset().union(*map(_at_stake, states), *called)
 
 
 @lru_cache(maxsize=200_000)
-def _at_stake(state: State, called: Event | None) -> frozenset[str]:
-    return frozenset(forbidding(state, called))
+def _at_stake(state: State) -> frozenset[str]:
+    return frozenset(forbidding(state))

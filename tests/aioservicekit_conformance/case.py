@@ -108,6 +108,7 @@ class Case:
         states: the model states that explain the history, with operations and messages renamed (`Reused`).
         overdue: of a case that was refused at rest, what should have happened before.
         reached: which of the interesting situations (`REACHED`) this case has met.
+        wake_ups: when a waiting operation's task was scheduled to run: how many events there were, and the operation's number.
     """
 
     def __init__(self, target: Target, default_size: int) -> None:
@@ -122,9 +123,12 @@ class Case:
         self.escaped: str | None = None
         self.pending: dict[int, Event] = {}
         self.reached: Counter[str] = Counter()
+        self.wake_ups: list[tuple[int, int]] = []
         self.loop = SteppedLoop()
+        self.loop.scheduled = self._note_wake_up
         self._threads = threading.active_count()
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._numbers: dict[object, int] = {}
         self._endpoints: dict[str, Any] = {}
         self._names: dict[str, list[str]] = {"subscribe": [], "connect": []}
         self._observed_at = -1
@@ -164,7 +168,8 @@ class Case:
             event = call(action.op, action.what, action.on, value)
             self.pending[action.op] = event
             self._see(event)
-            self._tasks[action.op] = self.loop.start(self._watch(action, operation))
+            task = self._tasks[action.op] = self.loop.start(self._watch(action, operation))
+            self._numbers[task] = action.op
         self._observe()
         self._run(action.after)
 
@@ -263,8 +268,8 @@ class Case:
                 self.overdue = frozenset(due.name for state in before for due in overdue(state))
 
     def _observe(self) -> None:
-        state = self.target.states.get(self._channel.state, repr(self._channel.state))
-        event = observe(state)
+        state = self._channel.state
+        event = observe(self.target.states.get(state, repr(state)))
         if len(self.history) != self._observed_at and not (self.history and self.history[-1] == event):
             self._see(event)
         self._observed_at = len(self.history)
@@ -289,6 +294,11 @@ class Case:
 
     def _last_of(self, op: int) -> str:
         return next((e.what for e in reversed(self.history) if e.op == op and e.what in ("return", "raise")), "")
+
+    def _note_wake_up(self, callback: object) -> None:
+        number = self._numbers.get(getattr(callback, "__self__", None))
+        if number in self.pending:
+            self.wake_ups.append((len(self.history), number))
 
     # What was reached
 

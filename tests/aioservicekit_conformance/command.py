@@ -14,6 +14,7 @@ from aioservicekit_model.checker import blame
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
 from .case import replay
+from .page import as_html
 from .replay import KeptFailure, read
 from .target import Target, TargetError, load
 from .verdict import Report, Verdict, as_json, as_junit, explain, judge, timeline
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         "--failures", metavar="DIR", type=Path, help="write each failure to DIR, to replay and as a program"
     )
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the report to FILE as JUnit XML")
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="write the report to FILE as a page, with a drawing of each failure"
+    )
     parser.add_argument("--replay", metavar="FILE", type=Path, help="run a failure again, and nothing else")
     parser.add_argument(
         "--known-failing",
@@ -93,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         failure = _failure(options.replay) if options.replay else None
         targets = [load(name) for name in options.targets or [failure.target if failure else "aioservicekit"]]
         known = _known_failing(options.known_failing) if options.known_failing else frozenset()
-        for option, file in (("--json", options.json), ("--junit", options.junit)):
+        for option, file in (("--json", options.json), ("--junit", options.junit), ("--html", options.html)):
             if file and not file.resolve().parent.is_dir():
                 raise TargetError(f"{option} {file}: there is no directory {file.parent}")
         if options.failures:
@@ -116,6 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
         options.json.write_text(text + "\n", encoding="utf-8")
     if options.junit:
         as_junit(reports).write(options.junit, encoding="utf-8", xml_declaration=True)
+    if options.html:
+        options.html.write_text(as_html(reports, _version(), options.seed), encoding="utf-8")
     return 0 if all(report.conforms_but_for(known) for report in reports) else 1
 
 

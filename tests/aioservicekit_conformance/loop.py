@@ -33,12 +33,14 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
     Attributes:
         escapes: what the code under test used that no hand-stepped loop can offer: threads, sockets, subprocesses, or no end of
             callbacks. What it does then can't be judged.
+        scheduled: is given each callback that is scheduled to run soon.
         errors: contexts that were given to `call_exception_handler`.
     """
 
     def __init__(self) -> None:
         self.escapes: list[str] = []
         self.errors: list[dict[str, Any]] = []
+        self.scheduled: Callable[[object], None] = lambda callback: None
         self._ready: deque[Callback] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle, Callback]] = []
         self._timers_made = 0
@@ -133,6 +135,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         if self._retired:
             return handle
         self._ready.append((handle, context or copy_context(), callback, args))
+        self.scheduled(callback)
         return handle
 
     def call_soon_threadsafe(

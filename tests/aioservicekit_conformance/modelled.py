@@ -6,14 +6,28 @@ strict model forbids: so it breaks just this rule, and the suite must refuse it 
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, Self
 
-from aioservicekit_model.channel import CLOSED_STATE, INITIATION, OPEN, STRICT, Op, State, initial, overdue, see, unseen
+from aioservicekit_model.channel import (
+    CLOSED_STATE,
+    INITIATION,
+    OPEN,
+    RULES_OF_THE_TABLE,
+    STRICT,
+    Op,
+    State,
+    initial,
+    overdue,
+    see,
+    unseen,
+)
 from aioservicekit_model.history import CLOSED, EXHAUSTED, JOINS, READS, call, cancel, observe, raised, returned
 
-__all__ = ["modelled"]
+__all__ = ["RELAXABLE", "modelled", "target_without"]
 
+RELAXABLE = RULES_OF_THE_TABLE | {"CH-2.3", "CH-5.4"}  # these two say nothing of what histories hold
 RELUCTANT = frozenset({"CH-2.1", "CH-3.7"})  # relaxed, they let any operation fail; the mistake is one that does not
 
 
@@ -41,14 +55,15 @@ class _Endpoint:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self.close()
+        if "CH-5.4" not in self._channel._relaxed:
+            await self.close()
 
 
 class _Channel(_Endpoint):
     def __init__(self, buffer_size: int, relaxed: frozenset[str], closed_error: type[Exception]) -> None:
-        _check(buffer_size)
         super().__init__(self, "channel")
         self._relaxed = relaxed
+        self._check(buffer_size)
         self._closed_error = closed_error
         self._state = self._preferred(list(initial(buffer_size, relaxed)), list(initial(buffer_size)))
         self._number = 0
@@ -64,10 +79,18 @@ class _Channel(_Endpoint):
 
     async def subscribe(self, *, buffer_size: int | None = None) -> _Endpoint:
         if buffer_size is not None:
-            _check(buffer_size)
+            self._check(buffer_size)
         name = f"s{self._number}"
         await self.operate("subscribe", name, buffer_size)
         return _Endpoint(self, name)
+
+    def _check(self, buffer_size: object) -> None:
+        if "CH-2.3" in self._relaxed:
+            return
+        if isinstance(buffer_size, bool) or not isinstance(buffer_size, int):
+            raise TypeError(f"buffer_size must be an int, 0 or more, not {buffer_size!r}")
+        if buffer_size < 0:
+            raise ValueError(f"buffer_size must be 0 (unbounded) or more, not {buffer_size}")
 
     async def connect(self) -> _Endpoint:
         name = f"p{self._number}"
@@ -147,15 +170,13 @@ class _Channel(_Endpoint):
         return forbidden + [state for state in permitted if state in strict]
 
 
-def _check(buffer_size: object) -> None:
-    if isinstance(buffer_size, bool) or not isinstance(buffer_size, int):
-        raise TypeError(f"buffer_size must be an int, 0 or more, not {buffer_size!r}")
-    if buffer_size < 0:
-        raise ValueError(f"buffer_size must be 0 (unbounded) or more, not {buffer_size}")
-
-
+@cache
 def modelled(*relaxed: str) -> Any:
-    """A target that is driven by the model, with these rules relaxed."""
+    """A target that is driven by the model, with these rules relaxed.
+
+    They can be named on a command line: `aioservicekit_conformance.modelled:strict`, and `...:without_CH_3_1` for each rule
+    of CH-1 to CH-5.
+    """
 
     class ChannelClosedError(Exception):
         pass
@@ -165,3 +186,17 @@ def modelled(*relaxed: str) -> Any:
 
     states = SimpleNamespace(initiation=INITIATION, open=OPEN, closed=CLOSED_STATE)
     return SimpleNamespace(Channel=channel, ChannelState=states, ChannelClosedError=ChannelClosedError)
+
+
+def target_without(rule: str) -> str:
+    """The target's name, as on a command line, of the model with this rule relaxed."""
+    return f"{__name__}:without_{rule.replace('-', '_').replace('.', '_')}"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "strict":
+        return modelled()
+    relaxed = {target_without(rule).partition(":")[2]: rule for rule in RELAXABLE}
+    if name in relaxed:
+        return modelled(relaxed[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

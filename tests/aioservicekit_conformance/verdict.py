@@ -15,6 +15,7 @@ from aioservicekit_model.rules import RULES, Level
 from . import checks
 from .case import REACHED, Case
 from .judge import STEPS, UNEXPLAINED, Exploration, explore, shrink
+from .moments import Moment, describe_call, moments
 from .replay import KeptFailure, as_program, as_text
 from .target import Target
 
@@ -31,6 +32,7 @@ class Verdict(NamedTuple):
         expected, observed: of a failure.
         history: of a failure, its shortest history, a line an event; empty where a named check failed.
         replay, program: of a failure with a history, the file that replays it, and the program that shows it.
+        moments: the same history, to be drawn.
     """
 
     rule: str
@@ -43,6 +45,7 @@ class Verdict(NamedTuple):
     history: tuple[str, ...] = ()
     replay: str = ""
     program: str = ""
+    moments: tuple[Moment, ...] = ()
 
 
 class Report(NamedTuple):
@@ -150,6 +153,7 @@ def _verdict(
             *(rule, level, "fail", exploration.cases, evidence, expected, observed, tuple(timeline(case))),
             replay=as_text(failure),
             program=as_program(failure, case, expected, observed),
+            moments=moments(case),
         )
     if broken is not None:
         name, error = broken
@@ -201,21 +205,6 @@ def _outcome(state: State, op: Op) -> str:
     if op.outcome.what == "raise":
         return f"raises {op.outcome.value}"
     return "returns" if op.outcome.value is None else f"returns {op.outcome.value!r}"
-
-
-def describe_call(event: Event) -> str:
-    match event.kind:
-        case "subscribe":
-            size = "" if event.value is None else f"buffer_size={event.value}"
-            return f"{event.on} = subscribe({size})"
-        case "connect":
-            return f"{event.on} = connect()"
-        case "send":
-            return f"{event.on}.send({event.value})"
-        case "next":
-            return f"{event.on}.__anext__()"
-        case _:
-            return f"{event.on}.{event.kind}()"
 
 
 def timeline(case: Case) -> list[str]:

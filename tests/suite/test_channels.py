@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 from channels.defective import DEFECTS
 from channels.sound import SOUND
+from replays import assert_replays
 
 from aioservicekit_conformance import checks
-from aioservicekit_conformance.case import replay
-from aioservicekit_conformance.replay import as_text, read
 from aioservicekit_conformance.target import describe
-from aioservicekit_conformance.verdict import Report, Verdict, judge, timeline
+from aioservicekit_conformance.verdict import Report, Verdict, judge
 from aioservicekit_model.rules import RULES
 
 EXAMPLES = 150  # `RARE` has the defects that take more
@@ -66,21 +65,8 @@ def test_a_defective_channel_is_refused(name: str, tmp_path: Path, monkeypatch: 
         assert verdict.expected
         assert verdict.observed
         if verdict.history:
-            assert_replays(name, verdict, tmp_path, monkeypatch)
-
-
-def assert_replays(name: str, verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file makes the same case again, and the program shows the defect with nothing of the suite."""
-    file = tmp_path / "failure.txt"
-    file.write_text(verdict.replay)
-    failure = read(file)
-    target = describe(name, DEFECTS[name].target)
-    assert timeline(replay(target, failure.default_size, failure.actions)) == list(verdict.history)
-    assert as_text(failure) == verdict.replay
-    monkeypatch.setitem(sys.modules, name, DEFECTS[name].target)  # type: ignore[misc]
-    with pytest.raises(SystemExit) as ended:
-        exec(compile(verdict.program, f"{name}.py", "exec"), {})
-    assert ended.value.code == 1, verdict.program
+            monkeypatch.setitem(sys.modules, name, DEFECTS[name].target)  # type: ignore[misc]
+            assert_replays(describe(name, DEFECTS[name].target), verdict, tmp_path)
 
 
 def test_nine_in_ten_defects_are_blamed_on_their_rule_alone() -> None:

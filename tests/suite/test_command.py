@@ -1,6 +1,7 @@
 """The command: its exit statuses, its report, and one clear line for bad input."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,10 @@ class Channel(aioservicekit.Channel):
 """
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "aioservicekit_conformance", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    variables = {**os.environ, **environment}
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_our_own_channel_conforms(tmp_path: Path) -> None:
@@ -54,6 +56,34 @@ def test_a_broken_rule_is_named_with_its_history(tmp_path: Path, capsys: pytest.
     assert "expected: the channel is in closed" in done.stdout
     assert "observed: it is in initiation" in done.stdout
     assert "channel.close()" in done.stdout
+
+
+@pytest.mark.parametrize("target", ["asyncio_queues", "aioservicekit_conformance.modelled:without_CH_3_7"])
+def test_the_same_seed_gives_the_same_reports(tmp_path: Path, target: str) -> None:
+    """Reports of two processes, whose sets have other orders, are the same byte for byte, and what is kept of failures too."""
+    found = []
+    for number in ("1", "2"):
+        directory = tmp_path / number
+        directory.mkdir()
+        files = ("--json", "report.json", "--junit", "report.xml", "--failures", "kept")
+        path = os.pathsep.join([str(TARGETS), os.environ.get("PYTHONPATH", "")])
+        done = run(
+            target,
+            "--seed",
+            "7",
+            "--max-examples",
+            "300",
+            *files,
+            cwd=directory,
+            PYTHONHASHSEED=number,
+            PYTHONPATH=path,
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        files_written = [*directory.glob("report.*"), *directory.glob("kept/*")]
+        written = {file.relative_to(directory): file.read_bytes() for file in files_written}
+        found.append((done.stdout, written))
+    assert found[0] == found[1]
+    assert len(found[0][1]) > 4
 
 
 def test_one_rule_can_be_judged_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

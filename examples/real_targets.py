@@ -1,0 +1,71 @@
+"""Judge what people use today beside each other, and write which rules it keeps: `specs/real-targets.md`.
+
+The targets are this library, PyPI's aioservicekit 0.6.0, which this project did not write, and channels built of one queue or
+one memory object stream a subscriber (`examples/targets`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import judge_0_6_0
+
+EXAMPLES = Path(__file__).parent
+DOCUMENT = EXAMPLES.parent / "specs" / "real-targets.md"
+
+TARGETS = {
+    "aioservicekit": "this library",
+    "asyncio_queues": "one `asyncio.Queue` a subscriber",
+    "anyio_streams": "one anyio memory object stream a subscriber",
+    f"{judge_0_6_0.PACKAGE}.channels": "PyPI's aioservicekit 0.6.0",
+}
+MARKS = {"pass": "·", "fail": "**×**", "unsupported": "?", "untested": ""}
+
+
+def judge() -> list[dict[str, Any]]:
+    """What the conformance command's JSON report says of each target."""
+    with tempfile.TemporaryDirectory() as name:
+        judge_0_6_0.fetch(Path(name))
+        path = os.pathsep.join([str(EXAMPLES / "targets"), os.environ.get("PYTHONPATH", "")])
+        command = [sys.executable, "-m", "aioservicekit_conformance", *TARGETS, "--json", "report.json"]
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+        subprocess.run(command, cwd=name, env=environment, check=False, stdout=sys.stderr)
+        report: list[dict[str, Any]] = json.loads(Path(name, "report.json").read_text(encoding="utf-8"))["targets"]
+        return report
+
+
+def as_markdown(report: list[dict[str, Any]]) -> str:
+    """The document: the matrix of rules and targets, and the shortest history of each failure."""
+    rows = ["| rule | " + " | ".join(TARGETS.values()) + " |", "|---" + "|:---:" * len(TARGETS) + "|"]
+    failures = []
+    for verdicts in zip(*(target["rules"] for target in report), strict=True):
+        if any(verdict["verdict"] != "untested" for verdict in verdicts):
+            rows.append("| " + " | ".join([verdicts[0]["rule"], *(MARKS[v["verdict"]] for v in verdicts)]) + " |")
+    for target in report:
+        failing = [verdict for verdict in target["rules"] if verdict["verdict"] == "fail"]
+        if failing:
+            failures.append(f"### {TARGETS[target['target']]}\n")
+        for verdict in failing:
+            history = "\n".join(verdict["history"]) or f"{verdict['expected']}\n{verdict['observed']}"
+            failures.append(f"**{verdict['rule']}**\n\n```text\n{history}\n```\n")
+    matrix, histories = "\n".join(rows), "\n".join(failures)
+    return f"""# Real targets
+
+<!-- Made by: python examples/real_targets.py -->
+
+What the suite says of broadcast channels that people use or would build: × is a failure, · a pass. Rules that the suite does
+not judge yet are left out. [examples/targets](../examples/targets) has the two that are built of queues and of streams.
+
+{matrix}
+
+## The shortest histories
+
+{histories}"""
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(as_markdown(judge()), encoding="utf-8")

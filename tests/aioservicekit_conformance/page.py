@@ -1,0 +1,40 @@
+"""The report as one page, with nothing to load: rules down, targets across, and behind each failure its history, drawn."""
+
+from itertools import groupby
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from aioservicekit_model.rules import RULES, SECTIONS, Rule, section
+
+from .moments import GLYPHS
+from .verdict import Report, Verdict
+
+__all__ = ["as_html"]
+
+MARKS = {"pass": "✓", "fail": "✗", "unsupported": "?", "untested": "·"}
+
+
+class Row(NamedTuple):
+    """One rule, and what is said of it, target by target."""
+
+    rule: Rule
+    verdicts: tuple[Verdict, ...]
+
+
+def as_html(reports: list[Report], version: str, seed: int) -> str:
+    """The page's text."""
+    rows = (
+        Row(RULES[verdicts[0].rule], verdicts)
+        for verdicts in zip(*(report.verdicts for report in reports), strict=True)
+    )
+    sections = [(name, SECTIONS[name], list(those)) for name, those in groupby(rows, lambda row: section(row.rule.id))]
+    environment = Environment(
+        loader=PackageLoader(__package__, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html.jinja")
+    return page.render(reports=reports, sections=sections, marks=MARKS, glyphs=GLYPHS, version=version, seed=seed)

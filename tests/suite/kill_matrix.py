@@ -1,0 +1,84 @@
+"""The kill matrix: the model as an implementation, one rule relaxed at a time, and the rules that the suite blames.
+
+`python tests/suite/kill_matrix.py` makes `specs/kill-matrix.md` anew.
+"""
+
+from pathlib import Path
+
+from rich.progress import track
+
+from aioservicekit_conformance.modelled import RELAXABLE, target_without
+from aioservicekit_conformance.target import load
+from aioservicekit_conformance.verdict import Report, judge
+from aioservicekit_model.rules import RULES
+
+DOCUMENT = Path(__file__).parents[2] / "specs" / "kill-matrix.md"
+RELAXED = sorted(RELAXABLE)
+EXAMPLES = 300
+
+# What is blamed beside the diagonal, by the rule that is relaxed, and why.
+ALSO_BLAMED = {
+    ("CH-3.7", "CH-1.6"): (
+        "a send that is left asleep when the channel closes looks as if its publisher had been left connected"
+    ),
+    ("CH-4.6", "CH-4.7"): (
+        "a step of `async for` that is left asleep beside its message breaks the rule of iterations too"
+    ),
+}
+
+
+def judged(target: str, seed: int = 0) -> Report:
+    return judge(load(target), frozenset(RULES), EXAMPLES, seed, lambda: None)
+
+
+def failing(report: Report) -> set[str]:
+    return {verdict.rule for verdict in report.verdicts if verdict.verdict == "fail"}
+
+
+def explained(relaxed: str) -> set[str]:
+    """The rules that may be blamed when this one is relaxed."""
+    return {relaxed} | {blamed for rule, blamed in ALSO_BLAMED if rule == relaxed}
+
+
+def as_markdown(blamed: dict[str, set[str]]) -> str:
+    """The document.
+
+    Args:
+        blamed: the rules that are blamed, by the rule that is relaxed.
+    """
+    columns = [rule.removeprefix("CH-") for rule in RELAXED]
+    rows = ["| relaxed | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for relaxed in RELAXED:
+        marks = ["**×**" if rule == relaxed else "×" if rule in blamed[relaxed] else " " for rule in RELAXED]
+        assert relaxed in blamed[relaxed], relaxed
+        rows.append(f"| {relaxed} | " + " | ".join(marks) + " |")
+    table = "\n".join(rows)
+    reasons = "\n".join(
+        f"- {relaxed} relaxed, {rule} blamed: {reason}." for (relaxed, rule), reason in ALSO_BLAMED.items()
+    )
+    return f"""# Kill matrix
+
+<!-- Made by: python tests/suite/kill_matrix.py -->
+
+Whether the suite finds what it is there for. The model can itself be a channel: strict, it keeps all rules, and the suite
+accepts it. With one rule relaxed (a row) it prefers what this rule forbids; × marks the rules that the suite blames. What it
+ought to blame, the diagonal, is bold.
+
+{table}
+
+Beside the diagonal:
+
+{reasons}
+
+Each row is a target like any other: `aioservicekit-conformance {target_without("CH-3.1")}`.
+CI makes the matrix anew, with {EXAMPLES} cases a row, and replays each failure.
+"""
+
+
+def main() -> None:
+    blamed = {rule: failing(judged(target_without(rule))) for rule in track(RELAXED, "relaxing each rule")}
+    DOCUMENT.write_text(as_markdown(blamed), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""Whether a failure is a thing to keep: it replays in the suite, and shows in a program of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from aioservicekit_conformance.case import replay
+from aioservicekit_conformance.replay import as_text, read
+from aioservicekit_conformance.target import Target
+from aioservicekit_conformance.verdict import Verdict, timeline
+
+
+def assert_replays(target: Target, verdict: Verdict, directory: Path) -> None:
+    """The file makes the same case again, and the program shows the defect with nothing of the suite."""
+    file = directory / "failure.txt"
+    file.write_text(verdict.replay)
+    failure = read(file)
+    assert timeline(replay(target, failure.default_size, failure.actions)) == list(verdict.history)
+    assert as_text(failure) == verdict.replay
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(verdict.program, f"{target.name}.py", "exec"), {})
+    assert ended.value.code == 1, verdict.program

@@ -1,0 +1,187 @@
+"""The HTML page: a row a rule, a column a target, and each failure drawn as a timeline."""
+
+import asyncio
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aioservicekit import Channel
+from aioservicekit import ChannelClosedError as Closed
+from aioservicekit import ChannelState as State
+from aioservicekit_conformance.case import replay
+from aioservicekit_conformance.command import main
+from aioservicekit_conformance.moments import moments
+from aioservicekit_conformance.scripts import parse
+from aioservicekit_conformance.target import describe
+from aioservicekit_model.rules import RULES, SECTIONS, section
+
+VOID = {"meta", "br"}
+
+HOSTILE = """
+import aioservicekit
+from aioservicekit import ChannelClosedError, ChannelState
+
+class Channel(aioservicekit.Channel):
+    async def close(self):
+        raise type("<script>alert('&')</script>", (Exception,), {})
+"""
+
+
+class Tree(HTMLParser):
+    """A page as a tree: tags are closed in the order in which they were opened, or parsing fails."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []  # tag, attributes, texts within
+        self._open: list[tuple[str, list[str]]] = []
+        self.feed(page)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        texts: list[str] = []
+        self.elements.append((tag, dict(attrs), texts))
+        if tag not in VOID:
+            self._open.append((tag, texts))
+
+    def handle_endtag(self, tag: str) -> None:
+        opened, _ = self._open.pop()
+        assert opened == tag, f"</{tag}> closes <{opened}> at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        for _, texts in self._open:
+            texts.append(data)
+
+    def select(self, tag: str, kind: str = "") -> list[str]:
+        """The texts of elements with a tag, and a class."""
+        return [
+            " ".join("".join(texts).split())
+            for name, attributes, texts in self.elements
+            if name == tag and (not kind or kind in (attributes.get("class") or "").split())
+        ]
+
+
+def page_of(directory: Path, *arguments: str) -> str:
+    """The page that the command writes."""
+    assert main([*arguments, "--html", str(directory / "report.html")]) == 1
+    return (directory / "report.html").read_text(encoding="utf-8")
+
+
+def details(page: str) -> dict[str, str]:
+    """What opens behind failing cells, by its id."""
+    found = re.findall(
+        r'<tr class="detail" id="([^"]+)"><td colspan="\d">(<article>.*?</article>)</td>', page, re.DOTALL
+    )
+    assert len({name for name, _ in found}) == len(found)
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page of three targets, the last two of which fail at CH-3.8 and say the same of it."""
+    broken = "aioservicekit_conformance.modelled:without_CH_3_8"
+    return page_of(tmp_path_factory.mktemp("html"), "aioservicekit", broken, broken, "--max-examples", "150")
+
+
+def test_rules_go_down_and_targets_across(page: str) -> None:
+    """Each section, rule and target is there, and each cell has a verdict."""
+    tree = Tree(page)
+    for text in [f"{name} {title}" for name, title in SECTIONS.items() if any(section(r) == name for r in RULES)]:
+        assert tree.select("th").count(text) == 1, text
+    assert tree.select("b").count("aioservicekit") == 1
+    assert [text.split()[0] for text in tree.select("th") if re.match(r"CH-\d\.", text)] == list(RULES)
+    assert len(tree.select("td", "cell")) == 3 * len(RULES)
+    assert all(re.search("pass|fail|untested|unsupported", text) for text in tree.select("td", "cell"))
+    assert len(tree.select("button", "fail")) == 2 == len(details(page))
+
+
+def test_a_failing_cell_opens_to_its_rule_and_its_history(page: str) -> None:
+    """Each target's cell has a detail of its own: the rule, what was expected and observed, and how to run it again."""
+    rule = RULES["CH-3.8"]
+    assert list(details(page)) == ["CH-3.8--2", "CH-3.8--3"]
+    for name, text in details(page).items():
+        assert f'aria-controls="{name}"' in page
+        detail = Tree(text)
+        paragraphs = " ".join(detail.select("p"))
+        for part in (rule.sentence, rule.intent, rule.look_at):
+            assert " ".join(part.replace("`", "").split()) in paragraphs
+        assert detail.select("dd", "observed")[0]
+        replay, program = detail.select("pre")
+        assert replay.startswith("aioservicekit-conformance failure")
+        assert "import asyncio" in program
+
+
+def test_the_timeline_has_lanes_and_one_impossible_moment(page: str) -> None:
+    """Calls that wait have a lane; the cancellation is on it; the last moment, and no other one, is marked impossible."""
+    detail = Tree(details(page)["CH-3.8--2"])
+    moments = [(attributes["class"] or "", "".join(texts)) for tag, attributes, texts in detail.elements if tag == "li"]
+    kinds = [kind.split()[0] for kind, _ in moments]
+    assert {"call", "cancel"} <= set(kinds)
+    assert [index for index, (kind, _) in enumerate(moments) if "impossible" in kind] == [len(moments) - 1]
+    lanes = [
+        (attributes["class"] or "").split()[1:]
+        for tag, attributes, _ in detail.elements
+        if tag == "span" and (attributes.get("class") or "").startswith("lane")
+    ]
+    assert lanes.count(["below"]) >= 1
+    assert lanes.count(["through"]) >= 1
+    assert len(lanes) % len(moments) == 0, "each moment has the same number of lanes"
+
+
+class Slow(Channel[Any]):
+    """Its sends do something else before they return."""
+
+    async def connect(self) -> Any:
+        publisher = await super().connect()
+
+        async def send(message: object) -> None:
+            await publisher.send(message)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+        return SimpleNamespace(send=send, close=publisher.close)
+
+
+def test_what_wakes_and_what_commits_is_drawn() -> None:
+    """A read that is woken shows it, and a send that has committed and has yet to return: there others have seen it."""
+    target = describe("slow", SimpleNamespace(Channel=Slow, ChannelState=State, ChannelClosedError=Closed))
+    drawn = moments(replay(target, 0, parse("s1 p1 s1? p1!")))
+    first = next(index for index, moment in enumerate(drawn) if moment.what == "call")
+    assert [(moment.glyph, moment.lane, moment.lanes) for moment in drawn[first : first + 8]] == [
+        ("○", 0, ("below", "")),
+        ("", None, ("through", "")),  # at rest
+        ("○", 1, ("through", "below")),
+        ("↑", 0, ("through", "through")),
+        ("●", 0, ("above", "through")),
+        ("◆", 1, ("", "through")),
+        ("↑", 1, ("", "through")),
+        ("●", 1, ("", "above")),
+    ]
+    assert not any(moment.impossible for moment in drawn)
+
+
+def test_nothing_is_loaded_and_the_page_is_small(page: str) -> None:
+    """The page works from a disk without a network, and is below 1 MB."""
+    assert not re.search(r"""(src|href)\s*=|url\(|@import|https?://""", page)
+    assert len(page.encode()) < 1_000_000 / 3
+
+
+def test_what_a_target_says_is_not_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts of a target stand as texts on the page."""
+    (tmp_path / "hostile_channel.py").write_text(HOSTILE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = page_of(tmp_path, "hostile_channel", "--max-examples", "50")
+    sys.modules.pop("hostile_channel")
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(&#39;&amp;&#39;)" in text
+    Tree(text)
+
+
+def test_the_same_seed_gives_the_same_page(page: str, tmp_path: Path) -> None:
+    """Byte for byte: there is no time on it."""
+    broken = "aioservicekit_conformance.modelled:without_CH_3_8"
+    assert page_of(tmp_path, "aioservicekit", broken, broken, "--max-examples", "150") == page

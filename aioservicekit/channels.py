@@ -23,8 +23,8 @@ NO LOCK for a read that finds a message and nobody before it: taking it out is a
 may happen beside it does no harm.
  - Under the lock messages are only added. There, a full buffer may cease to be full, an empty one is not: a read that
    found it so looks again once it stands in line.
- - A send names the bottleneck and then looks whether it is still full; a read takes a message and then looks whether it was
-   the bottleneck. Whichever comes second sees the other.
+ - A send names a buffer the bottleneck and then looks whether it is full; a read takes a message and then looks whether its
+   buffer is the bottleneck. Whichever comes second sees the other.
  - A reader that gets a message while a commit goes round the buffers finds the others empty, if so, only with the lock.
 
 The rules, CH-1.1 to CH-7.3, are in specs/channel.md.
@@ -32,9 +32,9 @@ The rules, CH-1.1 to CH-7.3, are in specs/channel.md.
 
 import threading
 import warnings
-from abc import ABC, abstractmethod
 from collections import deque
 from enum import IntEnum, auto
+from sys import maxsize
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from ._waiting import Line, Place, when_free
@@ -54,9 +54,6 @@ class ChannelState(IntEnum):
     initiation = auto()
     open = auto()
     closed = auto()
-
-
-_CLOSED = ChannelState.closed  # looking it up in its class costs as much as the lock
 
 
 class SubscriberStatistics(NamedTuple):
@@ -86,21 +83,25 @@ class _Buffer(Line, Generic[_T]):
         self.connected = True
 
     @property
-    def full(self) -> bool:
-        return len(self.messages) == self.size > 0
+    def room(self) -> int:
+        """How many more messages it may hold; it is full when there is none."""
+        return self.size - len(self.messages) if self.size else maxsize
+
+    def statistics(self) -> SubscriberStatistics:
+        return SubscriberStatistics(len(self.messages), self.size, len(self._waiting))
 
     def _room(self) -> int:
         return len(self.messages) if self.connected else len(self._waiting)
 
 
-class _Closing(ABC):
+class _Closing:
     """As an async context manager it closes at the end, also on an exception, which goes through unchanged (CH-5.4)."""
 
     __slots__ = ()
 
-    @abstractmethod
     async def close(self) -> None:
         """Close, at once; again does nothing (CH-5.1)."""
+        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,7 +130,8 @@ class Channel(_Closing, Line, Generic[_T]):
     def __init__(self, buffer_size: int = 0) -> None:
         super().__init__(threading.Lock())
         self._buffer_size = _checked(buffer_size)
-        self._state = ChannelState.initiation
+        self._opened = False  # these two become True, and stay so (CH-1.7)
+        self._closed = False
         self._publishers = 0
         self._buffers: dict[_Buffer[_T], None] = {}
         self._full: list[_Buffer[_T]] = []
@@ -138,7 +140,9 @@ class Channel(_Closing, Line, Generic[_T]):
     @property
     def state(self) -> ChannelState:
         """The channel's state now (CH-1)."""
-        return self._state
+        if self._closed:
+            return ChannelState.closed
+        return ChannelState.open if self._opened else ChannelState.initiation
 
     async def subscribe(self, *, buffer_size: int | None = None) -> "_ChannelSubscriber[_T]":
         """Connect a new subscriber, which gets what is sent from now on. Never waits (CH-2, CH-1.2).
@@ -183,35 +187,32 @@ class Channel(_Closing, Line, Generic[_T]):
     def statistics(self) -> ChannelStatistics:
         """The channel's state, endpoints, buffers and waiting operations, all at one instant (CH-7.3)."""
         with self._lock:
-            buffered: list[int] = []
-            while buffered != (again := [len(b.messages) for b in self._buffers]):
-                buffered = again  # reads go on; nothing is added meanwhile, so what is the same twice was so at once
-            subscribers = tuple(
-                SubscriberStatistics(n, b.size, len(b._waiting)) for n, b in zip(buffered, self._buffers, strict=True)
-            )
-            return ChannelStatistics(self._state, self._publishers, subscribers, len(self._waiting))
+            subscribers = None
+            while subscribers != (again := tuple(buffer.statistics() for buffer in self._buffers)):
+                subscribers = again  # reads go on, but nothing is added: what is the same twice was so at once
+            assert subscribers is not None
+            return ChannelStatistics(self.state, self._publishers, subscribers, len(self._waiting))
 
     def __repr__(self) -> str:
         return (
-            f"<Channel {self._state.name}: {self._publishers} publishers, {len(self._buffers)} subscribers"
-            f" ({sum(b.full for b in self._buffers)} full), {len(self._waiting)} sends waiting>"
+            f"<Channel {self.state.name}: {self._publishers} publishers, {len(self._buffers)} subscribers"
+            f" ({sum(not buffer.room for buffer in self._buffers)} full), {len(self._waiting)} sends waiting>"
         )
 
     # What follows is called with the lock held.
 
     def _require_not_closed(self) -> None:
-        if self._state is ChannelState.closed:
+        if self._closed:
             raise ChannelClosedError(f"{self!r} is closed")
 
     def _open_or_close(self) -> None:
-        complete = bool(self._publishers and self._buffers)
-        if self._state is ChannelState.initiation and complete:
-            self._state = ChannelState.open
-        elif self._state is ChannelState.open and not complete:
+        if self._publishers and self._buffers:
+            self._opened = True
+        elif self._opened:
             self._close()
 
     def _close(self) -> None:
-        self._state = ChannelState.closed
+        self._closed = True
         self._publishers = 0
         self._full.clear()
         self._bottleneck = None
@@ -231,20 +232,17 @@ class Channel(_Closing, Line, Generic[_T]):
         """Whether no connected buffer is full. If one is, its next read wakes the first send that waits."""
         full = self._full
         while full:
-            buffer = full.pop()
-            if len(buffer.messages) == buffer.size:
-                self._bottleneck = buffer
-                if len(buffer.messages) == buffer.size:  # still: its next read sees the name
-                    full.append(buffer)
-                    return False
+            buffer = self._bottleneck = full.pop()
+            if len(buffer.messages) == buffer.size:  # looked at once it is named: its next read sees the name
+                full.append(buffer)
+                return False
         self._bottleneck = None
         return True
 
     def _room(self) -> int:
         if not self._may_commit():
             return 0
-        sized = (buffer.size - len(buffer.messages) for buffer in self._buffers if buffer.size)
-        return min(sized, default=len(self._waiting))
+        return min((buffer.room for buffer in self._buffers), default=maxsize)
 
 
 class _Endpoint(_Closing, Generic[_T]):
@@ -265,18 +263,17 @@ class _Endpoint(_Closing, Generic[_T]):
             self._disconnect()
 
     def __del__(self) -> None:
-        if self._connected:
+        if self._is_connected():
             warning = f"{self!r} was never closed"
             when_free(self._channel._lock, self._disconnect)
             warnings.warn(warning, ResourceWarning, stacklevel=2, source=self)
 
-    @property
-    @abstractmethod
-    def _connected(self) -> bool: ...
+    def _is_connected(self) -> bool:
+        raise NotImplementedError
 
-    @abstractmethod
     def _disconnect(self) -> None:
         """Leave the channel, with the lock held."""
+        raise NotImplementedError
 
 
 class _ChannelSubscriber(_Endpoint[_T]):
@@ -320,8 +317,7 @@ class _ChannelSubscriber(_Endpoint[_T]):
                     place.sleep()
                 else:
                     place = buffer._join()
-                if buffer.messages:  # one has come since
-                    buffer._wake()
+                buffer._wake()  # a message may have come since
             finally:
                 buffer._lock.release()
             await buffer._woken(place)
@@ -356,8 +352,7 @@ class _ChannelSubscriber(_Endpoint[_T]):
             f" {len(buffer._waiting)} reads waiting>"
         )
 
-    @property
-    def _connected(self) -> bool:
+    def _is_connected(self) -> bool:
         return self._buffer.connected
 
     def _disconnect(self) -> None:
@@ -400,7 +395,7 @@ class _ChannelPublisher(_Endpoint[_T]):
         while True:
             lock.acquire()  # as in `read`
             try:
-                if self._closed or channel._state is _CLOSED:
+                if self._closed or channel._closed:
                     raise ChannelClosedError(f"{self!r} is closed")
                 first = not channel._waiting or channel._waiting[0] is place
                 if first and (not full or channel._may_commit()):
@@ -423,15 +418,16 @@ class _ChannelPublisher(_Endpoint[_T]):
             await channel._woken(place)
 
     def __repr__(self) -> str:
-        return f"<publisher at {id(self):#x}, {'connected' if self._connected else 'closed'}, of {self._channel!r}>"
+        return (
+            f"<publisher at {id(self):#x}, {'connected' if self._is_connected() else 'closed'}, of {self._channel!r}>"
+        )
 
-    @property
-    def _connected(self) -> bool:
-        return not self._closed and self._channel._state is not ChannelState.closed
+    def _is_connected(self) -> bool:
+        return not (self._closed or self._channel._closed)
 
     def _disconnect(self) -> None:
         channel = self._channel
-        if self._connected:
+        if self._is_connected():
             self._closed = True
             channel._publishers -= 1
             channel._dismiss(self)

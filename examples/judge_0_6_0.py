@@ -13,6 +13,13 @@ from pathlib import Path
 RELEASE = "aioservicekit==0.6.0"
 PACKAGE = "aioservicekit_0_6_0"
 
+# The release keeps endpoints in sets, which are walked in the order of their addresses: another one in each run, for the same seed.
+NUMBERED = """
+from itertools import count as _count
+for _class in (_ChannelSubscriber, _ChannelPublisher):
+    _class.__hash__ = lambda self, _numbers=_count(): self.__dict__.setdefault("_number", next(_numbers))
+"""
+
 
 def fetch(directory: Path) -> str:
     """Put the release into a directory, under a name of its own; returns the target's name."""
@@ -24,6 +31,7 @@ def fetch(directory: Path) -> str:
             package, _, module = name.partition("/")
             if package == "aioservicekit" and module.endswith(".py"):
                 source = archive.read(name).decode().replace("from aioservicekit.", f"from {PACKAGE}.")
+                source += NUMBERED if module == "channels.py" else ""
                 (directory / PACKAGE).mkdir(exist_ok=True)
                 (directory / PACKAGE / module).write_text(source, encoding="utf-8")
     return f"{PACKAGE}.channels"

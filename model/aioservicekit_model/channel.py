@@ -63,7 +63,9 @@ class Op(NamedTuple):
     value: int | str | None
     outcome: Outcome | None = None
     cancelled: bool = False
+    late: bool = False  # a read that was called when its subscriber had closed and no other waited
     reached: tuple[str, ...] = ()  # who has its message ahead of the commit; only ever with CH-3.1 relaxed
+    kept: bool = False  # its publisher has closed and goes on sending it; only ever with CH-5.2 relaxed
 
 
 class Subscriber(NamedTuple):
@@ -127,7 +129,7 @@ class State(NamedTuple):
         return self._replace(ops=tuple(op if o.number == op.number else o for o in self.ops))
 
     def decided(self, op: Op, what: str, value: int | str | None = None) -> "State":
-        return self.with_op(Op(op.number, op.kind, op.on, op.value, Outcome(what, value), op.cancelled, op.reached))
+        return self.with_op(op._replace(outcome=Outcome(what, value)))
 
     def without_op(self, op: Op) -> "State":
         return self._replace(ops=tuple(o for o in self.ops if o.number != op.number))
@@ -159,11 +161,11 @@ def channel_closed(state: State, op: Op) -> bool:
 
 
 def publisher_connected(state: State, op: Op) -> bool:
-    return (op.on, True) in state.publishers
+    return op.kept or (op.on, True) in state.publishers
 
 
 def publisher_closed(state: State, op: Op) -> bool:
-    return not publisher_connected(state, op)
+    return (op.on, True) not in state.publishers
 
 
 def nobody_full(state: State, op: Op) -> bool:
@@ -176,7 +178,7 @@ def ahead(line: tuple[Op, ...], op: Op) -> tuple[Op, ...]:
 
 
 def first_of_sends(state: State, op: Op) -> bool:
-    return not any(not send.cancelled for send in ahead(state.sends, op))
+    return not any(not (send.cancelled or send.kept) for send in ahead(state.sends, op))
 
 
 def first_of_reads(state: State, op: Op) -> bool:
@@ -223,7 +225,9 @@ def joined(state: State, op: Op, size: int, backlog: Messages = ()) -> State:
 
 
 def complete(state: State) -> bool:
-    return bool(state.connected) and any(connected for _, connected in state.publishers)
+    return any(s.connected and not s.closed for s in state.subscribers) and any(
+        connected for _, connected in state.publishers
+    )
 
 
 def own_size(state: State, op: Op) -> int:
@@ -306,6 +310,18 @@ def deliver_to_one(state: State, op: Op) -> Iterator[State]:
             yield state.with_subscriber(put(s, op.value)).with_op(op._replace(reached=(*op.reached, s.name)))
 
 
+def commit_again(state: State, op: Op) -> Iterator[State]:
+    names = (s.name for s in state.connected)
+    yield delivered(state, op, state.connected).with_op(op._replace(reached=(*op.reached, *names)))
+
+
+def commit_and_leave_out_who_has_closed(state: State, op: Op) -> Iterator[State]:
+    for after in commit(state, op):
+        yield after._replace(
+            subscribers=tuple(s._replace(connected=s.connected and not s.closed) for s in after.subscribers)
+        )
+
+
 def return_undelivered(state: State, op: Op) -> Iterator[State]:
     yield state.decided(op, "return")
 
@@ -337,8 +353,9 @@ def fail(state: State, op: Op) -> Iterator[State]:
 
 
 def fail_having_delivered(state: State, op: Op) -> Iterator[State]:
+    before = op.reached if op.outcome is None else tuple(s.name for s in state.subscribers)
     for reached in some(s for s in state.subscribers if s.name not in op.reached):
-        marked = op._replace(reached=(*op.reached, *(s.name for s in reached)))  # it can't give up any more
+        marked = op._replace(reached=(*before, *(s.name for s in reached)))  # it can't give up any more
         yield delivered(state, op, reached).decided(marked, "raise", CLOSED)
 
 
@@ -367,6 +384,12 @@ def take_a_newer(state: State, op: Op) -> Iterator[State]:
 def take_and_leave(state: State, op: Op) -> Iterator[State]:
     for message in state.subscriber(op.on).buffer[:1]:
         yield state.decided(op, "return", message)
+
+
+def take_and_drop_the_next(state: State, op: Op) -> Iterator[State]:
+    s = state.subscriber(op.on)
+    if len(s.buffer) > 1:
+        yield state.with_subscriber(s._replace(buffer=s.buffer[2:])).decided(op, "return", s.buffer[0])
 
 
 def end(state: State, op: Op) -> Iterator[State]:
@@ -399,8 +422,12 @@ def give_up_having_delivered(state: State, op: Op) -> Iterator[State]:
 
 
 def give_up_and_put_back_last(state: State, op: Op) -> Iterator[State]:
+    """The message that it has taken, or that it would have taken."""
     s = state.subscriber(op.on)
-    yield given_up(state.with_subscriber(s._replace(buffer=s.buffer[1:] + s.buffer[:1])), op)
+    if op.outcome is None:
+        yield given_up(state.with_subscriber(s._replace(buffer=s.buffer[1:] + s.buffer[:1])), op)
+    elif op.outcome.what == "return":
+        yield given_up(state.with_subscriber(s._replace(buffer=(*s.buffer, op.outcome.value))), op)
 
 
 # -------------------------------------------------------------------------------------------------------------- closing
@@ -432,6 +459,8 @@ def close_now(state: State, op: Op) -> State:
 
 def close(state: State, op: Op) -> Iterator[State]:
     yield close_now(state, op).decided(op, "return")
+    if op.on == "channel" and state.phase == CLOSED_STATE:  # again; a relaxed rule may have left something to close
+        yield state.decided(op, "return")
 
 
 def close_the_channel_without_effect(state: State, op: Op) -> Iterator[State]:
@@ -454,15 +483,20 @@ def close_an_endpoint_and_the_channel(state: State, op: Op) -> Iterator[State]:
 
 
 def close_the_state_alone(state: State, op: Op) -> Iterator[State]:
-    """Each endpoint but the one in question may have been forgotten."""
+    """Each endpoint but the one in question may have been forgotten, or all of it but the operations that wait on it."""
     after = close_now(state, op)
     if after.phase == CLOSED_STATE:
         endpoints = [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
         for kept in some(name for name in endpoints if name != op.on):
-            yield after._replace(
+            left = after._replace(
                 publishers=tuple((p, p in kept) for p, _ in state.publishers),
                 subscribers=tuple(s if s.name in kept else after.subscriber(s.name) for s in state.subscribers),
             ).decided(op, "return")
+            yield left
+            for each in after.ops:
+                if each.on in kept and each.outcome is None and (each.kind == "send" or can_end(after, each)):
+                    left = next(iter(end(left, each)))
+            yield left
 
 
 def close_and_drop_messages(state: State, op: Op) -> Iterator[State]:
@@ -475,11 +509,20 @@ def close_and_drop_messages(state: State, op: Op) -> Iterator[State]:
 
 
 def close_and_go_on_receiving(state: State, op: Op) -> Iterator[State]:
+    """Holding sends back while it is full, or, of no size any more, nobody; or without having closed at all."""
     for s in state.subscribers:
         if s.name == op.on and s.connected:
             after = close_now(state, op).decided(op, "return")
             yield after.with_subscriber(after.subscriber(s.name)._replace(connected=True))
+            yield after.with_subscriber(after.subscriber(s.name)._replace(connected=True, size=0))
             yield state.decided(op, "return")
+
+
+def close_a_publisher_and_keep_its_sends(state: State, op: Op) -> Iterator[State]:
+    after = close_now(state, op).decided(op, "return")
+    if after.phase != CLOSED_STATE:
+        kept = {send.number for send in state.sends if send.on == op.on}
+        yield after._replace(ops=tuple(each._replace(kept=each.number in kept) for each in after.ops))
 
 
 # ----------------------------------------------------------------------------------------------------- what rows are about
@@ -491,6 +534,28 @@ def waits(state: State, op: Op) -> bool:
 
 def waits_cancelled(state: State, op: Op) -> bool:
     return op.outcome is None and op.cancelled
+
+
+def waits_half_way(state: State, op: Op) -> bool:
+    """Some have its message already, and others do not; only ever with CH-3.1 relaxed."""
+    return op.outcome is None and 0 < len(op.reached) < len(state.subscribers)
+
+
+def has_failed_with_its_publisher(state: State, op: Op) -> bool:
+    return op.cancelled and op.outcome == ("raise", CLOSED) and publisher_closed(state, op)
+
+
+def waits_having_reached_all(state: State, op: Op) -> bool:
+    """All have its message, and none has it three times."""
+    return op.outcome is None and all(op.reached.count(s.name) in (1, 2) for s in state.connected)
+
+
+def waits_beside_a_closed_subscriber(state: State, op: Op) -> bool:
+    return op.outcome is None and any(s.connected and s.closed for s in state.subscribers)
+
+
+def waits_cancelled_half_way(state: State, op: Op) -> bool:
+    return op.cancelled and waits_half_way(state, op)
 
 
 def cancelled(state: State, op: Op) -> bool:
@@ -586,11 +651,15 @@ def could_go_after_a_cancellation(state: State, op: Op) -> bool:
 
 
 def should_fail_with_its_publisher(state: State, op: Op) -> bool:
-    return publisher_closed(state, op) and channel_not_closed(state, op) and op.outcome in (None, ("raise", CLOSED))
+    return should_fail(state, op) and channel_not_closed(state, op)
 
 
 def should_fail_with_the_channel(state: State, op: Op) -> bool:
-    return publisher_closed(state, op) and channel_closed(state, op) and op.outcome in (None, ("raise", CLOSED))
+    return should_fail(state, op) and channel_closed(state, op)
+
+
+def should_fail(state: State, op: Op) -> bool:
+    return publisher_closed(state, op) and not op.kept and op.outcome in (None, ("raise", CLOSED))
 
 
 def failed_for_another_reason(state: State, op: Op) -> bool:
@@ -603,6 +672,18 @@ def failed(state: State, op: Op) -> bool:
 
 def should_end(state: State, op: Op) -> bool:
     return can_end(state, op) or failed(state, op)
+
+
+def should_end_with_the_close(state: State, op: Op) -> bool:
+    return should_end(state, op) and not op.late and state.subscriber(op.on).due == "CH-4.6"
+
+
+def should_end_after_a_cancellation(state: State, op: Op) -> bool:
+    return should_end(state, op) and not op.late and state.subscriber(op.on).due == "CH-4.5"
+
+
+def should_have_ended_at_once(state: State, op: Op) -> bool:
+    return should_end(state, op) and op.late
 
 
 def could_read(state: State, op: Op) -> bool:
@@ -669,6 +750,8 @@ UNSEEN = (
     # Sending: the commit, and failing in its stead.
     Row("commit", SEND, waits, {"CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected}, commit),
     Row("deliver to one", SEND, waits, {"CH-3.1": never, "CH-3.7": publisher_connected}, deliver_to_one),
+    Row("commit again", SEND, waits_having_reached_all,
+        {"CH-3.1": never, "CH-3.2": nobody_full, "CH-3.7": publisher_connected}, commit_again),
     Row("return undelivered", SEND, waits, {"CH-3.1": never, "CH-3.7": publisher_connected}, return_undelivered),
     Row("commit in different orders", SEND, waits,
         {"CH-3.6": never, "CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected},
@@ -676,7 +759,11 @@ UNSEEN = (
     Row("commit once more or less", SEND, waits,
         {"CH-2.4": never, "CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected},
         commit_once_more_or_less),
+    Row("commit, and leave out who has closed", SEND, waits_beside_a_closed_subscriber,
+        {"CH-5.3": never, "CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected},
+        commit_and_leave_out_who_has_closed),
     Row("fail", SEND, waits, {"CH-3.7": publisher_closed}, fail),
+    Row("fail half-way", SEND, waits_half_way, {"CH-3.1": never, "CH-3.7": publisher_closed}, fail),
     Row("fail having delivered", SEND, has_not_failed, {"CH-3.7": never}, fail_having_delivered),
     Row("fail for want of subscribers", SEND, waits_with_nobody_connected, {"CH-3.3": never}, fail),
     Row("fail with another publisher", SEND, waits_while_another_publisher_is_closed, {"CH-5.2": never}, fail),
@@ -684,16 +771,19 @@ UNSEEN = (
     Row("take", READS, waits, {"CH-4.4": first_of_reads}, take),
     Row("take a newer one", READS, waits, {"CH-4.1": never, "CH-4.4": first_of_reads}, take_a_newer),
     Row("take and leave", READS, waits, {"CH-4.4": never}, take_and_leave),
+    Row("take and drop the next", READS, waits, {"CH-4.4": never}, take_and_drop_the_next),
     Row("end", READS, waits, {"CH-4.1": subscriber_closed, "CH-4.2": nothing_left_for_it}, end),
     Row("end the iteration otherwise", NEXT, waits, {"CH-4.7": never}, end_iteration_otherwise),
     # Cancelling: an operation whose cancellation was requested may give up.
     Row("give up the send", SEND, cancelled, {"CH-3.8": not_committed}, give_up),
+    Row("give up instead of failing", SEND, has_failed_with_its_publisher, {"CH-3.7": never}, give_up),
+    Row("give up the send half-way", SEND, waits_cancelled_half_way, {"CH-3.1": never}, give_up),
     Row("give up having delivered", SEND, waits_cancelled, {"CH-3.8": never}, give_up_having_delivered),
     Row("return undelivered when cancelled", SEND, waits_cancelled, {"CH-3.8": never}, return_undelivered),
     Row("commit in the place of a cancelled send", SEND, waits_behind_a_cancelled_send,
         {"CH-3.8": never, "CH-3.7": publisher_connected}, commit),
     Row("give up the read", READS, cancelled, {"CH-4.5": nothing_taken}, give_up),
-    Row("give up and put back last", READS, waits_cancelled, {"CH-4.5": never}, give_up_and_put_back_last),
+    Row("give up and put back last", READS, cancelled, {"CH-4.5": never}, give_up_and_put_back_last),
     # Closing takes effect at the call; any later is against CH-5.1.
     Row("close late", CLOSE, waits, {"CH-5.1": never}, close),
 )
@@ -710,6 +800,7 @@ ON_EVENT = (
     Row("close and drop messages", CLOSE, always, {"CH-4.2": never}, close_and_drop_messages),
     Row("close without effect yet", CLOSE, always, {"CH-5.1": never}, close_later),
     Row("close again and the channel too", CLOSE, closed_already, {"CH-5.1": never}, close_an_endpoint_and_the_channel),
+    Row("close a publisher and keep its sends", CLOSE, always, {"CH-5.2": never}, close_a_publisher_and_keep_its_sends),
     Row("close and go on receiving", CLOSE, always, {"CH-5.3": never}, close_and_go_on_receiving),
 )
 
@@ -737,7 +828,9 @@ AT_REST = (
     Due("a cancelled send waits", SEND, cancelled, ("CH-3.8",)),
     Due("a read waits beside its message", READS, could_read_a_message, ("CH-4.6",)),
     Due("a read waits beside one that a cancelled read left", READS, could_read_after_a_cancellation, ("CH-4.6", "CH-4.5")),
-    Due("a read waits for what will not come", READS, should_end, ("CH-4.3",)),
+    Due("a read waits for what will not come", READS, should_end_with_the_close, ("CH-4.3",)),
+    Due("a read waits for what will not come, and one was cancelled", READS, should_end_after_a_cancellation, ("CH-4.3", "CH-4.5")),
+    Due("a read that was called after the close waits", READS, should_have_ended_at_once, ("CH-4.2",)),
     Due("a cancelled read waits", READS, cancelled, ("CH-4.5",)),
     Due("a closing waits", CLOSE, always, ("CH-5.1",)),
 )
@@ -778,7 +871,7 @@ def see(state: State, event: Event, relaxed: frozenset[str] = STRICT) -> Iterato
     """The states that may follow when an event is seen; none if this state does not explain it."""
     match event.what:
         case "call":
-            op = Op(event.op, event.kind, event.on, event.value)
+            op = called(state, event)
             state = state._replace(ops=(*state.ops, op))
             for when, _, effect in _rows(op.kind, relaxed, called=True):
                 if when(state, op):
@@ -800,13 +893,31 @@ def see(state: State, event: Event, relaxed: frozenset[str] = STRICT) -> Iterato
                 yield state
 
 
-def forget(state: State) -> State:
-    """The state without what is kept only for relaxed rules to look at."""
+def called(state: State, event: Event) -> Op:
+    late = event.kind in READS and state.subscriber(event.on).closed and not state.reads(event.on)
+    return Op(event.op, event.kind, event.on, event.value, late=late)
+
+
+def forget(state: State, relaxed: frozenset[str] = STRICT) -> State:
+    """The state without what no row looks at, these rules being relaxed: states that differ in nothing else are one."""
+    noted, due = "CH-2.4" in relaxed, "CH-4.5" in relaxed
     subscribers = tuple(
-        s if s.new and s.due == "CH-4.6" else Subscriber(s.name, s.size, s.buffer, s.connected, s.closed)
+        s
+        if (noted or s.new) and (due or s.due == "CH-4.6")
+        else Subscriber(
+            *(s.name, s.size, s.buffer, s.connected, s.closed),
+            new=not noted or s.new,
+            due=s.due if due else "CH-4.6",
+        )
         for s in state.subscribers
     )
-    return State(state.phase, state.default_size, state.publishers, subscribers, state.ops)
+    return State(
+        *(state.phase, state.default_size, state.publishers, subscribers, state.ops),
+        due=state.due if relaxed & {"CH-3.8", "CH-5.3"} else "CH-3.4",
+        seen=state.seen if "CH-1.7" in relaxed else INITIATION,
+        log=state.log if noted else (),
+        unheard=state.unheard if "CH-3.3" in relaxed else (),
+    )
 
 
 def overdue(state: State, relaxed: frozenset[str] = STRICT) -> list[Due]:
@@ -835,7 +946,7 @@ def forbidding(state: State) -> Iterator[str]:
 
 def forbidding_call(state: State, event: Event) -> Iterator[str]:
     """The rules that are all that forbids some row when an operation is called."""
-    op = Op(event.op, event.kind, event.on, event.value)
+    op = called(state, event)
     yield from _forbidding(state._replace(ops=(*state.ops, op)), op, _of_kind(op.kind, called=True))
 
 

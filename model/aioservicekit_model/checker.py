@@ -15,9 +15,10 @@ __all__ = ["advance", "at_stake", "blame", "explains", "first_refused", "histori
 
 States = frozenset[State]
 
-# A relaxed model can have more states than are worth keeping; one that exceeds this bound counts as not explaining a history.
-# The strict model is never cut short. Whoever wants to know who is to blame asks with a short history.
+# A relaxed model can have more states than are worth keeping. Where it exceeds this bound its search is given up: from there on
+# nobody knows what it explains. The strict model is never cut short.
 MOST_RELAXED_STATES = 500
+GIVEN_UP: States = frozenset({State(phase="given up")})
 
 
 def start(default_size: int, relaxed: frozenset[str] = STRICT) -> States:
@@ -35,49 +36,56 @@ def advance(states: States, event: Event, relaxed: frozenset[str] = STRICT) -> S
 
 
 def closed_under_unseen(states: Iterable[State], relaxed: frozenset[str] = STRICT) -> States:
-    """The states, and all that may follow from them before the next event."""
+    """The states, and all that may follow from them before the next event; `GIVEN_UP` if there are too many."""
     found: set[State] = set()
     fringe = list(states)
     while fringe:
-        state = fringe.pop() if relaxed else forget(fringe.pop())
+        state = forget(fringe.pop(), relaxed)
         if state not in found:
             found.add(state)
             fringe.extend(unseen(state, relaxed))
         if relaxed and len(found) > MOST_RELAXED_STATES:
-            return frozenset()
+            return GIVEN_UP
     return frozenset(found)
 
 
-def first_refused(default_size: int, history: Sequence[Event], relaxed: frozenset[str] = STRICT) -> int | None:
+def first_refused(default_size: int, history: Sequence[Event]) -> int | None:
     """The index of the first event that no state explains, or None if the whole history is explained."""
-    states = start(default_size, relaxed)
-    for index, event in enumerate(history):
-        states = advance(states, event, relaxed)
-        if not states:
-            return index
-    return None
+    index = _reach(default_size, history, STRICT)
+    return None if index == len(history) else index
 
 
 def blame(default_size: int, history: Sequence[Event]) -> frozenset[str]:
     """The rules each of which, relaxed alone, explains a refused history best: the furthest beyond where it is refused.
 
+    A rule whose search was given up may explain it too, and is among them if any other does.
+
     Returns:
         The candidates; empty if no single rule explains the refused event.
     """
     reach = {rule: _reach(default_size, history, frozenset({rule})) for rule in sorted(RULES_OF_THE_TABLE)}
-    furthest = max(reach.values())
     refused = _reach(default_size, history, STRICT)
-    return frozenset(rule for rule in reach if reach[rule] == furthest > refused)
+    furthest = max((index for index in reach.values() if index is not None), default=0)
+    if refused is None or furthest <= refused:
+        return frozenset()
+    return frozenset(rule for rule, index in reach.items() if index in (None, furthest))
 
 
 def explains(default_size: int, history: Sequence[Event], rule: str) -> bool:
-    """Whether the whole history is admitted once this rule is relaxed."""
-    return first_refused(default_size, history, frozenset({rule})) is None
+    """Whether the whole history is admitted once this rule is relaxed; also where that search was given up."""
+    return _reach(default_size, history, frozenset({rule})) in (None, len(history))
 
 
-def _reach(default_size: int, history: Sequence[Event], relaxed: frozenset[str]) -> int:
-    index = first_refused(default_size, history, relaxed)
-    return len(history) if index is None else index
+def _reach(default_size: int, history: Sequence[Event], relaxed: frozenset[str]) -> int | None:
+    """How many events are explained; None if the search was given up."""
+    states = start(default_size, relaxed)
+    for index, event in enumerate(history):
+        states = advance(states, event, relaxed)
+        if not states:
+            return index
+        if states == GIVEN_UP:
+            return None
+    return len(history)
 
 
 def histories_states(default_size: int, history: Sequence[Event]) -> list[States]:

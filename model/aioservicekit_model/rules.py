@@ -137,7 +137,8 @@ _RULES = (
         "The buffer's size",
         Level.MUST,
         "`subscribe` with no `buffer_size`, or with `None`, MUST give the subscriber the channel's default size; "
-        "any other valid value, 0 included, MUST override the default for that subscriber and for no other.",
+        "any other valid value, 0 included, MUST override the default for that subscriber and for no other; a channel "
+        "that was built with no size MUST have the default 0.",
         "One slow logger may need an unbounded buffer in a channel whose others are small.",
         "`buffer_size or default`, which takes an explicit 0 for no value.",
     ),

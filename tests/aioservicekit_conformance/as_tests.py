@@ -15,7 +15,7 @@ from aioservicekit_model.rules import RULES
 from .target import load
 from .verdict import Verdict, judge
 
-__all__ = ["conformance"]
+__all__ = ["assert_kept", "conformance"]
 
 
 def conformance(
@@ -43,13 +43,18 @@ def conformance(
 
     @pytest.mark.parametrize("rule", [marked(rule) for rule in RULES])
     def test(rule: str) -> None:
-        verdict = _verdicts(target, max_examples, seed)[rule]
-        if verdict.verdict in ("untested", "unsupported"):
-            pytest.skip(verdict.evidence)
-        if verdict.verdict == "fail":
-            pytest.fail("\n".join(_report(verdict)), pytrace=False)
+        assert_kept(target, rule, max_examples, seed)
 
     return test
+
+
+def assert_kept(target: str, rule: str, max_examples: int = 2000, seed: int = 0) -> None:
+    """Fail the test that runs if the target breaks the rule, and skip it if that could not be judged."""
+    verdict = _verdicts(target, max_examples, seed)[rule]
+    if verdict.verdict in ("untested", "unsupported"):
+        pytest.skip(verdict.evidence)
+    if verdict.verdict == "fail":
+        pytest.fail("\n".join(_report(verdict)), pytrace=False)
 
 
 @cache
@@ -60,12 +65,13 @@ def _verdicts(target: str, max_examples: int, seed: int) -> dict[str, Verdict]:
 
 def _report(verdict: Verdict) -> list[str]:
     rule = RULES[verdict.rule]
-    history = ["", *verdict.history, "", "to replay:", "", *verdict.replay.splitlines()] if verdict.history else []
+    history = ["", *verdict.history] if verdict.history else []
     return [
         f"{rule.id} {rule.title}: {rule.sentence}",
         f"expected: {verdict.expected}",
         f"observed: {verdict.observed}",
         *history,
+        *("", "to replay:", "", *verdict.replay.splitlines()),
         "",
         f"look at: {rule.look_at}",
     ]

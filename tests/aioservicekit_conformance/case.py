@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from itertools import count
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 from aioservicekit_model.channel import State, could_go, could_read, overdue
@@ -188,7 +188,7 @@ class Case:
         return next((e for e in self.history if e.what == "call" and e.op == event.op), None)
 
     def finish(self) -> None:
-        """Come to rest, close the channel, and read what every subscriber has left: whatever is wrong by now is seen then.
+        """Come to rest, close the channel, send in vain, read what is left: whatever is wrong by now is seen then.
 
         `actions` does not hold what this does: it follows on every case.
         """
@@ -200,13 +200,13 @@ class Case:
 
     def _close_and_drain(self) -> None:
         self._run(None)
-        number = max(self._tasks, default=0)
-        self.perform(Action(number + 1, "close", "channel"))
+        numbers = count(max(self._tasks, default=0) + 1)
+        self.perform(Action(next(numbers), "close", "channel"))
+        for name in self.names("connect"):
+            self.perform(Action(next(numbers), "send", name))
         sent = sum(event.kind == "send" for event in self.history)
         for name in self.names("subscribe"):
-            number += 1
-            for _ in range(2 * sent + 1):  # a target may find ever more to read
-                number += 1
+            for number in islice(numbers, 2 * sent + 1):  # a target may find ever more to read
                 self.perform(Action(number, "read", name))
                 if self.escaped or self._last_of(number) != "return":
                     break
@@ -308,8 +308,7 @@ class Case:
     def _note_rest(self) -> None:
         if self._waiting(["send"]) >= 2:
             self.reached["two or more waiting sends"] += 1
-        connected = next(iter(self.states)).connected
-        if len({subscriber.full for subscriber in connected}) == 2:
+        if any(len({subscriber.full for subscriber in state.connected}) == 2 for state in self.states):
             self.reached["a full and a non-full subscriber at once"] += 1
 
     def _note_calling(self, action: Action) -> None:

@@ -13,9 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from aioservicekit_model.checker import blame
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
+from .care import CHECKS
 from .case import replay
+from .checks import NotTakenOn
 from .page import as_html
-from .replay import KeptFailure, read
+from .replay import KeptFailure, broken, read
 from .target import Target, TargetError, load
 from .verdict import Report, Verdict, as_json, as_junit, explain, judge, timeline
 
@@ -159,8 +161,10 @@ def _write_failures(directory: Path, report: Report) -> None:
 
 
 def _replayed(target: Target, failure: KeptFailure) -> int:
-    case = replay(target, failure.default_size, failure.actions)
     console = Console(highlight=False, soft_wrap=True)
+    if failure.check:
+        return _check_replayed(console, target, failure)
+    case = replay(target, failure.default_size, failure.actions)
     for line in timeline(case):
         console.print(escape(line))
     if case.escaped:
@@ -173,6 +177,22 @@ def _replayed(target: Target, failure: KeptFailure) -> int:
     rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
     console.print(
         f"expected: {escape(expected)}\nobserved: [red]{escape(observed)}[/]\nexplained by a breach of: {rules}"
+    )
+    return 1
+
+
+def _check_replayed(console: Console, target: Target, failure: KeptFailure) -> int:
+    check = next(each for each in CHECKS if (each.rule, each.name) == (failure.rule, failure.check))
+    try:
+        error = broken(check, target)
+    except NotTakenOn as reason:
+        console.print(escape(str(reason)))
+        return 0
+    if error is None:
+        console.print(f"{escape(target.name)} [green]keeps the rules here[/]")
+        return 0
+    console.print(
+        f"check:    {check.name}\nexpected: {escape(error.expected)}\nobserved: [red]{escape(error.observed)}[/]"
     )
     return 1
 

@@ -25,10 +25,10 @@ from .target import Target
 __all__ = ["Exploration", "Failure", "explore", "shrink"]
 
 STEPS = 14
-SAMPLE = 4  # at every so-manyth case it is counted which rules forbade something in it
+SAMPLE = 8  # at every so-manyth case it is counted which rules forbade something in it
 SHORT = 9  # actions: a case that needs no pruning to be explained by few rules
 EXPLAINED = 60  # so many refused cases in a row with nothing new to explain are enough
-KNOWN = 300  # so many refused cases that a rule explains which is broken for certain are enough
+NOTHING_NEW = 400  # so many cases since something new had to be explained are enough
 UNEXPLAINED = "?"  # in place of a rule, where no single rule explains a history
 
 # Where several rules explain all that was seen, the blame goes to the one that says least beside it: had a more general rule been
@@ -38,9 +38,9 @@ GENERAL = [
     "CH-5.3",
     "CH-2.2",
     "CH-4.3",
+    "CH-1.6",
     "CH-3.7",
     "CH-4.2",
-    "CH-1.6",
     "CH-2.4",
     "CH-4.1",
     "CH-4.6",
@@ -81,7 +81,7 @@ class Exploration:
         self.staked: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self._since_new = 0
-        self._known = 0
+        self._last_new = 0
 
     @property
     def certain(self) -> frozenset[str]:
@@ -102,11 +102,12 @@ class Exploration:
 
     @property
     def enough(self) -> bool:
-        return max(self._since_new, sum(self.escapes.values())) >= EXPLAINED or self._known >= KNOWN
+        return max(self._since_new, sum(self.escapes.values())) >= EXPLAINED or (
+            bool(self.failures) and self.cases - self._last_new >= NOTHING_NEW
+        )
 
     def _explain(self, case: Case) -> None:
         if any(explains(case.default_size, case.history, rule) for rule in self.certain):
-            self._known += 1
             return
         self._since_new += 1
         pruned = prune(case)
@@ -123,6 +124,7 @@ class Exploration:
         same = [failure for failure in self.failures if failure.candidates == found.candidates]
         if not same:
             self._since_new = 0
+            self._last_new = self.cases
             self.failures.append(found)
         elif found.operations < same[0].operations:
             self.failures[self.failures.index(same[0])] = found

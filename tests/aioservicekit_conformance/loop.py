@@ -27,6 +27,17 @@ else:
 Callback = tuple[asyncio.Handle, Context, Callable[..., object], tuple[Any, ...]]
 
 
+class Task(asyncio.Task[_T]):
+    """A task whose hash is a number of its loop's, not its address: sets of tasks are walked in the same order in each run."""
+
+    def __init__(self, number: int, coro: Coroutine[Any, Any, _T], loop: "SteppedLoop", **options: Any) -> None:
+        self._number = number
+        super().__init__(coro, loop=loop, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class SteppedLoop(_EventLoop):  # type: ignore[misc]
     """A hand-stepped event loop.
 
@@ -44,6 +55,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         self._ready: deque[Callback] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle, Callback]] = []
         self._timers_made = 0
+        self._tasks_made = 0
         self._now = 0.0
         self._closed = False
         self._retired = False
@@ -123,7 +135,8 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, **options: Any) -> "asyncio.Task[Any]":
-        return asyncio.Task(coro, loop=self, **options)
+        self._tasks_made += 1
+        return Task(self._tasks_made, coro, self, **options)
 
     def get_task_factory(self) -> None:
         return None

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from aioservicekit_model.history import Event
 
+from .care import CHECKS
 from .case import Action, Case
+from .checks import OPTIONAL, Broken, Check, NotTakenOn
+from .target import Target
 
-__all__ = ["KeptFailure", "as_program", "as_text", "read"]
+__all__ = ["KeptFailure", "as_program", "as_text", "broken", "program_of_check", "read"]
 
 HEAD = "aioservicekit-conformance failure"
 THEN = r"(, then (?P<after>\d+) callbacks?)?"
@@ -28,17 +31,20 @@ class KeptFailure(NamedTuple):
         rule: the one that is to blame.
         default_size: of the channel.
         actions: what to do to it.
+        check: the name of the check that fails, in place of a channel and actions.
     """
 
     target: str
     rule: str
-    default_size: int
-    actions: tuple[Action, ...]
+    default_size: int = 0
+    actions: tuple[Action, ...] = ()
+    check: str = ""
 
 
 def as_text(failure: KeptFailure) -> str:
     """The file's text: a line an action."""
-    lines = [HEAD, f"target {failure.target}", f"rule {failure.rule}", f"channel of size {failure.default_size}"]
+    lines = [HEAD, f"target {failure.target}", f"rule {failure.rule}"]
+    lines.append(f"check {failure.check}" if failure.check else f"channel of size {failure.default_size}")
     for action in failure.actions:
         what = f"cancel {action.op}" if action.what == "cancel" else f"{action.op} {action.what} {action.on}"
         size = "" if action.size is None else f" size {action.size}"
@@ -55,7 +61,7 @@ def read(path: Path) -> KeptFailure:
         ValueError: it holds none; the text says which line is wrong.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
-    head = [HEAD, r"target (\S+)", r"rule (\S+)", r"channel of size (\d+)"]
+    head = [HEAD, r"target (\S+)", r"rule (\S+)", r"(?:channel of size (\d+)|check (.+))"]
     found: list[str] = []
     for number, pattern in enumerate(head):
         line = lines[number] if number < len(lines) else ""
@@ -63,32 +69,81 @@ def read(path: Path) -> KeptFailure:
         if not match:
             raise ValueError(f"line {number + 1}: expected {pattern!r}, not {line!r}")
         found += match.groups()
+    target, rule, size, check = found
+    if check:
+        if len(lines) > len(head) or not any((each.rule, each.name) == (rule, check) for each in CHECKS):
+            raise ValueError(f"line 4: there is no check of {rule} by this name alone: {check!r}")
+        return KeptFailure(target, rule, check=check)
     actions = []
     for number, line in enumerate(lines[len(head) :], len(head) + 1):
         if match := CANCEL.fullmatch(line):
             actions.append(Action(int(match["op"]), "cancel", after=_number(match["after"])))
         elif match := CALL.fullmatch(line):
-            size, after = _number(match["size"]), _number(match["after"])
-            actions.append(Action(int(match["op"]), match["what"], match["on"], size, after))
+            own, after = _number(match["size"]), _number(match["after"])
+            actions.append(Action(int(match["op"]), match["what"], match["on"], own, after))
         else:
             raise ValueError(f"line {number}: no action: {line!r}")
-    return KeptFailure(found[0], found[1], int(found[2]), tuple(actions))
+    return KeptFailure(target, rule, int(size), tuple(actions))
 
 
 def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
+def broken(check: Check, target: Target) -> Broken | None:
+    """What a check finds, if it finds something.
+
+    Raises:
+        NotTakenOn: the target does nothing about the check's rule.
+    """
+    try:
+        check.program(target)
+    except Broken as error:
+        return error
+    except NotTakenOn:
+        raise
+    except Exception as error:
+        if check.rule in OPTIONAL:
+            raise NotTakenOn(f"it could not be looked at: {type(error).__name__}: {error}") from error
+        return Broken("a check that runs to its end", f"{type(error).__name__}: {error}")
+    return None
+
+
+def program_of_check(failure: KeptFailure, error: Broken) -> str:
+    """A program of plain asyncio that runs a check as it stands in the suite, and says whether the same comes of it."""
+    package = files(__package__)
+    names = ("checks.py", "care.py") if failure.rule[:4] == "CH-7" else ("checks.py",)
+    sources = [package.joinpath(name).read_text(encoding="utf-8") for name in names]
+    module, attribute = _importing(failure)
+    return Template(package.joinpath("check.txt").read_text(encoding="utf-8")).substitute(
+        rule=failure.rule,
+        check=failure.check,
+        expected=error.expected,
+        observed=error.observed,
+        module=module,
+        attribute=attribute,
+        checks="\n".join(
+            re.sub(r"^from \.\w+ import (\([^)]*\)|.*)\n", "", source, flags=re.MULTILINE) for source in sources
+        ),
+    )
+
+
+def _importing(failure: KeptFailure) -> tuple[str, str]:
+    """The module to import, and what to write behind it to come to the target."""
+    module, colon, attribute = failure.target.partition(":")
+    return module, f".{attribute}" if colon else ""
+
+
 def as_program(failure: KeptFailure, case: Case, expected: str, observed: str) -> str:
     """A program of plain asyncio that does the same to the target, and says whether the same comes of it."""
-    module, _, attribute = failure.target.partition(":")
+    module, attribute = _importing(failure)
     template = Template(files(__package__).joinpath("program.txt").read_text(encoding="utf-8"))
     return template.substitute(
         rule=failure.rule,
         expected=expected,
         observed=observed,
         module=module,
-        attribute=f".{attribute}" if attribute else "",
+        attribute=attribute,
         size=failure.default_size,
         actions="".join(f"    {tuple(action)!r},\n" for action in _judged_actions(case)),
         seen="".join(f"    {_seen(event)!r},\n" for event in case.judged),

@@ -13,6 +13,10 @@ __all__ = ["SCRIPTS", "parse"]
 
 SCRIPTS = (
     # default size, script
+    (0, "s1 p1. /"),
+    (0, "p1 s1. / p1!"),
+    (1, "s1=0 p1 p1! p1! s1? s1?"),
+    (1, "s1 p1 p1! p1! / p1!"),
     (0, "p1 p2 /p1 s1 /s1 /p2"),
     (0, "p1 /p1 s1 /s1 p2 s2 p2! s2?"),
     (0, "s1 /s1 p1 /p1 s2 p2 p2! s2?"),
@@ -47,6 +51,8 @@ SCRIPTS = (
     (0, "s1 s2 p1 p2 /p1 /p1 p2! /s2 /s2 p2! s1?"),
     (0, "s1 s2 p1 p2 /s2. x5 p1! /p1. x7 p2! s2? s1?"),
     (0, "s1 p1 s1? /. x4 p1! s1?"),
+    (0, "s1 p1 p1!.1 x3 s1?"),
+    (0, "s1 p1 p1!.2 x3 s1?"),
     (0, "s1 p1 p1!. x3 s1? s1?"),
     (0, "s1 p1 p1! s1?. x4 s1?"),
     (0, "s1 p1 s1? s1? p1!. p1!"),

@@ -48,7 +48,7 @@ def assert_invariants(channel: Channel[Any], subscribers: Iterable[_ChannelSubsc
 
 
 def full_buffers(channel: Channel[Any]) -> set[_Buffer[Any]]:
-    return {buffer for buffer in channel._buffers if buffer.full}
+    return {buffer for buffer in channel._buffers if not buffer.room}
 
 
 often = ["let others run", "send", "read"]

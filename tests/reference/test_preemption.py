@@ -261,23 +261,26 @@ def test_no_instruction_is_a_bad_one_to_be_stopped_at(name: str) -> None:
     assert instruction > 20, "hardly any instruction was stopped at"
 
 
-class Read(deque[int]):
-    """Messages of which one is read as soon as somebody has asked how many there are."""
-
-    def __len__(self) -> int:
-        found = super().__len__()
-        if found and self[0] == 1:
-            self.popleft()
-        return found
-
-
-async def test_a_bottleneck_that_is_read_before_it_has_its_name_holds_up_nobody() -> None:
-    """A send that finds a buffer full looks again once it has named it, for the read did not see the name (CH-3.4, CH-6.1)."""
+async def test_a_bottleneck_has_its_name_before_it_is_looked_at() -> None:
+    """A send names a buffer, and then looks whether it is full: who reads after this look sees the name (CH-3.4, CH-6.1)."""
     channel = Channel[int](1)
     subscriber, publisher = await channel.subscribe(), await channel.connect()
+    buffer = subscriber._buffer
     await publisher.send(1)
-    subscriber._buffer.messages = Read(subscriber._buffer.messages)
-    await ended(asyncio.create_task(publisher.send(2)))
+    named = []
+
+    class LookedAt(deque[int]):
+        def __len__(self) -> int:
+            named.append(channel._bottleneck is buffer)
+            return super().__len__()
+
+    buffer.messages = LookedAt(buffer.messages)
+    sending = asyncio.create_task(publisher.send(2))
+    await settle()
+    assert named
+    assert all(named)
+    assert await subscriber.read() == 1
+    await ended(sending)
     assert await subscriber.read() == 2
     await channel.close()
 

@@ -16,16 +16,6 @@ DOCUMENT = Path(__file__).parents[2] / "specs" / "kill-matrix.md"
 RELAXED = sorted(RELAXABLE)
 EXAMPLES = 300
 
-# What is blamed beside the diagonal, by the rule that is relaxed, and why.
-ALSO_BLAMED = {
-    ("CH-3.7", "CH-1.6"): (
-        "a send that is left asleep when the channel closes looks as if its publisher had been left connected"
-    ),
-    ("CH-4.6", "CH-4.7"): (
-        "a step of `async for` that is left asleep beside its message breaks the rule of iterations too"
-    ),
-}
-
 
 def judged(target: str, seed: int = 0) -> Report:
     return judge(load(target), frozenset(RULES), EXAMPLES, seed, lambda: None)
@@ -33,11 +23,6 @@ def judged(target: str, seed: int = 0) -> Report:
 
 def failing(report: Report) -> set[str]:
     return {verdict.rule for verdict in report.verdicts if verdict.verdict == "fail"}
-
-
-def explained(relaxed: str) -> set[str]:
-    """The rules that may be blamed when this one is relaxed."""
-    return {relaxed} | {blamed for rule, blamed in ALSO_BLAMED if rule == relaxed}
 
 
 def as_markdown(blamed: dict[str, set[str]]) -> str:
@@ -53,22 +38,15 @@ def as_markdown(blamed: dict[str, set[str]]) -> str:
         assert relaxed in blamed[relaxed], relaxed
         rows.append(f"| {relaxed} | " + " | ".join(marks) + " |")
     table = "\n".join(rows)
-    reasons = "\n".join(
-        f"- {relaxed} relaxed, {rule} blamed: {reason}." for (relaxed, rule), reason in ALSO_BLAMED.items()
-    )
     return f"""# Kill matrix
 
 <!-- Made by: python tests/suite/kill_matrix.py -->
 
 Whether the suite finds what it is there for. The model can itself be a channel: strict, it keeps all rules, and the suite
 accepts it. With one rule relaxed (a row) it prefers what this rule forbids; × marks the rules that the suite blames. What it
-ought to blame, the diagonal, is bold.
+ought to blame, the diagonal, is bold; beside it there is nothing.
 
 {table}
-
-Beside the diagonal:
-
-{reasons}
 
 Each row is a target like any other: `aioservicekit-conformance {target_without("CH-3.1")}`.
 CI makes the matrix anew, with {EXAMPLES} cases a row, and replays each failure.

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from aioservicekit_conformance.care import CHECKS
 from aioservicekit_conformance.case import replay
-from aioservicekit_conformance.replay import as_text, read
+from aioservicekit_conformance.replay import as_text, broken, read
 from aioservicekit_conformance.target import Target
 from aioservicekit_conformance.verdict import Verdict, timeline
 
@@ -15,7 +16,13 @@ def assert_replays(target: Target, verdict: Verdict, directory: Path) -> None:
     file = directory / "failure.txt"
     file.write_text(verdict.replay)
     failure = read(file)
-    assert timeline(replay(target, failure.default_size, failure.actions)) == list(verdict.history)
+    if failure.check:
+        check = next(each for each in CHECKS if (each.rule, each.name) == (failure.rule, failure.check))
+        error = broken(check, target)
+        assert error
+        assert (error.expected, error.observed) == (verdict.expected, verdict.observed)
+    else:
+        assert timeline(replay(target, failure.default_size, failure.actions)) == list(verdict.history)
     assert as_text(failure) == verdict.replay
     with pytest.raises(SystemExit) as ended:
         exec(compile(verdict.program, f"{target.name}.py", "exec"), {})

@@ -29,7 +29,7 @@ def test_what_survives_is_read_from_the_session() -> None:
     assert survivor.reason is not None
     assert "no more" in survivor.reason
     text = as_markdown(2, found)
-    assert "refuses 1 of 2: 50%" in text
+    assert "refuses 1 of 2: 50.0%" in text
     assert f"{survivor.reason}\n\n```diff\n@@ _room\n- return 0\n+ return 1\n```" in text
     assert "Not explained" not in text
 

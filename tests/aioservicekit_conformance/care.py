@@ -1,0 +1,184 @@
+"""Named checks of what a channel owes to the program around it (CH-7), where a target takes that on."""
+
+import asyncio
+import gc
+import re
+import warnings
+
+from .checks import CHECKS, Broken, NotTakenOn, check, expect, started, without_addresses
+from .target import Target
+
+__all__ = ["CHECKS"]  # those of the other file, and these
+
+
+async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:
+    """The warnings that name an endpoint when it is collected, and the channel's state afterwards.
+
+    It is the only one of its kind. `closing` tells what is closed before: "", "endpoint" or "channel".
+    """
+    channel = target.channel(0)
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    endpoint, other = (publisher, subscriber) if kind == "publisher" else (subscriber, publisher)
+    del publisher, subscriber
+    if closing:
+        await (endpoint if closing == "endpoint" else channel).close()
+    address = f"{id(endpoint):x}"
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del endpoint
+        gc.collect()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert other is not None  # until here
+    said = (str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning))
+    named = [text for text in said if kind in text.lower() or address in text.lower()]
+    return named, target.states.get(channel.state, repr(channel.state))
+
+
+NOBODY_WARNED = "the target warns of no endpoint, by name, that is forgotten while it is connected"
+
+
+@check("CH-7.2")
+def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
+    kinds = ("publisher", "subscriber")
+    ways = [(kind, closing) for kind in kinds for closing in ("", "endpoint", "channel")]
+    seen = {way: started(lambda way=way: _warned_of(target, *way)) for way in ways}  # type: ignore[misc]
+    if not any(found and found[0] for found in seen.values()):
+        raise NotTakenOn(NOBODY_WARNED)
+    for (kind, closing), found in seen.items():
+        if found is None:
+            continue
+        named, state = found
+        if closing:
+            expect("[]", repr(named), f"ResourceWarnings of a {kind} that is collected when its {closing} has closed")
+        elif not named:
+            raise Broken(f"a ResourceWarning that names the forgotten {kind}", "none")
+        else:
+            expect("closed", state, f"the channel's state, its only {kind} being forgotten")
+
+
+@check("CH-7.2")
+def a_forgotten_subscriber_holds_nobody_back(target: Target) -> None:
+    async def send_past(kind: str) -> bool:
+        channel = target.channel(1)
+        publisher, subscriber = await channel.connect(), await channel.subscribe(buffer_size=0)
+        full = await channel.subscribe()
+        await publisher.send(1)
+        sending = asyncio.ensure_future(publisher.send(2))
+        await asyncio.sleep(0)
+        if kind == "forgotten":
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                del full
+                gc.collect()
+        else:
+            caught = []
+            await full.close()
+        if kind == "forgotten" and not any(issubclass(each.category, ResourceWarning) for each in caught):
+            raise NotTakenOn(NOBODY_WARNED)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gone: bool = sending.done()
+        await channel.close()
+        await asyncio.gather(sending, return_exceptions=True)
+        assert subscriber is not None  # until here
+        return gone
+
+    if started(lambda: send_past("closed")):
+        expect(
+            "True",
+            str(started(lambda: send_past("forgotten"))),
+            "a waiting send returns when the full subscriber is forgotten",
+        )
+
+
+PUBLISHERS, SIZE, OTHER_SIZE, BUFFERED, READS, SENDS = 2, 7, 11, 5, 4, 6
+
+
+async def _told(target: Target) -> dict[str, str]:
+    """What `statistics()` and `repr()` tell, by what they tell it of."""
+    channel = target.channel(SIZE)
+    told = {"nobody": _text(channel.statistics())}
+    publisher, other = [await channel.connect() for _ in range(PUBLISHERS)]
+    full = await channel.subscribe()
+    empty = await channel.subscribe(buffer_size=0)
+    partly = await channel.subscribe(buffer_size=OTHER_SIZE)
+    for message in range(SIZE):
+        await publisher.send(message)
+        await empty.read()
+    for _ in range(SIZE - BUFFERED):
+        await partly.read()
+    waiting = [asyncio.ensure_future(publisher.send("waits")) for _ in range(SENDS)]
+    waiting += [asyncio.ensure_future(empty.read()) for _ in range(READS)]
+    await asyncio.sleep(0)
+    if target.states.get(channel.state) != "open" or any(operation.done() for operation in waiting):
+        raise NotTakenOn("it could not be looked at: the channel is not open, or nobody waits")
+    told |= {"statistics": _text(channel.statistics()), "channel": repr(channel), "subscriber": repr(partly)}
+    told |= {"publisher": repr(publisher), "full": repr(full)}
+    await other.close()
+    await partly.close()
+    told |= {"closed publisher": repr(other), "closed subscriber": repr(partly)}
+    await channel.close()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    told |= {"closed": _text(channel.statistics()), "nobody reads": repr(empty)}
+    return told
+
+
+def _text(statistics: object) -> str:
+    return repr(vars(statistics) if _has_no_repr(statistics) else statistics)
+
+
+def _has_no_repr(value: object) -> bool:
+    return type(value).__repr__ is object.__repr__
+
+
+def _numbers(target: Target, text: str) -> list[int]:
+    """The numbers in a text, but for addresses and what stands in a state's own `repr()`."""
+    for state in target.states:
+        text = text.replace(repr(state), "")
+    return [int(number) for number in re.findall(r"-?\b\d+", without_addresses(text))]
+
+
+def _require(target: Target, told: dict[str, str], what: str, numbers: dict[str, int]) -> None:
+    found = _numbers(target, told[what])
+    for name, number in numbers.items():
+        if number not in found:
+            raise Broken(f"the {what} to tell {name}: {number}", told[what])
+
+
+@check("CH-7.3")
+def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
+    async def own() -> bool:
+        """Whether the target tells anything of its own."""
+        channel = target.channel(0)
+        those = (channel, await channel.connect(), await channel.subscribe())
+        return hasattr(channel, "statistics") and not any(map(_has_no_repr, those))
+
+    if not started(own):
+        raise NotTakenOn("the target has no statistics(), or no repr() of its own for its channel and its endpoints")
+    told = started(lambda: _told(target))
+    if told is None:
+        raise NotTakenOn("the target waits for ever where one looks")
+    buffers = {"the messages that are buffered": BUFFERED, "the size of the buffer": OTHER_SIZE}
+    waiting = {"the sends that wait": SENDS, "the reads that wait": READS}
+    _require(target, told, "statistics", {**buffers, **waiting, "a full buffer": SIZE})
+    _require(target, told, "subscriber", buffers)
+    _require(target, told, "full", {"a full buffer": SIZE})
+    full = re.search(r"(\d+) full", told["channel"])
+    if full:
+        expect("1 full", full[0], "what the channel tells, if it does, of how many subscribers are full")
+    if READS in _numbers(target, told["nobody reads"]):
+        raise Broken("a subscriber to tell that no reads wait once it is closed", told["nobody reads"])
+    for what in ("channel", "statistics"):
+        if "open" not in told[what]:
+            raise Broken(f"the {what} to tell the state: open", told[what])
+    for kind in ("publisher", "subscriber"):
+        before, after = told[kind], told[f"closed {kind}"]
+        if "closed" in before or "closed" not in after:
+            raise Broken(
+                f"the {kind} to tell that it is closed when it is",
+                f"{before} connected, and {after} closed",
+            )
+    empty, closed = (_numbers(target, told[what]) for what in ("nobody", "closed"))
+    expect(repr(empty), repr(closed), "the numbers in the statistics of a closed channel, as of a new one")

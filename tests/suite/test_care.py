@@ -1,0 +1,131 @@
+"""The named checks of CH-7 refuse channels that take care of the wrong thing, and leave out those that take none."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import aioservicekit.channels as ours
+from aioservicekit_conformance.care import NOBODY_WARNED
+from aioservicekit_conformance.target import load
+from aioservicekit_conformance.verdict import Verdict, judge
+
+
+def verdict(rule: str) -> Verdict:
+    (only,) = judge(load("aioservicekit"), frozenset({rule}), 1, 0, lambda: None).verdicts
+    return only
+
+
+@pytest.mark.parametrize("rule", ["CH-7.2", "CH-7.3"])
+def test_the_reference_passes(rule: str) -> None:
+    """The reference takes both rules on, and keeps them."""
+    assert verdict(rule).verdict == "pass"
+
+
+def warns_and_stays_connected(endpoint: Any) -> None:
+    if endpoint._is_connected():
+        warnings.warn(f"{endpoint!r} was never closed", ResourceWarning, stacklevel=1)
+
+
+def warns_of_what_is_closed(endpoint: Any) -> None:
+    warnings.warn(f"{endpoint!r} was never closed", ResourceWarning, stacklevel=1)
+    endpoint._disconnect()
+
+
+def names_nothing(endpoint: Any) -> None:
+    if endpoint._is_connected():
+        warnings.warn("something was never closed", ResourceWarning, stacklevel=1)
+        endpoint._disconnect()
+
+
+def warns_of_publishers_alone(endpoint: Any) -> None:
+    if isinstance(endpoint, ours._ChannelPublisher):
+        endpoint_finalizer(endpoint)
+
+
+endpoint_finalizer = ours._Endpoint.__del__
+
+
+@pytest.mark.parametrize(
+    ("finalizer", "expected", "observed"),
+    [
+        (warns_and_stays_connected, "its only publisher being forgotten: closed", "open"),
+        (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),
+        (warns_of_publishers_alone, "a ResourceWarning that names the forgotten subscriber", "none"),
+    ],
+)
+def test_wrong_care_of_forgotten_endpoints_is_refused(
+    finalizer: Callable[[Any], None], expected: str, observed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever warns has to close, to name the endpoint, and to leave closed ones alone (CH-7.2)."""
+    monkeypatch.setattr(ours._Endpoint, "__del__", finalizer)
+    found = verdict("CH-7.2")
+    assert found.verdict == "fail"
+    assert expected in found.expected
+    assert observed in found.observed
+
+
+@pytest.mark.parametrize("finalizer", [lambda endpoint: None, names_nothing])
+def test_no_care_of_forgotten_endpoints_is_said(
+    finalizer: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A channel that warns of nothing, or of nothing by name, is not refused: the rule is untested, with the reason."""
+    monkeypatch.setattr(ours._Endpoint, "__del__", finalizer)
+    found = verdict("CH-7.2")
+    assert (found.verdict, found.evidence) == ("untested", NOBODY_WARNED)
+
+
+def without_waiting(statistics: ours.ChannelStatistics) -> ours.ChannelStatistics:
+    return statistics._replace(sends_waiting=0)
+
+
+def without_subscribers(statistics: ours.ChannelStatistics) -> ours.ChannelStatistics:
+    return statistics._replace(subscribers=())
+
+
+def with_a_publisher_at_the_end(statistics: ours.ChannelStatistics) -> ours.ChannelStatistics:
+    return statistics._replace(publishers=statistics.publishers + (statistics.state is ours.ChannelState.closed))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (without_waiting, "the statistics to tell the sends that wait: 6"),
+        (without_subscribers, "the statistics to tell the messages that are buffered: 5"),
+        (with_a_publisher_at_the_end, "statistics of a closed channel, as of a new one"),
+    ],
+)
+def test_wrong_statistics_are_refused(
+    told: Callable[[ours.ChannelStatistics], ours.ChannelStatistics], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics tell what is buffered and who waits, and of a closed channel nobody (CH-7.3)."""
+    statistics = ours.Channel.statistics
+    monkeypatch.setattr(ours.Channel, "statistics", lambda channel: told(statistics(channel)))
+    assert expected in verdict("CH-7.3").expected
+
+
+@pytest.mark.parametrize(
+    ("whose", "text", "expected"),
+    [
+        (ours.Channel, "<a channel>", "the channel to tell the state: open"),
+        (ours.Channel, "<an open channel: 3 full>", "of how many subscribers are full: 1 full"),
+        (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to tell the messages that are buffered: 5"),
+        (ours._ChannelPublisher, "<a publisher>", "the publisher to tell that it is closed when it is"),
+        (ours._ChannelPublisher, "<a closed publisher>", "the publisher to tell that it is closed when it is"),
+    ],
+)
+def test_a_repr_that_tells_nothing_is_refused(
+    whose: type[Any], text: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The channel and its endpoints tell in what state they are, and a subscriber what it has buffered (CH-7.3)."""
+    monkeypatch.setattr(whose, "__repr__", lambda self: text)
+    assert expected in verdict("CH-7.3").expected
+
+
+def test_no_statistics_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel without `statistics()` is not refused for it: the rule is untested, with the reason."""
+    monkeypatch.delattr(ours.Channel, "statistics")
+    found = verdict("CH-7.3")
+    assert found.verdict == "untested"
+    assert "no statistics()" in found.evidence

@@ -72,11 +72,10 @@ def a_forgotten_subscriber_holds_nobody_back(target: Target) -> None:
                 warnings.simplefilter("always")
                 del full
                 gc.collect()
+            if not any(issubclass(each.category, ResourceWarning) for each in caught):
+                raise NotTakenOn(NOBODY_WARNED)
         else:
-            caught = []
             await full.close()
-        if kind == "forgotten" and not any(issubclass(each.category, ResourceWarning) for each in caught):
-            raise NotTakenOn(NOBODY_WARNED)
         for _ in range(10):
             await asyncio.sleep(0)
         gone: bool = sending.done()

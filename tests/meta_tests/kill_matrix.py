@@ -1,6 +1,6 @@
 """The kill matrix: the model as an implementation, one rule relaxed at a time, and the rules that the suite blames.
 
-`python tests/suite/kill_matrix.py` makes `specs/kill-matrix.md` anew.
+`python tests/meta_tests/kill_matrix.py` makes `specs/kill-matrix.md` anew.
 """
 
 from pathlib import Path
@@ -40,7 +40,7 @@ def as_markdown(blamed: dict[str, set[str]]) -> str:
     table = "\n".join(rows)
     return f"""# Kill matrix
 
-<!-- Made by: python tests/suite/kill_matrix.py -->
+<!-- Made by: python tests/meta_tests/kill_matrix.py -->
 
 Whether the suite finds what it is there for. The model can itself be a channel: strict, it keeps all rules, and the suite
 accepts it. With one rule relaxed (a row) it prefers what this rule forbids; × marks the rules that the suite blames. What it

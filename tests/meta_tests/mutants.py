@@ -1,6 +1,6 @@
 """Mutation testing: each small change of `aioservicekit/channels.py`, and whether the conformance suite alone notices it.
 
-`python tests/suite/mutants.py` makes `specs/mutants.md` anew, in about twenty minutes, with cosmic-ray. A mutant that
+`python tests/meta_tests/mutants.py` makes `specs/mutants.md` anew, in about twenty minutes, with cosmic-ray. A mutant that
 survives and that nothing here explains fails it.
 """
 
@@ -22,7 +22,7 @@ CONFIGURATION = f"""
 [cosmic-ray]
 module-path = "{MODULE}"
 timeout = 60.0
-test-command = "{sys.executable} tests/suite/mutants.py --judge"
+test-command = "{sys.executable} tests/meta_tests/mutants.py --judge"
 distributor.name = "local"
 
 [cosmic-ray.filters.operators-filter]
@@ -114,7 +114,7 @@ def as_markdown(mutants: int, survived: list[Survivor]) -> str:
     killed = mutants - len(survived)
     parts = [
         "# Mutants\n",
-        "<!-- Made by: python tests/suite/mutants.py -->\n",
+        "<!-- Made by: python tests/meta_tests/mutants.py -->\n",
         f"Small changes of `{MODULE}`, made by cosmic-ray one at a time, and judged by the conformance suite alone, with"
         f" {EXAMPLES} cases each. It refuses {killed} of {mutants}: {killed / mutants:.1%}. Of the others, each is listed here"
         " with the reason: it changes nothing that can be seen, or it breaks what the suite says that it does not judge.\n\n"

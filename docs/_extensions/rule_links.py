@@ -1,0 +1,96 @@
+"""Rules of the specification: each is a target, and each id in a text or a docstring is a link to its rule.
+
+The directive `mentions` shows where a rule is named: each line that a search for its id finds in a folder.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxDirective
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HEADING = re.compile(r"^### (?P<id>(?:CH|SV)-[1-9]\d*\.\d+) ", re.MULTILINE)
+MENTION = re.compile(r"\b(?:CH|SV)-[1-9]\d*\.\d+\b")
+UNLINKED = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.FixedTextElement, pending_xref)
+
+
+def name_rules(app: Sphinx, path: Path, parent: str, source: list[str]) -> None:
+    """Name each rule's heading by its id."""
+    source[0] = HEADING.sub(r"(\g<id>)=\n\g<0>", source[0])
+
+
+class LinkRules(SphinxTransform):
+    """Make a link of each mention of a rule, outside of headings, code and other links."""
+
+    default_priority = 500
+
+    def apply(self) -> None:
+        for text in list(self.document.findall(nodes.Text)):
+            if MENTION.search(text) and not within(text, UNLINKED):
+                text.parent.replace(text, list(self.pieces(text)))
+
+    def pieces(self, text: nodes.Text) -> Iterator[nodes.Node]:
+        end = 0
+        for mention in MENTION.finditer(text):
+            yield nodes.Text(text[end : mention.start()])
+            yield self.link(mention[0], text)
+            end = mention.end()
+        yield nodes.Text(text[end:])
+
+    def link(self, rule: str, at: nodes.Text) -> pending_xref:
+        link = pending_xref(
+            "", nodes.inline("", rule), refdomain="std", reftype="ref", reftarget=rule.lower(), refexplicit=True,
+            refwarn=True, refdoc=self.env.docname,
+        )  # fmt: skip
+        link.source, link.line = at.parent.source, at.parent.line
+        return link
+
+
+class Mentions(SphinxDirective):
+    """`{mentions} CH-3.8 aioservicekit` shows the lines in that folder that name the rule; that there are none fails the build."""
+
+    required_arguments = 2
+    option_spec: ClassVar = {"most": directives.positive_int}  # lines of each file
+
+    def run(self) -> list[nodes.Node]:
+        rule, folder = self.arguments
+        found = {path: self.lines(rule, path) for path in sorted((ROOT / folder).rglob("*.py"))}
+        found = {path: lines for path, lines in found.items() if lines}
+        if not found:
+            raise self.error(f"nothing in {folder} names {rule}")
+        return [node for path, lines in found.items() for node in self.shown(path, lines)]
+
+    def lines(self, rule: str, path: Path) -> list[str]:
+        self.env.note_dependency(str(path))
+        lines = path.read_text("utf-8").splitlines()
+        return [line.strip() for line in lines if re.search(rf"\b{re.escape(rule)}\b", line)]
+
+    def shown(self, path: Path, lines: list[str]) -> Iterator[nodes.Node]:
+        name = path.relative_to(ROOT).as_posix()
+        yield nodes.paragraph("", "", nodes.reference("", name, refuri=f"source:{name}"), classes=["mentions"])
+        most = self.options.get("most", len(lines))
+        shown = lines[:most] + ([f"# ... and {len(lines) - most} more"] if len(lines) > most else [])
+        yield nodes.literal_block("\n".join(shown), "\n".join(shown), language="python")
+
+
+def within(node: nodes.Node, kinds: tuple[type, ...]) -> bool:
+    while node.parent is not None:
+        node = node.parent
+        if isinstance(node, kinds):
+            return True
+    return False
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("include-read", name_rules)
+    app.add_transform(LinkRules)
+    app.add_directive("mentions", Mentions)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,6 +11,8 @@ import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "aioservicekit"
@@ -69,3 +71,12 @@ html_theme_options = {
 }
 pygments_style = "tango"
 pygments_dark_style = "github-dark"
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-signature", hide_constructor)
+
+
+def hide_constructor(app: Sphinx, what: str, name: str, *more: object) -> tuple[str, str] | None:
+    """Endpoints are made by their channel: how is no part of the interface."""
+    return ("", "") if what == "class" and name.endswith(("Publisher", "Subscriber")) else None

@@ -1,4 +1,4 @@
-"""Rules of the specification: each is a target, and each id in a text or a docstring is a link to its rule.
+"""Rules of the specification: each is a target, and so is each section. An id in a text or a docstring is a link to it.
 
 The directive `mentions` shows where a rule is named: each line that a search for its id finds in a folder.
 """
@@ -17,18 +17,19 @@ from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).resolve().parents[2]
 
-HEADING = re.compile(r"^### (?P<id>(?:CH|SV)-[1-9]\d*\.\d+) ", re.MULTILINE)
-MENTION = re.compile(r"\b(?:CH|SV)-[1-9]\d*\.\d+\b")
+ID = r"(?:CH|SV)-[1-9]\d*(?:\.\d+)?"  # of a rule, or of a section
+HEADING = re.compile(rf"^##+ (?P<id>{ID}) ", re.MULTILINE)
+MENTION = re.compile(rf"\b{ID}\b")
 UNLINKED = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.FixedTextElement, pending_xref)
 
 
 def name_rules(app: Sphinx, path: Path, parent: str, source: list[str]) -> None:
-    """Name each rule's heading by its id."""
+    """Name the heading of each rule and each section by its id."""
     source[0] = HEADING.sub(r"(\g<id>)=\n\g<0>", source[0])
 
 
 class LinkRules(SphinxTransform):
-    """Make a link of each mention of a rule, outside of headings, code and other links."""
+    """Make a link of each mention of a rule or a section, outside of headings, code and other links."""
 
     default_priority = 500
 
@@ -47,7 +48,7 @@ class LinkRules(SphinxTransform):
 
     def link(self, rule: str, at: nodes.Text) -> pending_xref:
         link = pending_xref(
-            "", nodes.inline("", rule), refdomain="std", reftype="ref", reftarget=rule.lower(), refexplicit=True,
+            "", nodes.inline("", rule, classes=["rule"]), refdomain="std", reftype="ref", reftarget=rule.lower(), refexplicit=True,
             refwarn=True, refdoc=self.env.docname,
         )  # fmt: skip
         link.source, link.line = at.parent.source, at.parent.line

@@ -6,6 +6,7 @@ The directive `mentions` shows where a rule is named: each line that a search fo
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -59,27 +60,39 @@ class Mentions(SphinxDirective):
     """`{mentions} CH-3.8 aioservicekit` shows the lines in that folder that name the rule; that there are none fails the build."""
 
     required_arguments = 2
-    option_spec: ClassVar = {"most": directives.positive_int}  # lines of each file
+    option_spec: ClassVar = {
+        "around": directives.nonnegative_int,  # lines before and after each
+        "most": directives.positive_int,  # lines that name it, of each file
+    }
 
     def run(self) -> list[nodes.Node]:
         rule, folder = self.arguments
-        found = {path: self.lines(rule, path) for path in sorted((ROOT / folder).rglob("*.py"))}
-        found = {path: lines for path, lines in found.items() if lines}
-        if not found:
+        found = {path: self.excerpt(rule, path) for path in sorted((ROOT / folder).rglob("*.py"))}
+        if not any(found.values()):
             raise self.error(f"nothing in {folder} names {rule}")
-        return [node for path, lines in found.items() for node in self.shown(path, lines)]
+        return [node for path, excerpt in found.items() if excerpt for node in self.shown(path, excerpt)]
 
-    def lines(self, rule: str, path: Path) -> list[str]:
+    def excerpt(self, rule: str, path: Path) -> str:
         self.env.note_dependency(str(path))
+        around, most = self.options.get("around", 0), self.options.get("most")
         lines = path.read_text("utf-8").splitlines()
-        return [line.strip() for line in lines if re.search(rf"\b{re.escape(rule)}\b", line)]
+        named = [number for number, line in enumerate(lines) if re.search(rf"\b{re.escape(rule)}\b", line)]
+        parts: list[list[int]] = []
+        for number in named[:most]:
+            numbers = range(max(0, number - around), min(len(lines), number + around + 1))
+            if around and parts and numbers[0] <= parts[-1][-1] + 1:
+                parts[-1].extend(n for n in numbers if n > parts[-1][-1])
+            else:
+                parts.append(list(numbers))
+        texts = [dedent("\n".join(lines[n] for n in part)).strip("\n") for part in parts]
+        if most and len(named) > most:
+            texts.append(f"# ... and {len(named) - most} more")
+        return ("\n# ...\n" if around else "\n").join(texts)
 
-    def shown(self, path: Path, lines: list[str]) -> Iterator[nodes.Node]:
+    def shown(self, path: Path, excerpt: str) -> Iterator[nodes.Node]:
         name = path.relative_to(ROOT).as_posix()
         yield nodes.paragraph("", "", nodes.reference("", name, refuri=f"source:{name}"), classes=["mentions"])
-        most = self.options.get("most", len(lines))
-        shown = lines[:most] + ([f"# ... and {len(lines) - most} more"] if len(lines) > most else [])
-        yield nodes.literal_block("\n".join(shown), "\n".join(shown), language="python")
+        yield nodes.literal_block(excerpt, excerpt, language="python", force=True)
 
 
 def within(node: nodes.Node, kinds: tuple[type, ...]) -> bool:

@@ -1,5 +1,6 @@
-"""Names in single backquotes, as docstrings have them: a link where the name is documented, code anyway."""
+"""Names in docstrings: a link where the name is documented, code anyway. They stand in single backquotes."""
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -8,6 +9,10 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
 from sphinx.util.nodes import make_refnode
+
+
+# How Sphinx writes `Event[[int]]`.
+OF_PARAMETERS = re.compile(r"(?P<name>[\w.]+)\[\(<\w+ '(?P<parameter>[\w.]+)'>,\)\]")
 
 
 class NameRole(XRefRole):
@@ -20,14 +25,22 @@ class NameRole(XRefRole):
 
 
 def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.Element | None:
-    if node["reftype"] != "name":
-        return None
-    domain = env.domains.python_domain
-    found = domain.find_obj(env, node["py:module"], node["py:class"], node["reftarget"], None)
+    if match := OF_PARAMETERS.fullmatch(node["reftarget"]):
+        written = f"{match['name'].rpartition('.')[2]}[[{match['parameter'].rpartition('.')[2]}]]"
+        return link(app, env, node, match["name"], nodes.inline("", written))
+    if node["reftype"] == "name":
+        return link(app, env, node, node["reftarget"], content)
+    return None
+
+
+def link(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, name: str, content: nodes.TextElement
+) -> nodes.Element:
+    found = env.domains.python_domain.find_obj(env, node.get("py:module"), node.get("py:class"), name, None)
     if len(found) != 1:
         return content
-    name, entry = found[0]
-    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
+    full_name, entry = found[0]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, full_name)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
 from sphinx.util.nodes import make_refnode
 
-
 # How Sphinx writes `Event[[int]]`.
 OF_PARAMETERS = re.compile(r"(?P<name>[\w.]+)\[\(<\w+ '(?P<parameter>[\w.]+)'>,\)\]")
 

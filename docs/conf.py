@@ -10,8 +10,10 @@ their places in the repository; `_extensions` makes the links in them work here 
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.util.inspect import signature, stringify_signature
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
@@ -74,9 +76,16 @@ pygments_dark_style = "github-dark"
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("autodoc-process-signature", hide_constructor)
+    app.connect("autodoc-process-signature", signature_of_class)
 
 
-def hide_constructor(app: Sphinx, what: str, name: str, *more: object) -> tuple[str, str] | None:
-    """Endpoints are made by their channel: how is no part of the interface."""
-    return ("", "") if what == "class" and name.endswith(("Publisher", "Subscriber")) else None
+def signature_of_class(app: Sphinx, what: str, name: str, documented: Any, *more: object) -> tuple[str, str] | None:
+    """That of `__init__`, also beside a `__new__`; none for endpoints: only their channel makes them."""
+    if what != "class":
+        return None
+    if name.endswith(("Publisher", "Subscriber")):
+        return "", ""
+    if {"__new__", "__init__"} <= vars(documented).keys():
+        arguments = signature(documented.__init__, bound_method=True)
+        return stringify_signature(arguments, show_return_annotation=False, unqualified_typehints=True), ""
+    return None

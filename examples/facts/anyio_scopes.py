@@ -40,7 +40,7 @@ async def read(channel: Streams, moment: int) -> str:
         scope.cancel()
     await sending
     await turns()
-    return "once" if reading.done() else "never"
+    return "once" if reading.done() and reading.result() == "order" else "never"
 
 
 for scenario in (send, read):

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from contestants import Contestant, contest, turns
+from contestants import Contestant, contest, received, turns
 
 
 async def scenario(channel: Contestant, slow_joins_first: bool) -> str:
     if slow_joins_first:
-        slow, _other = await channel.subscribe(1), await channel.subscribe()
+        slow, other = await channel.subscribe(1), await channel.subscribe()
     else:
-        _other, slow = await channel.subscribe(), await channel.subscribe(1)
+        other, slow = await channel.subscribe(), await channel.subscribe(1)
     await channel.send("first")  # the slow one is full
     sending = asyncio.create_task(channel.send("order"))
     await turns()
@@ -17,8 +17,10 @@ async def scenario(channel: Contestant, slow_joins_first: bool) -> str:
     await turns()
     if not sending.done():
         return "waits for ever"
-    error = sending.exception()
-    return f"raises `{type(error).__name__}`" if error else "goes on"
+    if error := sending.exception():
+        return f"raises `{type(error).__name__}`"
+    assert await received(channel, other) == "once"
+    return "goes on"
 
 
 contest(scenario, cases=[True, False])

@@ -16,7 +16,7 @@ async def scenario(channel: Contestant, moment: int) -> str:
         limit.reschedule(0)
     await sending
     await turns()
-    return "once" if reading.done() else "never"
+    return "once" if reading.done() and reading.result() == "order" else "never"
 
 
 contest(scenario, cases=MOMENTS)

@@ -11,6 +11,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FACTS = ROOT / "examples" / "facts"
 
+# The history of the README's sample report, as the conformance command keeps it.
+SAMPLE = """\
+aioservicekit-conformance failure
+target aioservicekit_0_6_0.channels
+rule CH-3.8
+channel of size 0
+1 subscribe s1
+2 connect p1
+12 send p1, then 0 callbacks
+13 read s1, then 0 callbacks
+cancel 12
+"""
+
 
 def cells(row: str) -> list[str]:
     return [cell.strip().replace("**", "") for cell in row.strip("|").split("|")]
@@ -59,3 +72,19 @@ def test_anyios_own_time_outs_lose_no_message_and_still_double_one(environment: 
     """As the README says below the table."""
     printed = printed_by("anyio_scopes.py", environment)
     assert printed == [["a late send", "once or twice"], ["a late read", "once"]]
+
+
+def test_the_sample_report_is_what_0_6_0_does(environment: dict[str, str], tmp_path: Path) -> None:
+    """Replayed, it breaks the same rule with the same history, line by line."""
+    (tmp_path / "failure.txt").write_text(SAMPLE)
+    command = [sys.executable, "-m", "aioservicekit_conformance", "--replay", "failure.txt"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    (report,) = re.findall(r"```text\n(FAIL .*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    heading, *lines = [re.sub(r"^ *(\d+  )? *", "", line) for line in report.splitlines()]
+    assert heading.startswith("FAIL  CH-3.8")
+    printed = [line.strip() for line in done.stdout.splitlines()]
+    assert "explained by a breach of: CH-3.8" in printed
+    assert [line for line in printed if line in lines] == lines[2:] + lines[:2]

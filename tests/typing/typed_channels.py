@@ -30,10 +30,11 @@ class Dog(Animal):
 # Channels (CH-1, CH-2)
 
 at_module_level = Channel[int]()
-annotated: Channel[str] = Channel(buffer_size=5)
+annotated: Channel[str] = Channel(buffer_size=5, name="prices")
 
 Channel[int]("5")  # type: ignore[arg-type]
 Channel[int](buffer_size=None)  # type: ignore[arg-type]
+Channel[int](name=5)  # type: ignore[arg-type]
 
 
 async def uses_a_channel() -> None:
@@ -43,7 +44,7 @@ async def uses_a_channel() -> None:
         assert_type(channel.statistics(), ChannelStatistics)
         assert_type(channel.statistics().subscribers, tuple[SubscriberStatistics, ...])
 
-        subscriber = await channel.subscribe(buffer_size=0)
+        subscriber = await channel.subscribe(buffer_size=0, name="log")
         publisher = await channel.connect()
         assert_type(subscriber, Subscriber[int])
         assert_type(publisher, Publisher[int])

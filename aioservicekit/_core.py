@@ -47,9 +47,9 @@ class Buffer(Generic[_T]):
     __slots__ = ("handed", "home", "messages", "most", "name", "reads", "size")
 
     def __init__(self, size: int, name: str | None) -> None:
-        self.size = size
-        self.most = size or maxsize
-        self.name = name
+        self.size: int = size
+        self.most: int = size or maxsize
+        self.name: str | None = name
         self.messages: deque[_T] = deque()
         self.reads: deque[Waiting] = deque()
         self.handed: dict[Waiting, _T] = {}

@@ -47,7 +47,6 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(.*\.)?_[A-Z]\w*"),
 ]
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 

@@ -25,10 +25,9 @@ class Line(NamedTuple):
     compared: Callable[[Key], Key | None]
     judged: bool = True
 
-    def holds(self, measured: Spread, noise: float = 0.0) -> bool:
-        """Whether a ratio keeps the bound, or misses it by no more than a share of it."""
-        slack = self.bound * noise
-        return measured.median >= self.bound - slack if self.at_least else measured.median <= self.bound + slack
+    def holds(self, measured: Spread) -> bool:
+        """Whether a ratio keeps the bound."""
+        return measured.median >= self.bound if self.at_least else measured.median <= self.bound
 
 
 class Verdict(NamedTuple):
@@ -106,14 +105,14 @@ LINES = [
 ]
 
 
-def judge(records: Sequence[Record], noise: float = 0.0) -> list[Verdict]:
+def judge(records: Sequence[Record]) -> list[Verdict]:
     """Each line on each loop on which something was measured."""
     by_key = {record.key: record for record in records}
     loops = dict.fromkeys(key.loop for key in by_key if key.loop != "any")
-    return [verdict(line, loop, by_key, noise) for line in LINES for loop in loops]
+    return [verdict(line, loop, by_key) for line in LINES for loop in loops]
 
 
-def verdict(line: Line, loop: str, records: dict[Key, Record], noise: float) -> Verdict:
+def verdict(line: Line, loop: str, records: dict[Key, Record]) -> Verdict:
     ratios: dict[Key, Spread] = {}
     missing: dict[Key, str] = {}
     for key, record in records.items():
@@ -124,5 +123,5 @@ def verdict(line: Line, loop: str, records: dict[Key, Record], noise: float) -> 
         missing.update({each.key: each.reason for each in absent})
         if not absent:
             ratios[key] = ratio(record, records[other])
-    missed = [key for key, measured in ratios.items() if not line.holds(measured, noise)]
+    missed = [key for key, measured in ratios.items() if not line.holds(measured)]
     return Verdict(line, loop, ratios, missing, missed)

@@ -2,7 +2,7 @@
 
 A history is judged event by event. Between two events anything may have happened that the rules permit and nobody sees, so the
 set is closed under the model's unseen steps. Model states are values and few, so both steps are remembered and a case costs
-little more than a look-up an event.
+little more than a look-up an event; what is remembered is bounded, to some ten megabytes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def start(default_size: int, relaxed: frozenset[str] = STRICT) -> States:
     return frozenset(initial(default_size, relaxed))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=10_000)
 def advance(states: States, event: Event, relaxed: frozenset[str] = STRICT) -> States:
     """The states that explain one event more; empty if none does."""
     after = frozenset(after for state in states for after in see(state, event, relaxed))
@@ -96,13 +96,13 @@ def histories_states(default_size: int, history: Sequence[Event]) -> list[States
     return found
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=4_000)
 def at_stake(states: States, event: Event) -> frozenset[str]:
     """The rules that alone forbid something in one of these states, or at this event: they could have been broken here."""
     called = (forbidding_call(state, event) for state in states if event.what == "call")
     return frozenset().union(*map(_at_stake, states), *called)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=4_000)
 def _at_stake(state: State) -> frozenset[str]:
     return frozenset(forbidding(state))

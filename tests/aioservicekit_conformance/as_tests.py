@@ -59,7 +59,7 @@ def assert_kept(target: str, rule: str, max_examples: int = 2000, seed: int = 0)
 
 @cache
 def _verdicts(target: str, max_examples: int, seed: int) -> dict[str, Verdict]:
-    report = judge(load(target), frozenset(RULES), max_examples, seed, lambda: None)
+    report = judge(load(target), frozenset(RULES), max_examples, seed)
     return {verdict.rule: verdict for verdict in report.verdicts}
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from aioservicekit_model.checker import blame
-from aioservicekit_model.rules import RULES, SECTIONS, section
+from aioservicekit_model.rules import RULES
 
 from .care import CHECKS
 from .case import replay
@@ -19,16 +18,10 @@ from .checks import NotTakenOn
 from .page import as_html
 from .replay import KeptFailure, broken, read
 from .target import Target, TargetError, load
-from .verdict import Report, Verdict, as_json, as_junit, explain, judge, timeline
+from .terminal import judged, print_known, print_report, say
+from .verdict import Report, as_json, as_junit, explain, timeline
 
 __all__ = ["main"]
-
-MARKS = {
-    "pass": "[green]pass[/]",
-    "fail": "[red]FAIL[/]",
-    "unsupported": "[yellow]unsupported[/]",
-    "untested": "[dim]untested[/]",
-}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,11 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
     if failure:
         return max(_replayed(target, failure) for target in targets)
     rules = frozenset(options.rule or RULES)
-    reports = [_judged(target, rules, options.max_examples, options.seed) for target in targets]
-    console = Console(highlight=False, soft_wrap=True)
+    reports = [judged(target, rules, options.max_examples, options.seed) for target in targets]
+    console = Console(highlight=False)
     for report in reports:
-        _print(console, report, options.seed)
-        _print_known(console, report, known)
+        print_report(console, report, options.seed)
+        print_known(console, report, known)
         if options.failures:
             _write_failures(options.failures, report)
     if options.json:
@@ -161,7 +154,7 @@ def _write_failures(directory: Path, report: Report) -> None:
 
 
 def _replayed(target: Target, failure: KeptFailure) -> int:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     if failure.check:
         return _check_replayed(console, target, failure)
     case = replay(target, failure.default_size, failure.actions)
@@ -175,9 +168,9 @@ def _replayed(target: Target, failure: KeptFailure) -> int:
         return 0
     expected, observed = explain(case)
     rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
-    console.print(
-        f"expected: {escape(expected)}\nobserved: [red]{escape(observed)}[/]\nexplained by a breach of: {rules}"
-    )
+    say(console, 0, "expected:", escape(expected), 10)
+    say(console, 0, "observed:", f"[red]{escape(observed)}[/]", 10)
+    console.print(f"explained by a breach of: {rules}")
     return 1
 
 
@@ -191,54 +184,7 @@ def _check_replayed(console: Console, target: Target, failure: KeptFailure) -> i
     if error is None:
         console.print(f"{escape(target.name)} [green]keeps the rules here[/]")
         return 0
-    console.print(
-        f"check:    {check.name}\nexpected: {escape(error.expected)}\nobserved: [red]{escape(error.observed)}[/]"
-    )
+    say(console, 0, "check:", check.name, 10)
+    say(console, 0, "expected:", escape(error.expected), 10)
+    say(console, 0, "observed:", f"[red]{escape(error.observed)}[/]", 10)
     return 1
-
-
-def _judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> Report:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"{target.name}: exploring", total=max_examples)
-        return judge(target, rules, max_examples, seed, lambda: progress.advance(task))
-
-
-def _print(console: Console, report: Report, seed: int) -> None:
-    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, seed {seed})")
-    last = ""
-    for verdict in report.verdicts:
-        if section(verdict.rule) != last:
-            last = section(verdict.rule)
-            console.print(f"\n  [bold]{last}[/] {SECTIONS[last]}")
-        rule = RULES[verdict.rule]
-        console.print(f"    {MARKS[verdict.verdict]}  {verdict.rule}  {rule.title}  [dim]{escape(_note(verdict))}[/]")
-        if verdict.verdict == "fail":
-            _print_failure(console, verdict)
-    counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
-    summary = ", ".join(f"{count} {mark}" for mark, count in counts.items() if count)
-    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
-    reached = "; ".join(f"{what}: {count}" for what, count in report.reached.items())
-    console.print(f"\n  [dim]cases that reached {reached}[/]")
-    console.print(f"  {escape(report.target)} {conforms}: {summary}")
-
-
-def _print_known(console: Console, report: Report, known: frozenset[str]) -> None:
-    for verdict in report.verdicts:
-        if verdict.rule in known and verdict.verdict == "pass":
-            console.print(f"  [red]{verdict.rule} is listed as known to fail, and passes: take it off the list[/]")
-
-
-def _note(verdict: Verdict) -> str:
-    return verdict.evidence if verdict.verdict != "pass" else f"{verdict.cases} cases"
-
-
-def _print_failure(console: Console, verdict: Verdict) -> None:
-    rule = RULES[verdict.rule]
-    console.print(f"          {rule.level}: {escape(rule.sentence)}")
-    console.print(f"          expected: {escape(verdict.expected)}")
-    console.print(f"          observed: [red]{escape(verdict.observed)}[/]")
-    for number, line in enumerate(verdict.history, 1):
-        console.print(f"          {number:>4}  {escape(line)}")
-    console.print(f"          look at:  [dim]{escape(rule.look_at)}[/]")

@@ -22,7 +22,7 @@ from .machine import machine
 from .scripts import SCRIPTS, parse
 from .target import Target
 
-__all__ = ["Exploration", "Failure", "explore", "shrink"]
+__all__ = ["Exploration", "Failure", "explore", "shrink", "silent"]
 
 STEPS = 14
 SAMPLE = 8  # at every so-manyth case it is counted which rules forbade something in it
@@ -165,21 +165,30 @@ class _Enough(Exception):
     pass
 
 
-def explore(target: Target, max_examples: int, number: int, progress: Callable[[], None]) -> Exploration:
+def silent(cases: int, total: int) -> None:
+    """Tells nobody how far exploring has come."""
+
+
+def explore(
+    target: Target, max_examples: int, number: int, progress: Callable[[int, int], None] = silent
+) -> Exploration:
     """Play the scripts and make `max_examples` cases, fewer if a target is refused again and again for the same reasons.
 
     Args:
         number: the seed; the same seed makes the same cases.
-        progress: called after each case.
+        progress: called with the number of cases made and that of all to be made, after each case and at the end.
     """
     exploration = Exploration()
     collecting = gc.get_threshold()
+    drawn = 0
 
     def done(case: Case) -> None:
+        nonlocal drawn
         if exploration.enough:
             raise _Enough
         exploration.add(case)
-        progress()
+        drawn += 1
+        progress(drawn, max(drawn, max_examples))
 
     options = settings(
         max_examples=max_examples,
@@ -199,6 +208,7 @@ def explore(target: Target, max_examples: int, number: int, progress: Callable[[
         pass
     finally:
         gc.set_threshold(*collecting)
+    progress(drawn, drawn)
     return exploration
 
 

@@ -15,7 +15,7 @@ from aioservicekit_model.rules import RULES, Level
 from .care import CHECKS
 from .case import REACHED, Case
 from .checks import OPTIONAL, UNTESTED, Broken, NotTakenOn
-from .judge import STEPS, UNEXPLAINED, Exploration, explore, shrink
+from .judge import STEPS, UNEXPLAINED, Exploration, explore, shrink, silent
 from .moments import Moment, describe_call, moments
 from .replay import KeptFailure, as_program, as_text, broken, program_of_check
 from .target import Target
@@ -71,7 +71,11 @@ class Report(NamedTuple):
 
 
 def judge(
-    target: Target, rules: frozenset[str], max_examples: int, number: int, progress: Callable[[], None]
+    target: Target,
+    rules: frozenset[str],
+    max_examples: int,
+    number: int,
+    progress: Callable[[int, int], None] = silent,
 ) -> Report:
     """Judge a target by some of the rules.
 
@@ -79,7 +83,7 @@ def judge(
         rules: the ids of the rules that matter; of the others nothing is said.
         max_examples: how many cases to make.
         number: the seed; the same seed makes the same cases.
-        progress: called after each case.
+        progress: called with the number of cases made and that of all to be made.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
@@ -90,7 +94,7 @@ def judge(
 
 
 def _judge(
-    target: Target, rules: frozenset[str], max_examples: int, number: int, progress: Callable[[], None]
+    target: Target, rules: frozenset[str], max_examples: int, number: int, progress: Callable[[int, int], None]
 ) -> Report:
     found: dict[str, tuple[str, Broken]] = {}
     passed: dict[str, list[str]] = {}

@@ -64,7 +64,7 @@ def judge_the_channel() -> bool:
     from aioservicekit_conformance.verdict import judge
     from aioservicekit_model.rules import RULES
 
-    report = judge(load("aioservicekit"), frozenset(RULES) - set(UNTESTED), EXAMPLES, 0, lambda: None)
+    report = judge(load("aioservicekit"), frozenset(RULES) - set(UNTESTED), EXAMPLES, 0)
     return all(verdict.verdict == "pass" for verdict in report.verdicts)
 
 

@@ -30,7 +30,7 @@ BLAMED_ELSEWHERE = {
 
 
 def judged(name: str, target: object, max_examples: int, seed: int = 0) -> Report:
-    return judge(describe(name, target), frozenset(RULES), max_examples, seed, lambda: None)
+    return judge(describe(name, target), frozenset(RULES), max_examples, seed)
 
 
 def failures(report: Report) -> list[Verdict]:

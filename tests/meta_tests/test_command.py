@@ -51,7 +51,8 @@ def test_a_broken_rule_is_named_with_its_history(tmp_path: Path, capsys: pytest.
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAIL  CH-1.4" in done.stdout
     assert done.stdout.count("FAIL") == 1
-    assert RULES["CH-1.4"].sentence[:60] in done.stdout
+    assert RULES["CH-1.4"].sentence[:45] in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert "expected: the channel is in closed" in done.stdout
     assert "observed: it is in initiation" in done.stdout
     assert "channel.close()" in done.stdout

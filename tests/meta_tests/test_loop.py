@@ -73,7 +73,7 @@ def test_callbacks_run_one_by_one_in_the_order_of_their_scheduling() -> None:
 def test_a_target_that_escapes_is_said_to_and_not_misjudged(channel: type[Any], says: str) -> None:
     """A target that uses threads or never rests is unsupported, with the reason; no rule is said to fail in a history."""
     target = describe("escaping", escaping(channel))
-    report = judge(target, frozenset({"CH-3.1", "CH-4.6"}), 20, 0, lambda: None)
+    report = judge(target, frozenset({"CH-3.1", "CH-4.6"}), 20, 0)
     assert {verdict.verdict for verdict in report.verdicts} == {"unsupported"}
     assert all(says in verdict.evidence for verdict in report.verdicts)
     assert not report.conforms

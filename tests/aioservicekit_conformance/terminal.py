@@ -1,0 +1,88 @@
+"""What the command says on a terminal: lines of words, wrapped at the terminal's width, each under its heading."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from aioservicekit_model.rules import RULES, SECTIONS, section
+
+from .target import Target
+from .verdict import Report, Verdict, judge
+
+__all__ = ["judged", "print_known", "print_report", "say"]
+
+MARKS = {
+    "pass": "[green]pass[/]",
+    "fail": "[red]FAIL[/]",
+    "unsupported": "[yellow]unsupported[/]",
+    "untested": "[dim]untested[/]",
+}
+
+
+def say(console: Console, indent: int, label: str, text: str, width: int = 0) -> None:
+    """Print a text, wrapped at words, beside its label; both may hold markup.
+
+    Args:
+        indent: columns to the left of the label.
+        width: columns for the label.
+    """
+    start = indent + width
+    head = Text(" " * indent) + Text.from_markup(label)
+    head.pad_right(start - len(head))
+    for number, row in enumerate(Text.from_markup(text).wrap(console, max(console.width - start, 20))):
+        row.rstrip()
+        console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
+
+
+def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> Report:
+    """Judge, with a counter on the terminal that runs from nought to the number of cases that were made."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"{target.name}: exploring", total=max_examples)
+
+        def made(cases: int, total: int) -> None:
+            progress.update(task, completed=cases, total=total)
+
+        return judge(target, rules, max_examples, seed, made)
+
+
+def print_report(console: Console, report: Report, seed: int) -> None:
+    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, seed {seed})")
+    last = ""
+    for verdict in report.verdicts:
+        if section(verdict.rule) != last:
+            last = section(verdict.rule)
+            console.print(f"\n  [bold]{last}[/] {SECTIONS[last]}")
+        rule = RULES[verdict.rule]
+        text = f"{verdict.rule}  {rule.title}  [dim]{escape(_note(verdict))}[/]"
+        say(console, 4, MARKS[verdict.verdict], text, len(verdict.verdict) + 2)
+        if verdict.verdict == "fail":
+            _print_failure(console, verdict)
+    counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
+    summary = ", ".join(f"{count} {mark}" for mark, count in counts.items() if count)
+    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
+    console.print()
+    say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
+    say(console, 2, "", f"{escape(report.target)} {conforms}: {summary}")
+
+
+def print_known(console: Console, report: Report, known: frozenset[str]) -> None:
+    for verdict in report.verdicts:
+        if verdict.rule in known and verdict.verdict == "pass":
+            say(console, 2, "", f"[red]{verdict.rule} is listed as known to fail, and passes: take it off the list[/]")
+
+
+def _note(verdict: Verdict) -> str:
+    return verdict.evidence if verdict.verdict != "pass" else f"{verdict.cases} cases"
+
+
+def _print_failure(console: Console, verdict: Verdict) -> None:
+    rule = RULES[verdict.rule]
+    say(console, 10, f"{rule.level}:", escape(rule.sentence), 10)
+    say(console, 10, "expected:", escape(verdict.expected), 10)
+    say(console, 10, "observed:", f"[red]{escape(verdict.observed)}[/]", 10)
+    for number, text in enumerate(verdict.history, 1):
+        say(console, 10, f"{number:>4}", escape(text), 6)
+    say(console, 10, "look at:", f"[dim]{escape(rule.look_at)}[/]", 10)

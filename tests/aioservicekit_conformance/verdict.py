@@ -87,9 +87,11 @@ def judge(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
+        gc.freeze()  # the checks look for garbage often: none of it is older than they are
         try:
             return _judge(target, rules, max_examples, number, progress)
         finally:
+            gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody hears of it
 
 

@@ -179,9 +179,3 @@ def test_what_a_target_says_is_not_markup(tmp_path: Path, monkeypatch: pytest.Mo
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(&#39;&amp;&#39;)" in text
     Tree(text)
-
-
-def test_the_same_seed_gives_the_same_page(page: str, tmp_path: Path) -> None:
-    """Byte for byte: there is no time on it."""
-    broken = "aioservicekit_conformance.modelled:without_CH_3_8"
-    assert page_of(tmp_path, "aioservicekit", broken, broken, "--max-examples", "150") == page

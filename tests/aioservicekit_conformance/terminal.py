@@ -1,5 +1,9 @@
 """What the command says on a terminal: lines of words, wrapped at the terminal's width, each under its heading."""
 
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import TextIOBase
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -9,12 +13,14 @@ from aioservicekit_model.rules import RULES, SECTIONS, section
 
 from .target import Target
 from .verdict import Report, Verdict, judge
+from .words import KEY
 
-__all__ = ["judged", "print_known", "print_report", "say"]
+__all__ = ["judged", "print_known", "print_report", "print_summary", "say"]
 
 MARKS = {
     "pass": "[green]pass[/]",
     "fail": "[red]FAIL[/]",
+    "masked": "[yellow]masked[/]",
     "unsupported": "[yellow]unsupported[/]",
     "untested": "[dim]untested[/]",
 }
@@ -35,17 +41,47 @@ def say(console: Console, indent: int, label: str, text: str, width: int = 0) ->
         console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
 
 
-def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> Report:
-    """Judge, with a counter on the terminal that runs from nought to the number of cases that were made."""
+def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
+    """Judge, with a counter on the terminal that runs from nought to the number of cases that were made.
+
+    Returns:
+        The report, and a line about what the target has printed meanwhile, which is shown nowhere else.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"{target.name}: exploring", total=max_examples)
+    console = Console(file=sys.stderr)
+    printed = _Printed()
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        redirect_stdout(printed),
+        redirect_stderr(printed),
+    ):
+        task = progress.add_task(f"{escape(target.name)}: exploring", total=max_examples)
 
         def made(cases: int, total: int) -> None:
             progress.update(task, completed=cases, total=total)
 
-        return judge(target, rules, max_examples, seed, made)
+        report = judge(target, rules, max_examples, seed, made)
+    return report, printed.summary
+
+
+class _Printed(TextIOBase):
+    """Takes what a target prints, and keeps its first line."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+        self._first = ""
+
+    def write(self, text: str) -> int:
+        self._lines += text.count("\n")
+        if not self._first:
+            self._first = text.strip()[:60]
+        return len(text)
+
+    @property
+    def summary(self) -> str:
+        return (
+            f"it printed {self._lines} lines, which are left out here, from {self._first!r} on" if self._first else ""
+        )
 
 
 def print_report(console: Console, report: Report, seed: int) -> None:
@@ -60,12 +96,24 @@ def print_report(console: Console, report: Report, seed: int) -> None:
         say(console, 4, MARKS[verdict.verdict], text, len(verdict.verdict) + 2)
         if verdict.verdict == "fail":
             _print_failure(console, verdict)
-    counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
-    summary = ", ".join(f"{count} {mark}" for mark, count in counts.items() if count)
-    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
     console.print()
+    if any(verdict.history for verdict in report.verdicts):
+        say(console, 2, "", f"[dim]{escape(KEY)}[/]")
     say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
-    say(console, 2, "", f"{escape(report.target)} {conforms}: {summary}")
+    say(console, 2, "", _summary(report))
+
+
+def print_summary(console: Console, reports: list[Report]) -> None:
+    """A line a target."""
+    console.print()
+    for report in reports:
+        say(console, 2, "", _summary(report))
+
+
+def _summary(report: Report) -> str:
+    counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
+    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
+    return f"{escape(report.target)} {conforms}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
 
 
 def print_known(console: Console, report: Report, known: frozenset[str]) -> None:
@@ -83,6 +131,8 @@ def _print_failure(console: Console, verdict: Verdict) -> None:
     say(console, 10, f"{rule.level}:", escape(rule.sentence), 10)
     say(console, 10, "expected:", escape(verdict.expected), 10)
     say(console, 10, "observed:", f"[red]{escape(verdict.observed)}[/]", 10)
+    if verdict.because:
+        say(console, 10, "because:", escape(verdict.because), 10)
     for number, text in enumerate(verdict.history, 1):
         say(console, 10, f"{number:>4}", escape(text), 6)
     say(console, 10, "look at:", f"[dim]{escape(rule.look_at)}[/]", 10)

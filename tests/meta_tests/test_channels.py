@@ -8,7 +8,7 @@ from channels.defective import DEFECTS
 from channels.sound import SOUND
 from replays import assert_replays
 
-from aioservicekit_conformance.checks import OPTIONAL
+from aioservicekit_conformance.checking import OPTIONAL
 from aioservicekit_conformance.target import describe
 from aioservicekit_conformance.verdict import Report, Verdict, judge
 from aioservicekit_model.rules import RULES

@@ -1,0 +1,1 @@
+"""Named checks of what is left of a request to cancel."""

@@ -236,23 +236,37 @@ _RULES = (
         "Sending on what is closed",
         Level.MUST,
         "A `send` on a closed publisher MUST raise `ChannelClosedError`, and so MUST one that waits when its "
-        "publisher or the channel closes; a `send` that raises this or any other error MUST NOT have delivered "
-        "its message to anyone.",
+        "publisher or the channel closes; a `send` that raises this or any other error of its own MUST NOT "
+        "have delivered its message to anyone; an exception that comes from outside while it commits, such as"
+        " the `KeyboardInterrupt` of a signal handler, MAY leave the message with some subscribers, and the "
+        "channel MUST stay usable.",
         "A publisher is told that nobody will get the message, and may send it elsewhere without fear of a copy.",
-        "`close()` does not wake the senders; a woken sender looks for room before it looks whether it is closed; "
-        "delivery begins before the check.",
+        "`close()` does not wake the senders; a woken sender looks for room before it looks whether it is "
+        "closed; delivery begins before the check.",
     ),
     Rule(
         "CH-3.8",
         "Cancelling a send",
         Level.MUST,
-        "A `send` that raises `CancelledError` MUST NOT have delivered its message to anyone, then or later, and "
-        "MUST have been asked to cancel; a `send` that was asked to cancel MUST end, and it MAY return if it has "
-        "committed; it MUST NOT hold up the sends behind it, nor let them commit without room.",
+        "A `send` that raises `CancelledError` MUST NOT have delivered its message to anyone, then or later, "
+        "and MUST have been asked to cancel; a `send` that was asked to cancel MUST end; it MUST NOT hold up "
+        "the sends behind it, nor let them commit without room.",
         "Time-outs are cancellations: after one, the caller must know whether the message is out.",
-        "asyncio raises `CancelledError` in a task also when the future it waits for is already done: whoever was "
-        "granted the room and is cancelled before it runs must hand the wake-up on, and nobody else may commit "
-        "for it.",
+        "asyncio raises `CancelledError` in a task even if the future that it waits for is done already: a "
+        "send that was only granted the room must hand it on, and one for which somebody else has committed "
+        "must return (CH-3.9).",
+    ),
+    Rule(
+        "CH-3.9",
+        "Cancelling a send that has committed",
+        Level.MUST,
+        "A `send` that has committed MUST return, even if its task was asked to cancel before it did; the "
+        "request MUST NOT be lost: the task MUST be cancelled at its next suspension, unless the request has "
+        "been withdrawn by then (`Task.uncancel`).",
+        "The caller learns that the message is out, and the task still ends; `asyncio.timeout` withdraws its "
+        "request when its block is left, and no stray cancellation may follow.",
+        "`CancelledError` is swallowed, so that a task of a `TaskGroup` never ends; the request is made again"
+        " at once, before a time-out could withdraw it; `Task.cancelling()` counts one request twice.",
     ),
     Rule(
         "CH-4.1",
@@ -300,13 +314,12 @@ _RULES = (
         "CH-4.5",
         "Cancelling a read",
         Level.MUST,
-        "A `read` that raises `CancelledError` MUST NOT have taken a message and MUST have been asked to cancel; "
-        "the message that it would have taken MUST reach the next `read`, in the same order as before, without "
-        "anything else having to happen; a `read` that was asked to cancel MUST end, and it MAY return if it has "
-        "taken a message.",
+        "A `read` that raises `CancelledError` MUST NOT have taken a message and MUST have been asked to "
+        "cancel; the message that it would have taken MUST reach the next `read`, in the same order as "
+        "before, without anything else having to happen; a `read` that was asked to cancel MUST end.",
         "`asyncio.timeout` around a read must not cost a message.",
-        "A message handed to the reader's future is lost when its task is cancelled before it runs; it is put "
-        "back at the wrong end; the next reader that waits is not woken for it.",
+        "A message handed to the reader's future is lost when its task is cancelled before it runs; it is put"
+        " back at the wrong end; the next reader that waits is not woken for it.",
     ),
     Rule(
         "CH-4.6",
@@ -327,6 +340,16 @@ _RULES = (
         "The usual consumer is a loop that drains what is left and then ends.",
         "`__anext__` ends when the subscriber is closed, though its buffer still holds messages; it lets "
         "`ChannelClosedError` through, or turns other errors into the end.",
+    ),
+    Rule(
+        "CH-4.8",
+        "Cancelling a read that has its message",
+        Level.MUST,
+        "A `read` that has taken its message MUST return it, even if its task was asked to cancel before it "
+        "did; the request MUST NOT be lost: the task MUST be cancelled at its next suspension, unless the "
+        "request has been withdrawn by then (`Task.uncancel`).",
+        "A message that arrives as the time runs out is not lost, and a consumer in a `TaskGroup` still ends.",
+        "The same as for CH-3.9: a request that is swallowed, repeated too early, or counted twice.",
     ),
     Rule(
         "CH-5.1",
@@ -394,11 +417,13 @@ _RULES = (
         "CH-6.3",
         "A loop that is gone",
         Level.MUST,
-        "An event loop that was closed with operations still waiting on it MUST NOT make any operation on another "
-        "loop fail, nor hold it up, nor cost it a message.",
-        "One thread that dies must not take down the others.",
-        "`call_soon_threadsafe` raises `RuntimeError` on a closed loop, in the middle of somebody else's read; a "
-        "dead waiter at the head of the line is woken in vain and never leaves.",
+        "An event loop that was closed or abandoned with operations still waiting on it, or that is blocked, "
+        "MUST NOT make any operation on another loop fail, nor hold it up beyond back-pressure, nor cost it a"
+        " message; a message that comes back since the loop of its read was closed MAY bring a buffer above "
+        "its size.",
+        "One thread that dies or hangs must not take down the others.",
+        "`call_soon_threadsafe` raises `RuntimeError` on a closed loop, in the middle of somebody else's "
+        "read; a dead waiter at the head of the line is woken in vain and never leaves.",
     ),
     Rule(
         "CH-7.1",

@@ -50,18 +50,30 @@ async def test_closing_a_publisher_fails_its_own_sends_alone() -> None:
         assert [type(result) for result in results[::2]] == [ChannelClosedError] * 3
 
 
-async def test_closing_a_publisher_hands_on_the_wake_up_of_its_send() -> None:
-    """When the publisher of a woken send closes before it runs, the next send goes in its stead (CH-3.4, CH-5.2)."""
+async def test_closing_a_publisher_leaves_the_next_send_its_room() -> None:
+    """When the publisher of the first send in line closes, the next send gets the room that comes (CH-3.4, CH-5.2)."""
     async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
         other = await channel.connect()
         await one.send(0)
         failing, going = await begin(other.send(1)), await begin(one.send(2))
-        assert await subscriber.read() == 0
         await other.close()
+        assert await subscriber.read() == 0
         await ended(going)
         with pytest.raises(ChannelClosedError):
             await ended(failing)
         assert await subscriber.read() == 2
+
+
+async def test_closing_the_publisher_of_a_send_that_has_committed() -> None:
+    """A send that has committed returns, though its publisher closes before its task runs (CH-3.7, CH-5.2)."""
+    async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
+        other = await channel.connect()
+        await one.send(0)
+        committed = await begin(other.send(1))
+        assert await subscriber.read() == 0
+        await other.close()
+        await ended(committed)
+        assert await subscriber.read() == 1
 
 
 async def test_cancelling_a_send_whose_publisher_has_closed() -> None:

@@ -1,4 +1,4 @@
-"""The invariants that `aioservicekit/channels.py` states on top, checked between the steps of random programs."""
+"""The invariants that `aioservicekit/_core.py` states on top, checked between the steps of random programs."""
 
 import asyncio
 from collections import Counter
@@ -10,45 +10,44 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aioservicekit import Channel, ChannelClosedError, ChannelState
-from aioservicekit.channels import _Buffer, _ChannelPublisher, _ChannelSubscriber
+from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber
+from aioservicekit._core import Buffer
 
 
-def assert_invariants(channel: Channel[Any], subscribers: Iterable[_ChannelSubscriber[Any]] = ()) -> None:
+def assert_invariants(channel: Channel[Any], subscribers: Iterable[Subscriber[Any]] = ()) -> None:
     """The numbered invariants of the module, between any two steps; `subscribers` are looked at when closed as well."""
-    assert not channel._lock.locked()
-    connected = list(channel._buffers)
+    core = channel._core
+    assert not core.lock.locked()
+    connected = list(core.buffers)
     buffers = {*connected, *(subscriber._buffer for subscriber in subscribers)}
 
-    # 1, and that no buffer ever holds more than it may (CH-3.2)
-    full = full_buffers(channel)
-    assert full <= set(channel._full) <= set(connected)
-    assert len(channel._full) == len(set(channel._full))
-    assert all(len(buffer.messages) <= buffer.size for buffer in buffers if buffer.size)
-
-    # 2: reads take from the front, so what two buffers hold ends alike
+    # 1: reads take from the front, so what two buffers hold ends alike
     for one, other in combinations([list(buffer.messages) for buffer in connected], 2):
         shared = min(len(one), len(other))
         assert one[len(one) - shared :] == other[len(other) - shared :]
 
-    # 3: who sleeps at the head of a line sleeps for a reason
-    if channel._waiting and channel._waiting[0].asleep:
-        assert channel._bottleneck in full
+    # 2: what waits, and has not been cancelled since, waits for a reason
+    full = full_buffers(channel)
+    assert full or not any(not waiting.done() for waiting in core.sends)
     for buffer in buffers:
-        if buffer._waiting and buffer._waiting[0].asleep:
-            assert buffer.connected
+        if any(not waiting.done() for waiting in buffer.reads):
+            assert buffer in connected
             assert not buffer.messages
 
-    # 4, and its converse: only what is connected is in the channel
+    # 3, and that no buffer ever holds more than it may (CH-3.2)
+    assert full <= set(core.full) <= set(connected)
+    assert len(core.full) == len(set(core.full))
+    assert all(len(buffer.messages) <= buffer.size for buffer in buffers if buffer.size)
+
+    # 4
     if channel.state is ChannelState.closed:
-        assert (len(connected), channel._publishers, len(channel._waiting)) == (0, 0, 0)
-    assert {buffer for buffer in buffers if buffer.connected} == set(connected)
-    assert (channel.state is ChannelState.open) <= bool(connected and channel._publishers)
-    assert bool(connected and channel._publishers) <= (channel.state is ChannelState.open)
+        assert (len(connected), len(core.publishers), len(core.sends)) == (0, 0, 0)
+        assert not any(buffer.reads for buffer in buffers)
+    assert (channel.state is ChannelState.open) == bool(connected and core.publishers)
 
 
-def full_buffers(channel: Channel[Any]) -> set[_Buffer[Any]]:
-    return {buffer for buffer in channel._buffers if not buffer.room}
+def full_buffers(channel: Channel[Any]) -> set[Buffer[Any]]:
+    return {buffer for buffer in channel._core.buffers if buffer.is_full}
 
 
 often = ["let others run", "send", "read"]
@@ -62,12 +61,12 @@ class Program:
     def __init__(self, reached: Counter[str]) -> None:
         self.reached = reached
         self.channel = Channel[int]()
-        self.publishers: list[_ChannelPublisher[int]] = []
-        self.subscribers: list[_ChannelSubscriber[int]] = []
+        self.publishers: list[Publisher[int]] = []
+        self.subscribers: list[Subscriber[int]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.numbers = count()
         self.delivered: list[int] = []
-        self.taken: dict[_ChannelSubscriber[int], list[int]] = {}
+        self.taken: dict[Subscriber[int], dict[int, int | None]] = {}  # in the order of the calls
 
     async def run(self, program: list[tuple[str, int]]) -> None:
         for operation in ("connect", "connect", "subscribe", "subscribe"):
@@ -95,10 +94,10 @@ class Program:
                 case "subscribe":
                     self.subscribers.append(await self.channel.subscribe(buffer_size=number))
                 case "send" if publisher:
-                    goes_at_once = not full_buffers(self.channel) and not self.channel._waiting
+                    goes_at_once = not full_buffers(self.channel) and not self.channel._core.sends
                     await self.start(self.send(publisher), goes_at_once)
                 case "read" if subscriber:
-                    goes_at_once = bool(subscriber._buffer.messages) and not subscriber._buffer._waiting
+                    goes_at_once = bool(subscriber._buffer.messages)
                     await self.start(self.read(subscriber), goes_at_once)
                 case "cancel" if waiting:
                     self.cancel(waiting[number % min(2, len(waiting))])  # the first in line are among the oldest
@@ -118,34 +117,38 @@ class Program:
         else:
             self.tasks.append(asyncio.ensure_future(operation))
 
-    async def send(self, publisher: _ChannelPublisher[int]) -> None:
+    async def send(self, publisher: Publisher[int]) -> None:
         message = next(self.numbers)
         await publisher.send(message)
         self.delivered.append(message)
 
-    async def read(self, subscriber: _ChannelSubscriber[int]) -> None:
-        self.taken.setdefault(subscriber, []).append(await subscriber.read())
+    async def read(self, subscriber: Subscriber[int]) -> None:
+        taken = self.taken.setdefault(subscriber, {})
+        number = len(taken)
+        taken[number] = None
+        taken[number] = await subscriber.read()
 
     def cancel(self, task: "asyncio.Task[None]") -> None:
-        operation = getattr(task.get_coro(), "cr_await", None)
-        place = operation and operation.cr_frame.f_locals.get("place")
-        self.reached["a woken one is cancelled"] += place is not None and not place.asleep
+        completed = {*self.channel._core.committed, *(w for s in self.subscribers for w in s._buffer.handed)}
+        self.reached["a completed one is cancelled"] += task._fut_waiter in completed  # type: ignore[attr-defined]
         task.cancel()
 
     def note_what_was_reached(self) -> None:
-        sends, *reads = [self.channel._waiting, *(subscriber._buffer._waiting for subscriber in self.subscribers)]
+        sends, *reads = [self.channel._core.sends, *(subscriber._buffer.reads for subscriber in self.subscribers)]
         self.reached["two sends wait"] += len(sends) > 1
         self.reached["two reads wait"] += any(len(line) > 1 for line in reads)
-        self.reached["full beside not full"] += 0 < len(full_buffers(self.channel)) < len(self.channel._buffers)
-        self.reached["closed with reads under way"] += self.channel.state is ChannelState.closed and any(reads)
+        self.reached["full beside not full"] += 0 < len(full_buffers(self.channel)) < len(self.channel._core.buffers)
+        self.reached["a read was handed its message"] += any(
+            subscriber._buffer.handed for subscriber in self.subscribers
+        )
 
     def check_outcomes(self) -> None:
         """Messages are numbered in the order of their sends, so what a subscriber got is a run of those delivered."""
         assert all(task.cancelled() or isinstance(task.exception(), ChannelClosedError | None) for task in self.tasks)
-        assert self.delivered == sorted(self.delivered)
         for subscriber in self.subscribers:
-            got = [*self.taken.get(subscriber, []), *subscriber._buffer.messages]
-            assert got == [message for message in self.delivered if got and got[0] <= message <= got[-1]]
+            taken = self.taken.get(subscriber, {}).values()
+            got = [*(message for message in taken if message is not None), *subscriber._buffer.messages]
+            assert got == [message for message in sorted(self.delivered) if got and got[0] <= message <= got[-1]]
 
 
 def test_invariants_hold_between_all_steps() -> None:

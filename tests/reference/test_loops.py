@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aioservicekit import Channel
-from aioservicekit.channels import _ChannelPublisher, _ChannelSubscriber
+from aioservicekit import Channel, Publisher, Subscriber
 
 _T = TypeVar("_T")
 
@@ -43,7 +42,7 @@ def loops() -> Iterator[tuple[Loop, Loop]]:
         loop.close()
 
 
-Parts = tuple[Channel[int], _ChannelPublisher[int], _ChannelSubscriber[int]]
+Parts = tuple[Channel[int], Publisher[int], Subscriber[int]]
 
 
 async def parts(buffer_size: int = 1) -> Parts:
@@ -83,8 +82,8 @@ def test_one_line_serves_all_loops(loops: tuple[Loop, Loop]) -> None:
     one.run_until_complete(channel.close())
 
 
-def test_second_reader_to_run_waits_for_the_first(loops: tuple[Loop, Loop]) -> None:
-    """Of two woken reads the one called first gets the first message, though its loop runs last (CH-4.4, CH-6.1)."""
+def test_second_reader_to_run_gets_the_second_message(loops: tuple[Loop, Loop]) -> None:
+    """Of two reads the one called first gets the first message, though its loop runs last (CH-4.4, CH-6.1)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(0))
     first, second = one.start(subscriber.read()), other.start(subscriber.read())
@@ -92,9 +91,9 @@ def test_second_reader_to_run_waits_for_the_first(loops: tuple[Loop, Loop]) -> N
     other.run_until_complete(publisher.send(2))
     other.run_until_complete(publisher.send(3))
     other.settle()
-    assert not second.done()
+    assert second.done()
+    assert second.result() == 2
     assert one.run_until_complete(first) == 1
-    assert other.run_until_complete(second) == 2
     one.run_until_complete(channel.close())
 
 
@@ -115,12 +114,12 @@ def test_closing_wakes_every_loop(loops: tuple[Loop, Loop]) -> None:
 
 
 # How far the first operation in line gets before its loop is closed under it.
-FATES = ["asleep", "woken", "resuming", "cancelled", "woken and cancelled", "forgotten"]
+FATES = ["waiting", "completed", "resuming", "cancelled", "completed and cancelled", "forgotten"]
 
 
 @pytest.mark.parametrize("fate", FATES)
 def test_send_that_dies_with_its_loop_holds_up_nobody(loops: tuple[Loop, Loop], fate: str) -> None:
-    """A send whose loop is closed, woken or not, leaves its room to the next one, on another loop (CH-3.4, CH-6.3)."""
+    """A send whose loop is closed has committed, or leaves its room to the next one, on another loop (CH-3.4, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts())
     other.run_until_complete(publisher.send(0))
@@ -128,7 +127,7 @@ def test_send_that_dies_with_its_loop_holds_up_nobody(loops: tuple[Loop, Loop], 
     waiting = other.start(publisher.send(2))
     if fate == "forgotten":
         dead = None
-    read_early = fate in ("woken", "resuming", "woken and cancelled", "forgotten")
+    read_early = fate in ("completed", "resuming", "completed and cancelled", "forgotten")
     if read_early:
         assert other.run_until_complete(subscriber.read()) == 0
     if dead and "cancelled" in fate:
@@ -139,6 +138,9 @@ def test_send_that_dies_with_its_loop_holds_up_nobody(loops: tuple[Loop, Loop], 
     if not read_early:
         assert other.run_until_complete(subscriber.read()) == 0
     other.settle()
+    if read_early:
+        assert other.run_until_complete(subscriber.read()) == 1
+        other.settle()
     assert waiting.done()
     assert other.run_until_complete(subscriber.read()) == 2
     assert channel.statistics().sends_waiting == 0
@@ -147,14 +149,14 @@ def test_send_that_dies_with_its_loop_holds_up_nobody(loops: tuple[Loop, Loop], 
 
 @pytest.mark.parametrize("fate", FATES)
 def test_read_that_dies_with_its_loop_costs_no_message(loops: tuple[Loop, Loop], fate: str) -> None:
-    """A read whose loop is closed, woken or not, leaves its message to the next, on another loop (CH-4.6, CH-6.3)."""
+    """A read whose loop is closed before it has run leaves its message to the next, on another loop (CH-4.6, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts())
     dead: asyncio.Task[int] | None = one.start(subscriber.read())
     waiting = other.start(subscriber.read())
     if fate == "forgotten":
         dead = None
-    send_early = fate in ("woken", "resuming", "woken and cancelled", "forgotten")
+    send_early = fate in ("completed", "resuming", "completed and cancelled", "forgotten")
     if send_early:
         other.run_until_complete(publisher.send(0))
     if dead and "cancelled" in fate:
@@ -171,62 +173,113 @@ def test_read_that_dies_with_its_loop_costs_no_message(loops: tuple[Loop, Loop],
     other.run_until_complete(channel.close())
 
 
-def test_send_that_joins_behind_a_woken_one_outlives_its_loop(loops: tuple[Loop, Loop]) -> None:
-    """A send that joins a line whose first was woken on a loop that closes later goes in its stead (CH-3.4, CH-6.3)."""
-    one, other = loops
-    channel, publisher, subscriber = one.run_until_complete(parts())
-    one.run_until_complete(publisher.send(0))
-    dead = one.start(publisher.send(1))
-    with pytest.raises(StopIteration, match="0"):  # on no loop at all, so that `one` does not go on
+def read_nowhere(subscriber: Subscriber[int]) -> int:
+    """Read what is there, on no loop at all."""
+    with pytest.raises(StopIteration) as read:
         subscriber.read().send(None)
-    waiting = other.start(publisher.send(2))
-    assert not waiting.done()
-    one.close()
+    message: int = read.value.value
+    return message
+
+
+def hand_and_stop(loop: Loop, publisher: Publisher[int]) -> None:
+    """Send on a loop that stops before the read that waits there, and is handed the message, has run."""
+
+    def send() -> None:
+        with pytest.raises(StopIteration):
+            publisher.send(0).send(None)
+        loop.stop()
+
+    loop.call_soon(send)
+    loop.run_forever()
+
+
+def test_a_send_commits_though_its_loop_stands_still(loops: tuple[Loop, Loop]) -> None:
+    """Room is used by the send that waits, whether or not its loop runs, and those behind it go on (CH-3.4, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts())
+    other.run_until_complete(publisher.send(0))
+    still, going = one.start(publisher.send(1)), other.start(publisher.send(2))
+    assert [read_nowhere(subscriber) for _ in range(3)] == [0, 1, 2]
     other.settle()
-    assert waiting.done()
-    assert not dead.done()
+    assert going.done()
+    assert not still.done()
+    one.settle()
+    assert still.done()
     other.run_until_complete(channel.close())
 
 
-def test_send_that_joins_behind_one_of_a_closed_loop_goes_at_once(loops: tuple[Loop, Loop]) -> None:
-    """A send that joins a line whose first was woken on a loop that has closed takes its room (CH-3.4, CH-6.3)."""
+def test_a_read_is_handed_its_message_though_its_loop_stands_still(loops: tuple[Loop, Loop]) -> None:
+    """A read that waits on a loop that stands still takes one message, and those behind it the next (CH-4.4, CH-6.3)."""
     one, other = loops
-    channel, publisher, subscriber = one.run_until_complete(parts())
-    one.run_until_complete(publisher.send(0))
-    dead = one.start(publisher.send(1))
-
-    def read_and_stop() -> None:
-        with pytest.raises(StopIteration, match="0"):
-            subscriber.read().send(None)
-        one.stop()
-
-    one.call_soon(read_and_stop)
-    one.run_forever()
-    one.close()
-    assert other.start(publisher.send(2)).done()
-    assert not dead.done()
+    channel, publisher, subscriber = other.run_until_complete(parts(0))
+    still, going = one.start(subscriber.read()), other.start(subscriber.read())
+    other.run_until_complete(publisher.send(0))
+    other.run_until_complete(publisher.send(1))
+    other.settle()
+    assert going.done()
+    assert going.result() == 1
+    other.run_until_complete(publisher.send(2))
     assert other.run_until_complete(subscriber.read()) == 2
+    assert one.run_until_complete(still) == 0
     other.run_until_complete(channel.close())
 
 
-def test_send_woken_on_its_own_loop_that_then_closes_is_passed_over(loops: tuple[Loop, Loop]) -> None:
-    """A send woken by its own loop, which closes before it runs, leaves its room to one on another loop (CH-6.3)."""
+def test_message_handed_on_a_loop_that_then_closes_goes_to_the_next_read(loops: tuple[Loop, Loop]) -> None:
+    """What a read was handed on its own loop, which closes before it runs, goes to one that waits elsewhere (CH-6.3)."""
     one, other = loops
-    channel, publisher, subscriber = one.run_until_complete(parts())
-    one.run_until_complete(publisher.send(0))
-    dead, waiting = one.start(publisher.send(1)), other.start(publisher.send(2))
-
-    def read_and_stop() -> None:
-        with pytest.raises(StopIteration, match="0"):
-            subscriber.read().send(None)
-        one.stop()
-
-    one.call_soon(read_and_stop)
-    one.run_forever()
+    channel, publisher, subscriber = other.run_until_complete(parts(0))
+    dead, waiting = one.start(subscriber.read()), other.start(subscriber.read())
+    hand_and_stop(one, publisher)
     one.close()
     other.settle()
     assert waiting.done()
+    assert waiting.result() == 0
     assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_message_handed_on_a_loop_that_has_closed_is_there_for_later_reads(loops: tuple[Loop, Loop]) -> None:
+    """What a read was handed on its own loop, which has closed before it ran, is read by the next one called (CH-4.2)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(1))
+    dead = one.start(subscriber.read())
+    hand_and_stop(one, publisher)
+    one.close()
+    assert other.run_until_complete(subscriber.read()) == 0
+    assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_message_handed_before_another_loop_came_is_not_lost_with_its_own(loops: tuple[Loop, Loop]) -> None:
+    """A read that waits on a second loop gets what one on the first was handed and never took (CH-4.2, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    dead = one.start(subscriber.read())
+    hand_and_stop(one, publisher)
+    one_more = other.start(subscriber.read())
+    assert not one_more.done()
+    one.close()
+    other.settle()
+    assert one_more.done()
+    assert one_more.result() == 0
+    assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_what_comes_back_stays_in_order_and_may_exceed_the_size(loops: tuple[Loop, Loop]) -> None:
+    """Messages of reads that died with their loop come back as the oldest; sends wait until there is room (CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts(1))
+    dead = [one.start(subscriber.read()) for _ in range(2)]
+    for message in range(3):
+        other.run_until_complete(publisher.send(message))
+    sending = other.start(publisher.send(3))
+    one.close()
+    assert channel.statistics().subscribers[0].buffered == 3
+    assert [other.run_until_complete(subscriber.read()) for _ in range(2)] == [0, 1]
+    assert not sending.done()
+    assert [other.run_until_complete(subscriber.read()) for _ in range(2)] == [2, 3]
+    assert not any(read.done() for read in dead)
     other.run_until_complete(channel.close())
 
 

@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 import pytest
 from settling import ended, settle
 
-from aioservicekit import Channel, ChannelClosedError
-from aioservicekit.channels import _ChannelPublisher, _ChannelSubscriber
+from aioservicekit import Channel, ChannelClosedError, Publisher, Subscriber
 from aioservicekit_model.checker import States, advance, start
 from aioservicekit_model.history import CLOSED, Event, call, raised, rest, returned
 
 PATIENCE = 30.0  # seconds until an instruction at which something hangs is given up
 
-LIBRARY = ("aioservicekit/channels.py", "aioservicekit/_waiting.py")
+LIBRARY = ("aioservicekit/channels.py", "aioservicekit/_core.py", "aioservicekit/_runtime.py")
 
 Pending = frozenset[tuple[int, Event]]
 
@@ -51,17 +50,17 @@ SCENARIOS = {
         (2,), "p.send p.send", "s1.read", "s1.read p.send p.send p.send"
     ),
     "the last room is taken beside a read": Scenario((2,), "p.send", "p.send p.send", "s1.read"),
-    "two bottlenecks": Scenario((1, 1), "p.send p.send", "s1.read", "s2.read s1.read s2.read"),
-    "the bottleneck is named while it is read": Scenario((1, 1), "p.send s1.read", "p.send", "s2.read"),
+    "two full buffers": Scenario((1, 1), "p.send p.send", "s1.read", "s2.read s1.read s2.read"),
+    "one of two full buffers is read beside a send": Scenario((1, 1), "p.send s1.read", "p.send", "s2.read"),
     "nothing to read yet": Scenario((0,), "", "s1.read", "p.send"),
     "one message for two reads": Scenario((0,), "p.send", "s1.read", "s1.read p.send"),
     "a read waits, and another one is called": Scenario((0,), "s1.read", "p.send s1.read", "s1.read p.send"),
-    "a commit goes round": Scenario((0, 0), "", "p.send", "s1.read s2.read"),
+    "a commit goes round": Scenario((0, 0), "", "p.send", "s1.read s2.read p.send"),
     "a commit goes round readers": Scenario((0, 1), "s1.read s2.read", "p.send p.send", "s1.read s2.read"),
     "closed beside the last read": Scenario((0,), "p.send", "s1.read s1.read", "s1.close"),
     "closing beside reads": Scenario((1,), "p.send p.send", "channel.close", "s1.read s1.read"),
     "closing beside a send": Scenario((1,), "p.send", "p.send", "s1.read channel.close"),
-    "the bottleneck closes": Scenario((1, 0), "p.send p.send", "s1.close", "s2.read p.send"),
+    "the full subscriber closes": Scenario((1, 0), "p.send p.send", "s1.close", "s2.read p.send"),
 }
 
 
@@ -164,7 +163,7 @@ class Trial:
         async def join() -> None:
             channel = self._endpoints["channel"] = Channel[int]()
             lock: Any = Lock(self.wanted)
-            channel._lock = lock
+            channel._core.lock = lock
             number = next(self._numbers)
             self._see(call(number, "connect", "p"))
             self._endpoints["p"] = await channel.connect()
@@ -261,34 +260,10 @@ def test_no_instruction_is_a_bad_one_to_be_stopped_at(name: str) -> None:
     assert instruction > 20, "hardly any instruction was stopped at"
 
 
-async def test_a_bottleneck_has_its_name_before_it_is_looked_at() -> None:
-    """A send names a buffer, and then looks whether it is full: who reads after this look sees the name (CH-3.4, CH-6.1)."""
-    channel = Channel[int](1)
-    subscriber, publisher = await channel.subscribe(), await channel.connect()
-    buffer = subscriber._buffer
-    await publisher.send(1)
-    named = []
-
-    class LookedAt(deque[int]):
-        def __len__(self) -> int:
-            named.append(channel._bottleneck is buffer)
-            return super().__len__()
-
-    buffer.messages = LookedAt(buffer.messages)
-    sending = asyncio.create_task(publisher.send(2))
-    await settle()
-    assert named
-    assert all(named)
-    assert await subscriber.read() == 1
-    await ended(sending)
-    assert await subscriber.read() == 2
-    await channel.close()
-
-
 def test_statistics_are_of_one_instant() -> None:
     """What `statistics()` tells was so at one instant, also when subscribers are read while it counts (CH-7.3)."""
 
-    async def fill() -> tuple[Channel[int], _ChannelPublisher[int], list[_ChannelSubscriber[int]]]:
+    async def fill() -> tuple[Channel[int], Publisher[int], list[Subscriber[int]]]:
         channel = Channel[int]()
         subscribers = [await channel.subscribe() for _ in range(2)]
         publisher = await channel.connect()
@@ -307,7 +282,7 @@ def test_statistics_are_of_one_instant() -> None:
     assert seen == {(1, 1), (0, 0)}
 
 
-def read_both(*subscribers: _ChannelSubscriber[int]) -> None:
+def read_both(*subscribers: Subscriber[int]) -> None:
     for subscriber in subscribers:
         with pytest.raises(StopIteration):
             subscriber.read().send(None)

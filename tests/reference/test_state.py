@@ -1,6 +1,7 @@
 """A channel's states, and joining it (CH-1, CH-2)."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -77,7 +78,7 @@ async def test_refuses_to_be_joined_when_closed(join: Callable[[Channel[int]], A
     """Joining a closed channel raises `ChannelClosedError` and registers nothing; it stays closed (CH-1.7, CH-2.1)."""
     channel = Channel[int]()
     await channel.close()
-    with pytest.raises(ChannelClosedError, match="Channel closed"):
+    with pytest.raises(ChannelClosedError, match=re.escape("channel is closed: its close() was called")):
         await join(channel)
     assert channel.statistics() == ChannelStatistics(ChannelState.closed, 0, (), 0)
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from aioservicekit import Channel, ChannelClosedError, ChannelState
-from aioservicekit.channels import _ChannelPublisher, _ChannelSubscriber
+from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber
 
 PATIENCE = 60.0  # seconds until a run that ought to take less than one is given up
 
@@ -51,8 +50,8 @@ def run_threads(*mains: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
 
 def endpoints(
     channel: Channel[Message], publishers: int, sizes: tuple[int, ...]
-) -> tuple[list[_ChannelPublisher[Message]], list[_ChannelSubscriber[Message]]]:
-    async def join() -> tuple[list[_ChannelPublisher[Message]], list[_ChannelSubscriber[Message]]]:
+) -> tuple[list[Publisher[Message]], list[Subscriber[Message]]]:
+    async def join() -> tuple[list[Publisher[Message]], list[Subscriber[Message]]]:
         return (
             [await channel.connect() for _ in range(publishers)],
             [await channel.subscribe(buffer_size=size) for size in sizes],
@@ -61,7 +60,7 @@ def endpoints(
     return asyncio.run(join())
 
 
-async def listen(subscriber: _ChannelSubscriber[Message]) -> list[Message]:
+async def listen(subscriber: Subscriber[Message]) -> list[Message]:
     return [message async for message in subscriber]
 
 
@@ -184,7 +183,7 @@ def test_close_leaves_nobody_waiting() -> None:
         channel = Channel[Message]()
         publishers, subscribers = endpoints(channel, 3, (1, 1))
 
-        async def publish(which: int, publishers: list[_ChannelPublisher[Message]] = publishers) -> int:
+        async def publish(which: int, publishers: list[Publisher[Message]] = publishers) -> int:
             for i in count():
                 try:
                     await publishers[which].send((which, i))
@@ -195,7 +194,7 @@ def test_close_leaves_nobody_waiting() -> None:
         async def listen_and_close(
             stop_at: int = stop_at,
             channel: Channel[Message] = channel,
-            subscriber: _ChannelSubscriber[Message] = subscribers[0],
+            subscriber: Subscriber[Message] = subscribers[0],
         ) -> list[Message]:
             taken = [await subscriber.read() for _ in range(stop_at)]
             await channel.close()
@@ -215,7 +214,7 @@ def test_loops_that_close_with_operations_pending_cost_the_others_nothing() -> N
     publishers, subscribers = endpoints(Channel[Message](), 3, (1, 1))
     held: list[asyncio.Task[Any]] = []
 
-    def die_again_and_again(publisher: _ChannelPublisher[Message]) -> None:
+    def die_again_and_again(publisher: Publisher[Message]) -> None:
         for i in range(60):
             loop = asyncio.new_event_loop()
             sending = loop.create_task(publisher.send((2, i)))

@@ -1,0 +1,211 @@
+"""The core of a channel: its state, and what each change of it lets go. Nothing here ever waits.
+
+    publisher.send(m) ──┐                              ┌─> [ m3 m2 m1 ] ──> read()    a subscriber of size 3: full
+    publisher.send(n) ──┼─> line of sends ── commit ───┼─> [ ...m3 m2 ] ──> read()    size 0: unbounded, never full
+    publisher.send(o) ──┘   (first come, first served) └─> [          ] ──> line of reads ──> read()
+
+WHOEVER MAKES AN OPERATION POSSIBLE COMPLETES IT. Whoever makes room commits the sends that wait, in their order, as far as
+there is room. Whoever commits hands the message to the read that has waited longest. So no operation has to run for another
+one to go on, and a cancelled task, a blocked thread or a loop that is gone holds nobody up.
+
+INVARIANTS, which hold whenever the lock is free:
+ 1. A message enters all connected buffers at one instant, the commit, or none.
+ 2. If a send waits, some connected buffer is full. If a read waits, its buffer is connected and empty.
+ 3. `full` has every connected buffer that is full, and perhaps some that have been read since: a read need not tell.
+ 4. A closed channel has no endpoints and no waiting operations.
+
+NO LOCK for a read that finds a message. Taking it out is one step of the interpreter's, and does no harm beside any other
+change: under the lock a full buffer may cease to be full, but an empty one is filled by nobody else. A send joins the line and
+then looks for room; a read takes its message and then looks for sends that wait: whichever comes second sees the other.
+
+The lock is held for one change of state and never across an `await`, and no code of users' runs under it. Each id is that of a
+rule in specs/channel.md, and stands at the line that keeps it.
+"""
+
+import asyncio
+from asyncio import _get_running_loop
+from collections import OrderedDict, deque
+from functools import partial
+from sys import maxsize
+from typing import Generic, TypeVar
+
+from ._runtime import Waiting, new_lock, tell_if_lost, wake, when_free
+
+__all__ = ["Buffer", "Core"]
+
+_T = TypeVar("_T")
+
+
+class Buffer(Generic[_T]):
+    """What one subscriber has yet to read, and the line of its reads (CH-4.4). It is connected while its channel has it.
+
+    Attributes:
+        handed: the messages of reads that have been completed, and whose tasks have not run since.
+        home: the event loop on which these and the reads in line wait, or None if there are several.
+    """
+
+    __slots__ = ("handed", "home", "messages", "most", "name", "reads", "size")
+
+    def __init__(self, size: int, name: str | None) -> None:
+        self.size = size
+        self.most = size or maxsize
+        self.name = name
+        self.messages: deque[_T] = deque()
+        self.reads: deque[Waiting] = deque()
+        self.handed: dict[Waiting, _T] = {}
+        self.home: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.messages) >= self.most
+
+
+class Core(Generic[_T]):
+    """A channel's state. It is changed with the lock held.
+
+    Attributes:
+        why_closed: empty until the channel closes.
+        publishers: a token of each; the core knows no endpoint, so that one that is forgotten can be collected (CH-7.2).
+        sends: the line of sends, each with its publisher's token and its message.
+        committed: sends that waited and have been completed, and whose tasks have not run since.
+    """
+
+    def __init__(self) -> None:
+        self.lock = new_lock(self)
+        self.opened = False  # CH-1.1
+        self.why_closed = ""
+        self.publishers: set[object] = set()
+        self.buffers: dict[Buffer[_T], None] = {}
+        self.full: list[Buffer[_T]] = []
+        self.sends: OrderedDict[Waiting, tuple[object, _T]] = OrderedDict()
+        self.committed: set[Waiting] = set()
+
+    # Joining and leaving
+
+    def connect(self, publisher: object) -> None:
+        self.publishers.add(publisher)
+        self.opened = self.opened or bool(self.buffers)  # CH-1.2
+
+    def subscribe(self, buffer: Buffer[_T]) -> None:
+        self.buffers[buffer] = None  # CH-2.4
+        self.opened = self.opened or bool(self.publishers)  # CH-1.2
+
+    def disconnect(self, publisher: object) -> None:
+        if publisher in self.publishers:
+            self.publishers.remove(publisher)  # CH-7.1
+            self._fail([waiting for waiting, (whose, _) in self.sends.items() if whose is publisher])  # CH-5.2
+            if self.opened and not self.publishers:
+                self.close("its last publisher has closed")  # CH-1.3, and not before it opens: CH-1.5
+
+    def unsubscribe(self, buffer: Buffer[_T]) -> None:
+        if buffer in self.buffers:
+            del self.buffers[buffer]  # CH-5.3, CH-7.1
+            if buffer in self.full:
+                self.full.remove(buffer)
+            self._end_reads(buffer)
+            if self.opened and not self.buffers:
+                self.close("its last subscriber has closed")  # CH-1.3, CH-1.5
+            self.let_go()
+
+    def close(self, why: str) -> None:
+        self.why_closed = self.why_closed or why  # CH-1.4, CH-1.7
+        self.publishers.clear()  # CH-1.6
+        self._fail(list(self.sends))
+        for buffer in self.buffers:
+            self._end_reads(buffer)
+        self.buffers.clear()
+        self.full.clear()
+
+    def _fail(self, sends: list[Waiting]) -> None:
+        for waiting in sends:
+            del self.sends[waiting]
+            wake(waiting, _get_running_loop())  # it finds that it was not committed (CH-3.7)
+
+    def _end_reads(self, buffer: Buffer[_T]) -> None:
+        while buffer.reads:
+            wake(buffer.reads.popleft(), _get_running_loop())  # it finds that it was handed nothing (CH-4.3)
+
+    # Sending
+
+    def commit(self, message: _T) -> bool:
+        """Put a message into every connected buffer at one instant (CH-3.1, CH-3.3, CH-3.6), unless one is full (CH-3.2)."""
+        full = self.full
+        while full:
+            buffer = full[-1]
+            if len(buffer.messages) >= buffer.most:
+                return False
+            full.pop()  # it has been read since
+        running = None
+        for buffer in self.buffers:
+            if buffer.reads:
+                running = running or _get_running_loop()
+                if self._hand(buffer, message, running):
+                    continue
+            messages = buffer.messages
+            messages.append(message)
+            if len(messages) >= buffer.most:
+                full.append(buffer)
+        return True
+
+    def let_go(self) -> None:
+        """Commit the sends that wait, in their order, as far as there is room (CH-3.4, CH-3.5)."""
+        while self.sends:
+            waiting, (_, message) = next(iter(self.sends.items()))
+            there = not (waiting.done() or waiting.get_loop().is_closed())
+            if there and not self.commit(message):
+                return
+            del self.sends[waiting]
+            if there:  # else it was cancelled, or its loop is gone (CH-3.8, CH-6.3)
+                self.committed.add(waiting)
+                wake(waiting, _get_running_loop())
+
+    def abandon_send(self, waiting: Waiting) -> bool:
+        """Take a send out of the line; True if it had been committed instead (CH-3.9)."""
+        self.sends.pop(waiting, None)
+        committed = waiting in self.committed
+        self.committed.discard(waiting)
+        return committed
+
+    # Reading
+
+    def _hand(self, buffer: Buffer[_T], message: _T, running: asyncio.AbstractEventLoop | None) -> bool:
+        """Complete the read that has waited longest with a message (CH-4.4, CH-4.6); False if none waits."""
+        while buffer.reads:
+            waiting = buffer.reads.popleft()
+            if waiting.done():
+                continue  # cancelled (CH-4.5)
+            buffer.handed[waiting] = message
+            if running and buffer.home is running:  # whoever waits here goes with this loop, if it closes
+                waiting.set_result(None)
+                return True
+            if wake(waiting, None, partial(when_free, self, self.take_back, buffer)):
+                return True
+            del buffer.handed[waiting]  # its loop is gone (CH-6.3)
+        return False
+
+    def move(self, buffer: Buffer[_T], loop: asyncio.AbstractEventLoop) -> None:
+        """Make ready for a read that is going to wait on another loop than those before it."""
+        alone = not (buffer.reads or buffer.handed)
+        buffer.home = loop if alone else None
+        for waiting in list(buffer.handed):  # a read that has just run takes its message without the lock
+            tell_if_lost(waiting, partial(when_free, self, self.take_back, buffer))
+
+    def take_back(self, buffer: Buffer[_T]) -> None:
+        """Put back what was handed to reads whose loops have closed before they could run (CH-4.2, CH-6.3)."""
+        gone = [waiting for waiting in list(buffer.handed) if waiting.get_loop().is_closed()]
+        self._put_back(buffer, [buffer.handed.pop(waiting) for waiting in gone])
+
+    def abandon_read(self, buffer: Buffer[_T], waiting: Waiting) -> None:
+        """Take a read out of the line; what it has been handed goes to the next one (CH-4.5)."""
+        if waiting in buffer.handed:
+            self._put_back(buffer, [buffer.handed.pop(waiting)])
+        elif waiting in buffer.reads:
+            buffer.reads.remove(waiting)
+
+    def _put_back(self, buffer: Buffer[_T], messages: list[_T]) -> None:
+        """Give messages to the reads that wait, and the rest to the buffer, as its oldest."""
+        while messages and self._hand(buffer, messages[0], _get_running_loop()):
+            messages.pop(0)
+        buffer.messages.extendleft(reversed(messages))
+        if buffer in self.buffers and buffer.is_full and buffer not in self.full:
+            self.full.append(buffer)

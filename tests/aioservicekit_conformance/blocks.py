@@ -78,6 +78,8 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
         raise
     except BaseException as raised:
         how = "with the same error" if raised is error else f"with {raised!r}"
+    for _ in range(5):  # however late its close takes effect: whether it is at once is not looked at here
+        await asyncio.sleep(0)
     state = state_of(target, channel)
     sent = await outcome(publisher.send(1))
     found = await outcome(subscriber.read()) if what == "subscriber" or state == "closed" else ""

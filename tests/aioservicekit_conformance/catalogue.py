@@ -5,5 +5,5 @@ from .checking import REGISTERED
 
 __all__ = ["CHECKS"]
 
-MODULES = (checks, blocks, cancelling, care)
+MODULES = (checks, cancelling, blocks, care)
 CHECKS = [each for module in MODULES for each in REGISTERED if each.program.__module__ == module.__name__]

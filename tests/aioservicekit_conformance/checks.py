@@ -3,6 +3,7 @@
 Each check uses a target as its users do, and raises `Broken` where a rule is broken.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -104,6 +105,36 @@ BAD_SIZES: tuple[tuple[object, str], ...] = (
     ("1", "TypeError"),
     (None, "TypeError"),
 )
+
+
+@check("CH-2.6")
+def a_joining_that_is_cancelled_has_joined_nothing(target: Target) -> None:
+    async def state_without(what: str, turns: int) -> str:
+        """The state once the only other endpoint of its kind has closed; "" if the joining was not cancelled."""
+        channel = target.channel(1)
+        subscriber, publisher = await channel.subscribe(), await channel.connect()
+        if turns:
+            joining = asyncio.ensure_future(channel.subscribe() if what == "subscribe" else channel.connect())
+            await asyncio.sleep(0)
+            for _ in range(turns - 1):
+                await asyncio.sleep(0)
+            joining.cancel()
+            await asyncio.wait([joining])
+            if not joining.cancelled():
+                return ""
+        await (subscriber if what == "subscribe" else publisher).close()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return state_of(target, channel)
+
+    for what in ("subscribe", "connect"):
+        plain = started(lambda what=what: state_without(what, 0))  # type: ignore[misc]
+        for turns in range(1, 6) if plain else ():
+            seen = started(lambda what=what, turns=turns: state_without(what, turns))  # type: ignore[misc]
+            if seen:
+                expect(
+                    str(plain), seen, f"the state after a {what}() was cancelled and all others of its kind have closed"
+                )
 
 
 MESSAGES: tuple[object, ...] = (0, None, False, "", StopAsyncIteration, ValueError("sent"), [])

@@ -243,7 +243,7 @@ class _Judging:
             return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
         if self._hung:
             return untold("untested", f"nothing more was judged, since the target {_does_not_end(self._hung)}")
-        if rule not in RULES_OF_THE_TABLE:
+        if rule not in RULES_OF_THE_TABLE or (passed and not staked):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not staked:
             return untold("untested", f"none of {exploration.sampled} cases could have broken it")

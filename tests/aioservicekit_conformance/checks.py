@@ -165,6 +165,37 @@ _whatever_was_sent("CH-4.1", "another object")
 _whatever_was_sent("CH-4.2", "ChannelClosedError raised")
 
 
+ALIKE: tuple[list[object], ...] = (
+    [[] for _ in range(6)],
+    [ValueError(), None, 0, False, "", None],
+    [1, True, 1.0, 1, True, 1.0],
+)
+
+
+@check("CH-2.4")
+def messages_that_are_alike_are_all_received(target: Target) -> None:
+    async def received(messages: list[object]) -> str:
+        channel = target.channel(0)
+        subscriber, publisher = await channel.subscribe(), await channel.connect()
+        for message in messages:
+            await publisher.send(message)
+        await channel.close()
+        seen: list[object] = []
+        try:
+            while len(seen) <= len(messages):
+                seen.append(await subscriber.read())
+        except target.closed_error:
+            pass
+        missing = [message for message in messages if not any(each is message for each in seen)]
+        return f"{len(seen)} messages, {len(missing)} missing"
+
+    unlike: list[object] = [object() for _ in range(6)]
+    if started(lambda: received(unlike)) == "6 messages, 0 missing":
+        for alike in ALIKE:
+            seen = started(lambda alike=alike: received(list(alike)))  # type: ignore[misc]
+            expect("6 messages, 0 missing", str(seen), f"what is read of {alike!r}")
+
+
 @check("CH-4.7")
 def async_for_yields_what_read_returns_and_ends(target: Target) -> None:
     async def use(read_all: Callable[[Any], Coroutine[Any, Any, list[object]]]) -> list[object]:
@@ -195,3 +226,37 @@ def async_for_yields_what_read_returns_and_ends(target: Target) -> None:
     expected = started(lambda: use(by_read))
     if expected is not None:
         expect(repr(expected), repr(run(lambda: use(by_iteration))), "async for over the messages of a closed channel")
+
+
+@check("CH-5.1")
+def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
+    async def after_closing(what: str, how: str) -> tuple[str, str]:
+        """The channel's state when close() has been called, and what can be done when all is at rest."""
+        channel = target.channel(0)
+        publisher, subscriber = await channel.connect(), await channel.subscribe()
+        others = await channel.connect(), await channel.subscribe()
+        closing = asyncio.ensure_future(
+            {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what].close()
+        )
+        await asyncio.sleep(0)
+        at_once = state_of(target, channel)
+        if how == "cancelled":
+            closing.cancel()
+        await asyncio.wait([closing])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        state = state_of(target, channel)
+        sent = await outcome(publisher.send(1)) if what != "subscriber" else ""
+        read = await outcome(subscriber.read()) if what != "publisher" else ""
+        assert others  # until here: an endpoint that nobody holds is closed
+        return at_once, f"channel {state}, send {sent}, read {read}"
+
+    for what in ("channel", "publisher", "subscriber"):
+        plain = started(lambda what=what: after_closing(what, "awaited"))  # type: ignore[misc]
+        if plain is None:
+            continue
+        if "channel closed" in plain[1]:
+            expect("closed", plain[0], f"the state when close() of the {what} has been called")
+        cut_short = started(lambda what=what: after_closing(what, "cancelled"))  # type: ignore[misc]
+        after = cut_short[1] if cut_short else "an operation that waits for ever"
+        expect(plain[1], after, f"what comes of close() of the {what} when it is cancelled, as when it is not")

@@ -11,6 +11,7 @@ from rich.markup import escape
 from aioservicekit_model.rules import RULES
 
 from .files import Outputs
+from .known import known_failing
 from .replay import KeptFailure, read
 from .replaying import replayed
 from .target import Target, TargetError, load
@@ -119,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
     if failure:
         console = Console(highlight=False)
         return max(replayed(console, target, failure) for target in targets)
-    known = _known_failing(options.known_failing) if options.known_failing else frozenset()
+    known = known_failing(options.known_failing) if options.known_failing else frozenset()
     max_examples, seed = options.max_examples or 2000, options.seed or 0
     with Outputs(options.json, options.junit, options.html, options.failures) as outputs:
         reports, interrupted = _judge(targets, frozenset(options.rule or RULES), max_examples, seed, known)
@@ -161,14 +162,3 @@ def _failure(path: Path) -> KeptFailure:
         return read(path)
     except (OSError, ValueError) as error:
         raise TargetError(f"--replay {path}: {error}") from error
-
-
-def _known_failing(path: Path) -> frozenset[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise TargetError(f"--known-failing {path}: {error}") from error
-    known = frozenset(line.partition("#")[0].strip() for line in lines) - {""}
-    if wrong := sorted(known - set(RULES)):
-        raise TargetError(f"--known-failing {path}: there is no rule {wrong[0]!r}")
-    return known

@@ -103,7 +103,6 @@ def judge(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
-        gc.freeze()  # the checks look for garbage often: none of it is older than they are
         try:
             with watched():
                 return _Judging(target, rules).judge(max_examples, number, progress)
@@ -144,6 +143,7 @@ class _Judging:
         return Report(self._target.name, verdicts, exploration.cases, reached)
 
     def _run_checks(self) -> None:
+        gc.freeze()  # they look for garbage often: none of it is older than they are
         for check in CHECKS:
             if check.rule in self._rules and not self._hung:
                 try:

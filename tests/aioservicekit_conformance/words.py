@@ -85,7 +85,7 @@ def because(case: Case) -> str:
     states = histories_states(case.default_size, case.judged[:-1])[-1]
     call = case.call_of(event)
     if call is None or event.what not in ("return", "raise"):
-        return situation(states)
+        return situation(states) if event.what == "rest" else _connected(states)
     if call.kind == "send" and event.what == "return":
         full = [s for s in _same(states) if s.full]
         if full:
@@ -97,6 +97,14 @@ def because(case: Case) -> str:
         if all(event.value not in buffer for buffer in buffers):
             return f"{event.value} is not in the buffer of {call.on}; {situation(states)}"
     return situation(states)
+
+
+def _connected(states: frozenset[State]) -> str:
+    names = [
+        {p for p, connected in state.publishers if connected} | {s.name for s in state.connected} for state in states
+    ]
+    certain = sorted(set.intersection(*names))
+    return f"connected: {', '.join(certain)}" if certain else "nobody is connected"
 
 
 def situation(states: frozenset[State]) -> str:

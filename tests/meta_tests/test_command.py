@@ -16,6 +16,19 @@ from aioservicekit_model.rules import RULES
 
 TARGETS = Path(__file__).resolve().parents[2] / "examples" / "targets"
 
+THREADS = """
+import asyncio, aioservicekit
+from aioservicekit import ChannelClosedError, ChannelState
+
+class Channel(aioservicekit.Channel):
+    async def close(self):
+        await asyncio.to_thread(print)
+
+    async def connect(self):
+        await asyncio.to_thread(print)
+        return await super().connect()
+"""
+
 HEAD = "aioservicekit-conformance failure"
 KEPT = f"{HEAD}\ntarget a\nrule CH-1.4\nchannel of size 0\n"
 
@@ -78,7 +91,7 @@ def test_a_seed_decides_everything(tmp_path: Path) -> None:
         targets = ["deaf_channel", *(["asyncio_queues"] if seed == "7" else [])]
         files = ("--json", "report.json", "--junit", "report.xml", "--html", "report.html", "--failures", "kept")
         path = os.pathsep.join([str(TARGETS), os.environ.get("PYTHONPATH", "")])
-        options = ("--seed", seed, "--max-examples", "100", *files)
+        options = ("--seed", seed, "--max-examples", "60", *files)
         done = run(*targets, *options, cwd=directory, PYTHONHASHSEED=name, PYTHONPATH=path)
         assert done.returncode == 1, done.stdout + done.stderr
         files_written = [*directory.glob("report.*"), *directory.glob("kept/*")]
@@ -234,11 +247,7 @@ def test_a_bad_replay_file_is_one_clear_line(
 
 def test_a_target_that_cannot_be_judged_is_not_replayed(deaf: Path) -> None:
     """A target that leaves the stepped loop is said to, and not called sound."""
-    (deaf / "threads.py").write_text(
-        "import asyncio, aioservicekit\nfrom aioservicekit import ChannelClosedError, ChannelState\n"
-        "class Channel(aioservicekit.Channel):\n"
-        "    async def close(self):\n        await asyncio.to_thread(print)\n"
-    )
+    (deaf / "threads.py").write_text(THREADS)
     done = run("threads", "--replay", str(deaf / "kept" / "deaf_channel-CH-1.4.txt"), cwd=deaf)
     assert done.returncode == 1
     assert "threads can't be judged: it uses loop.run_in_executor()" in done.stdout
@@ -250,7 +259,7 @@ def test_what_people_use_today_is_judged(target: str, broken: str, tmp_path: Pat
     if target == "anyio_streams":
         pytest.importorskip("anyio")
     report = tmp_path / "report.json"
-    done = run(target, "--max-examples", "300", "--json", str(report), cwd=TARGETS)
+    done = run(target, "--max-examples", "150", "--json", str(report), cwd=TARGETS)
     assert done.returncode == 1, done.stdout + done.stderr
     (judged,) = json.loads(report.read_text())["targets"]
     assert {"CH-3.1", broken} <= {rule["rule"] for rule in judged["rules"] if rule["verdict"] == "fail"}
@@ -289,19 +298,50 @@ def test_the_suite_as_tests_of_another_project(deaf: Path, processes: list[str])
     assert f"2 failed, {2 * (len(RULES) - 4) - 3} passed, 8 skipped, 1 xfailed" in done.stdout
 
 
-@pytest.mark.parametrize("processes", [[], ["-n", "2"]])
-def test_the_suite_as_a_plugin_of_pytest(deaf: Path, processes: list[str]) -> None:
-    """`--conformance TARGET` adds a test a rule to those that are there, and -k chooses among them."""
+def run_pytest(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "--conformance-max-examples", "50", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_suite_as_a_plugin_of_pytest(deaf: Path) -> None:
+    """`--conformance TARGET` adds a test a rule to those that are there; -k, node ids and --lf choose among them."""
     (deaf / "test_theirs.py").write_text("def test_theirs(): pass\n")
-    options = ["--conformance", "deaf_channel", "-k", "theirs or CH-1.4 or CH-2.3 or CH-6.1", *processes]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(command, cwd=deaf, capture_output=True, text=True, timeout=120, check=False)
-    assert "CH-1.4 Closing by hand: `close()` on a channel MUST" in done.stdout
-    assert "1 failed, 2 passed, 1 skipped" in done.stdout
-    command = [sys.executable, "-m", "pytest", "--conformance", "no_such_channel"]
-    done = subprocess.run(command, cwd=deaf, capture_output=True, text=True, timeout=120, check=False)
-    assert "ERROR: target 'no_such_channel' can't be imported" in done.stderr
-    assert done.returncode == 4
+    chosen = run_pytest("--conformance", "deaf_channel", "-k", "theirs or CH-1.4 or CH-2.3 or CH-6.1", cwd=deaf)
+    assert "CH-1.4 Closing by hand: `close()` on a channel MUST" in chosen.stdout
+    assert "FAILED deaf_channel::CH-1.4" in chosen.stdout
+    assert "1 failed, 2 passed, 1 skipped" in chosen.stdout
+    again = run_pytest("--conformance", "deaf_channel", "--lf", cwd=deaf)
+    assert "1 failed" in again.stdout
+    assert "passed" not in again.stdout
+    named = run_pytest("--conformance", "deaf_channel", "deaf_channel::CH-2.3", cwd=deaf)
+    assert "1 passed in" in named.stdout
+    lacking = run_pytest("--conformance", "no_such_channel", cwd=deaf)
+    assert "ERROR: target 'no_such_channel' can't be imported" in lacking.stderr
+    assert lacking.returncode == 4
+
+
+def test_the_plugin_in_several_processes(deaf: Path) -> None:
+    """One process judges for all; JUnit's class is the target; a rule that is known to fail is expected to."""
+    (deaf / "known.txt").write_text("CH-1.4\n")
+    options = ["--conformance", "deaf_channel", "--conformance-known-failing", "known.txt", "--junit-xml", "report.xml"]
+    done = run_pytest("-n", "2", *options, cwd=deaf)
+    assert done.returncode == 0, done.stdout
+    assert f"{len(RULES) - len(UNTESTED) - 1} passed, {len(UNTESTED)} skipped, 1 xfailed" in done.stdout
+    classes = {case.get("classname") for case in ElementTree.parse(deaf / "report.xml").iter("testcase")}
+    assert classes == {"deaf_channel"}
+
+
+def test_a_target_that_can_not_be_judged_fails_everywhere(tmp_path: Path) -> None:
+    """One policy: what is unsupported fails the command, its JUnit report and pytest alike."""
+    (tmp_path / "threads.py").write_text(THREADS)
+    done = run("threads", "--max-examples", "20", "--junit", "made/report.xml", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout
+    judged = len(RULES) - len(UNTESTED)
+    assert f"threads does not conform: {judged} unsupported, {len(UNTESTED)} untested" in done.stdout
+    (suite,) = ElementTree.parse(tmp_path / "made" / "report.xml").getroot()
+    assert (suite.get("failures"), suite.get("skipped")) == (str(judged - 1), str(len(UNTESTED) + 1))
+    plugin = run_pytest("--conformance", "threads", cwd=tmp_path)
+    assert f"{judged - 1} failed, {len(UNTESTED) + 1} skipped" in plugin.stdout  # CH-7.3 is no MUST
 
 
 def test_an_unknown_rule_is_no_known_failure() -> None:

@@ -33,7 +33,7 @@ class PollingChannel(Channel):
             self._require_connected(ticket.publisher)
 
     async def _wait_to_take(self, subscriber: Subscriber, ticket: Ticket) -> None:
-        while not self._may_take(subscriber, ticket):
+        while not self._may_take(subscriber, ticket):  # noqa: ASYNC110
             await asyncio.sleep(self.pause)
 
 

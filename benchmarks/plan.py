@@ -165,7 +165,7 @@ def suite(settings: Settings, number: int) -> list[Record]:
         reference = target.load("aioservicekit")
         cold()
         start = perf_counter()
-        cases = judge.explore(reference, amount * EXAMPLES, 0, lambda: None).cases
+        cases = judge.explore(reference, amount * EXAMPLES, 0).cases
         return Sample(perf_counter() - start, cases)
 
     def states(amount: int) -> Sample:

@@ -416,6 +416,14 @@ def given_up(state: State, op: Op) -> State:
     return state.decided(op, "raise", CANCELLED)
 
 
+def give_up_having_joined(state: State, op: Op) -> Iterator[State]:
+    if op.outcome is None:
+        for after in join(state, op) if state.phase != CLOSED_STATE else ():
+            yield after.decided(op, "raise", CANCELLED)
+    elif op.outcome.what == "return":
+        yield state.decided(op, "raise", CANCELLED)
+
+
 def give_up_having_delivered(state: State, op: Op) -> Iterator[State]:
     for reached in some(s for s in state.connected if s.name not in op.reached):
         yield given_up(delivered(state, op, reached), op)
@@ -747,6 +755,7 @@ UNSEEN = (
         join_with_what_nobody_got),
     Row("join with old messages", ("subscribe",), waits, {"CH-2.1": channel_not_closed, "CH-2.4": never}, join_with_old_messages),
     Row("give up joining", JOINS, waits_cancelled, {}, give_up),
+    Row("give up having joined", JOINS, cancelled, {"CH-2.6": never}, give_up_having_joined),
     # Sending: the commit, and failing in its stead.
     Row("commit", SEND, waits, {"CH-3.2": nobody_full, "CH-3.5": first_of_sends, "CH-3.7": publisher_connected}, commit),
     Row("deliver to one", SEND, waits, {"CH-3.1": never, "CH-3.7": publisher_connected}, deliver_to_one),

@@ -2,7 +2,7 @@
 
 A history is judged event by event. Between two events anything may have happened that the rules permit and nobody sees, so the
 set is closed under the model's unseen steps. Model states are values and few, so both steps are remembered and a case costs
-little more than a look-up an event.
+little more than a look-up an event; what is remembered is bounded, to some ten megabytes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def start(default_size: int, relaxed: frozenset[str] = STRICT) -> States:
     return frozenset(initial(default_size, relaxed))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=10_000)
 def advance(states: States, event: Event, relaxed: frozenset[str] = STRICT) -> States:
     """The states that explain one event more; empty if none does."""
     after = frozenset(after for state in states for after in see(state, event, relaxed))
@@ -55,15 +55,18 @@ def first_refused(default_size: int, history: Sequence[Event]) -> int | None:
     return None if index == len(history) else index
 
 
-def blame(default_size: int, history: Sequence[Event]) -> frozenset[str]:
+def blame(default_size: int, history: Sequence[Event], rules: frozenset[str] = RULES_OF_THE_TABLE) -> frozenset[str]:
     """The rules each of which, relaxed alone, explains a refused history best: the furthest beyond where it is refused.
 
     A rule whose search was given up may explain it too, and is among them if any other does.
 
+    Args:
+        rules: those that are tried.
+
     Returns:
         The candidates; empty if no single rule explains the refused event.
     """
-    reach = {rule: _reach(default_size, history, frozenset({rule})) for rule in sorted(RULES_OF_THE_TABLE)}
+    reach = {rule: _reach(default_size, history, frozenset({rule})) for rule in sorted(rules)}
     refused = _reach(default_size, history, STRICT)
     furthest = max((index for index in reach.values() if index is not None), default=0)
     if refused is None or furthest <= refused:
@@ -71,9 +74,10 @@ def blame(default_size: int, history: Sequence[Event]) -> frozenset[str]:
     return frozenset(rule for rule, index in reach.items() if index in (None, furthest))
 
 
-def explains(default_size: int, history: Sequence[Event], rule: str) -> bool:
-    """Whether the whole history is admitted once this rule is relaxed; also where that search was given up."""
-    return _reach(default_size, history, frozenset({rule})) in (None, len(history))
+def explains(default_size: int, history: Sequence[Event], rule: str, *, for_certain: bool = False) -> bool:
+    """Whether the whole history is admitted once this rule is relaxed; unless for certain, also where the search was given up."""
+    reach = _reach(default_size, history, frozenset({rule}))
+    return reach == len(history) or (reach is None and not for_certain)
 
 
 def _reach(default_size: int, history: Sequence[Event], relaxed: frozenset[str]) -> int | None:
@@ -96,13 +100,13 @@ def histories_states(default_size: int, history: Sequence[Event]) -> list[States
     return found
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=4_000)
 def at_stake(states: States, event: Event) -> frozenset[str]:
     """The rules that alone forbid something in one of these states, or at this event: they could have been broken here."""
     called = (forbidding_call(state, event) for state in states if event.what == "call")
     return frozenset().union(*map(_at_stake, states), *called)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=4_000)
 def _at_stake(state: State) -> frozenset[str]:
     return frozenset(forbidding(state))

@@ -173,6 +173,17 @@ _RULES = (
         "`subscribe` takes the same `asyncio.Lock` that a send holds while it waits for room.",
     ),
     Rule(
+        "CH-2.6",
+        "A joining that fails",
+        Level.MUST,
+        "A `subscribe` or `connect` that raises, because it was cancelled or for any other reason, MUST NOT have joined "
+        "anything, then or later.",
+        "Nobody holds such an endpoint: it would keep the channel open, or stop every publisher, and nobody could close "
+        "it.",
+        "An `await` between the registration and the return, at which the joining can be cancelled; an error that is "
+        "raised after the registration and does not undo it.",
+    ),
+    Rule(
         "CH-3.1",
         "All or nothing",
         Level.MUST,

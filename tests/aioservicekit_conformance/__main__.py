@@ -1,5 +1,6 @@
 """`python -m aioservicekit_conformance`, and the console script of the same purpose."""
 
+import gc
 import sys
 
 __all__ = ["main"]
@@ -17,7 +18,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    return command()
+    status = command()
+    gc.freeze()  # or the interpreter, on its way out, would look for garbage in all that the checker remembers
+    return status
 
 
 if __name__ == "__main__":

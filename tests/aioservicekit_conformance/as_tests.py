@@ -5,17 +5,26 @@ from aioservicekit_conformance.as_tests import conformance
 test_channel = conformance("my_package.channels")
 """
 
+import os
+import pickle
+import re
+import tempfile
+import time
 from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from aioservicekit_model.rules import RULES
 
 from .target import load
-from .verdict import Verdict, judge
+from .verdict import Report, Verdict, judge
+from .words import KEY
 
 __all__ = ["assert_kept", "conformance"]
+
+ABANDONED = 600  # seconds after which a process that judges for others is taken to have died
 
 
 def conformance(
@@ -43,33 +52,63 @@ def conformance(
 
     @pytest.mark.parametrize("rule", [marked(rule) for rule in RULES])
     def test(rule: str) -> None:
-        assert_kept(target, rule, max_examples, seed)
+        assert_kept(target, rule, max_examples, seed, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
 
     return test
 
 
-def assert_kept(target: str, rule: str, max_examples: int = 2000, seed: int = 0) -> None:
-    """Fail the test that runs if the target breaks the rule, and skip it if that could not be judged."""
-    verdict = _verdicts(target, max_examples, seed)[rule]
-    if verdict.verdict in ("untested", "unsupported"):
-        pytest.skip(verdict.evidence)
-    if verdict.verdict == "fail":
-        pytest.fail("\n".join(_report(verdict)), pytrace=False)
+def assert_kept(target: str, rule: str, max_examples: int = 2000, seed: int = 0, run: str = "") -> None:
+    """Fail the test that runs unless the target was judged by the rule and keeps it; skip it where the rule is not asked for.
+
+    Args:
+        run: names a run in several processes, so that one of them judges the target for all; "" is a run in this one.
+    """
+    report = judged_once(target, max_examples, seed, run)
+    verdict = next(each for each in report.verdicts if each.rule == rule)
+    said = "\n".join(_report(verdict)) if verdict.verdict == "fail" else f"{verdict.verdict}: {verdict.evidence}"
+    match report.status(verdict):
+        case "skipped":
+            pytest.skip(said)
+        case "failed":
+            pytest.fail(said, pytrace=False)
 
 
 @cache
-def _verdicts(target: str, max_examples: int, seed: int) -> dict[str, Verdict]:
-    report = judge(load(target), frozenset(RULES), max_examples, seed, lambda: None)
-    return {verdict.rule: verdict for verdict in report.verdicts}
+def judged_once(target: str, max_examples: int, seed: int, run: str) -> Report:
+    """The report of a target, made by the first process of a run that asks for it."""
+    if not run:
+        return _judged(target, max_examples, seed)
+    name = re.sub(r"\W", "-", f"conformance {run} {target} {max_examples} {seed}")
+    begun, done = (Path(tempfile.gettempdir(), f"{name}.{state}") for state in ("begun", "done"))
+    try:
+        begun.touch(exist_ok=False)
+    except FileExistsError:
+        while not done.exists():
+            if time.time() - begun.stat().st_mtime > ABANDONED:
+                return _judged(target, max_examples, seed)
+            time.sleep(0.1)
+        report: Report = pickle.loads(done.read_bytes())
+        return report
+    report = _judged(target, max_examples, seed)
+    partly = done.with_suffix(".partly")
+    partly.write_bytes(pickle.dumps(report))
+    partly.replace(done)
+    return report
+
+
+def _judged(target: str, max_examples: int, seed: int) -> Report:
+    return judge(load(target), frozenset(RULES), max_examples, seed)
 
 
 def _report(verdict: Verdict) -> list[str]:
     rule = RULES[verdict.rule]
-    history = ["", *verdict.history] if verdict.history else []
+    history = ["", *verdict.history, "", KEY] if verdict.history else []
+    because = [f"because: {verdict.because}"] if verdict.because else []
     return [
         f"{rule.id} {rule.title}: {rule.sentence}",
         f"expected: {verdict.expected}",
         f"observed: {verdict.observed}",
+        *because,
         *history,
         *("", "to replay:", "", *verdict.replay.splitlines()),
         "",

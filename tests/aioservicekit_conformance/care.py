@@ -5,10 +5,8 @@ import gc
 import re
 import warnings
 
-from .checks import CHECKS, Broken, NotTakenOn, check, expect, started, without_addresses
+from .checking import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
 from .target import Target
-
-__all__ = ["CHECKS"]  # those of the other file, and these
 
 
 async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:
@@ -33,7 +31,7 @@ async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str]
     assert other is not None  # until here
     said = (str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning))
     named = [text for text in said if kind in text.lower() or address in text.lower()]
-    return named, target.states.get(channel.state, repr(channel.state))
+    return named, state_of(target, channel)
 
 
 NOBODY_WARNED = "the target warns of no endpoint, by name, that is forgotten while it is connected"

@@ -11,8 +11,10 @@ from aioservicekit_model.channel import State, could_go, could_read, overdue
 from aioservicekit_model.checker import advance, start
 from aioservicekit_model.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
 
-from .loop import SteppedLoop
+from .loop import Quiet, SteppedLoop
+from .renaming import Reused
 from .target import Target
+from .watchdog import Hang, describe_error
 
 __all__ = ["REACHED", "Action", "Case", "replay"]
 
@@ -24,7 +26,7 @@ REACHED = {
     "a subscriber joining while sends wait": "at rest sends wait, and a subscriber joins",
 }
 
-NO_REST = 1_000  # a target that keeps a loop busy for so many callbacks never rests
+NO_REST = 10_000  # a target that shows ever more for so many callbacks never rests
 
 
 class Action(NamedTuple):
@@ -60,42 +62,6 @@ class Message:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Reused:
-    """Gives operations and messages small numbers that are used again when free, so that cases share what is remembered.
-
-    The checker's answer is the same: it looks at numbers only to tell apart what there is at one time.
-    """
-
-    def __init__(self) -> None:
-        self._operations: dict[int, int] = {}
-        self._messages: dict[int, int] = {}
-
-    def operation(self, number: int) -> int:
-        return self._operations[number]
-
-    def event(self, event: Event, states: frozenset[State]) -> Event:
-        """The event, renamed. `states` tells which messages there still are."""
-        match event.what:
-            case "call":
-                number = self._operations[event.op] = _free(self._operations.values())
-                if event.kind == "send":
-                    used = set().union(*(state.messages for state in states))
-                    self._messages = {m: name for m, name in self._messages.items() if name in used}
-                    self._messages[event.op] = _free(used)
-                    return event._replace(op=number, value=self._messages[event.op])
-                return event._replace(op=number)
-            case "return" | "raise":
-                value = self._messages.get(event.value, 0) if isinstance(event.value, int) else event.value
-                return event._replace(op=self._operations.pop(event.op), value=value)
-            case "cancel":
-                return event._replace(op=self._operations[event.op])
-        return event
-
-
-def _free(used: Iterable[object]) -> int:
-    return next(number for number in count(1) if number not in set(used))
-
-
 class Case:
     """A target's channel under test, from its making on.
 
@@ -104,6 +70,8 @@ class Case:
         history: what has been seen.
         refused: the index in `history` of the event that no model state explains, or None.
         escaped: why this case can't be judged, or None.
+        hung: where the target did not come back, or None.
+        errors: of operations that raised: the error with its text, and the file and line that raised it.
         pending: the operations that have been called and have not ended: their call events by number.
         states: the model states that explain the history, with operations and messages renamed (`Reused`).
         overdue: of a case that was refused at rest, what should have happened before.
@@ -121,6 +89,8 @@ class Case:
         self.refused: int | None = None
         self.overdue: frozenset[str] = frozenset()
         self.escaped: str | None = None
+        self.hung: str | None = None
+        self.errors: dict[int, str] = {}
         self.pending: dict[int, Event] = {}
         self.reached: Counter[str] = Counter()
         self.wake_ups: list[tuple[int, int]] = []
@@ -130,15 +100,19 @@ class Case:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._numbers: dict[object, int] = {}
         self._endpoints: dict[str, Any] = {}
+        self._iterators: list[object] = []
         self._names: dict[str, list[str]] = {"subscribe": [], "connect": []}
         self._observed_at = -1
         self._at_rest = True
         self._channel: Any = None
+        self._state: object = None
         building = self.loop.start(self._build())  # in a running loop: that it needs none is for a check of its own
-        if building.exception() is None:
+        error = building.exception()
+        if error is None:
             self._observe()
         else:
-            self.escaped = f"a constructor that raises {building.exception()!r}"
+            self.escaped = f"a constructor that raises {describe_error(error)}"
+            self.hung = str(error) if isinstance(error, Hang) else None
 
     def names(self, what: str) -> list[str]:
         """The endpoints that have been made, in the order of their making: "subscribe" or "connect" tells which."""
@@ -149,7 +123,7 @@ class Case:
 
         A refused case goes on: what comes later tells which explanations of the refused event hold.
         """
-        if self.escaped:
+        if self.escaped or self.hung:
             return
         if action.what == "cancel":
             if action.op not in self.pending:
@@ -192,7 +166,7 @@ class Case:
 
         `actions` does not hold what this does: it follows on every case.
         """
-        if not self.escaped:
+        if not (self.escaped or self.hung):
             done, self.actions = self.actions, []
             self._close_and_drain()
             self.actions = done
@@ -208,7 +182,7 @@ class Case:
         for name in self.names("subscribe"):
             for number in islice(numbers, 2 * sent + 1):  # a target may find ever more to read
                 self.perform(Action(number, "read", name))
-                if self.escaped or self._last_of(number) != "return":
+                if self.escaped or self.hung or self._last_of(number) != "return":
                     break
 
     # What the target does
@@ -229,16 +203,26 @@ class Case:
         if action.what == "send":
             return lambda: endpoint.send(Message(action.op))
         if action.what == "next":
-            return lambda: endpoint.__anext__()
+            return lambda: self._step_of_iteration(endpoint)
         return lambda: getattr(endpoint, action.what)()
+
+    async def _step_of_iteration(self, endpoint: Any) -> Any:
+        """What `async for` does first: its iterator may be an asynchronous generator, and is kept, as nothing ends it."""
+        iterator = aiter(endpoint)
+        self._iterators.append(iterator)
+        return await anext(iterator)
 
     async def _watch(self, action: Action, operation: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         try:
             value = await operation()
-        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+        except (GeneratorExit, KeyboardInterrupt):
             raise
+        except Hang as hang:
+            self.hung = str(hang)
         except BaseException as error:
             self.pending.pop(action.op)
+            if not isinstance(error, (self.target.closed_error, asyncio.CancelledError, StopAsyncIteration)):
+                self.errors[action.op] = describe_error(error)
             self._see(raised(action.op, self._error_name(error)))
         else:
             self.pending.pop(action.op)
@@ -268,15 +252,16 @@ class Case:
                 self.overdue = frozenset(due.name for state in before for due in overdue(state))
 
     def _observe(self) -> None:
-        state = self._channel.state
-        event = observe(self.target.states.get(state, repr(state)))
+        self._state = self._channel.state
+        event = observe(self.target.states.get(self._state, repr(self._state)))
         if len(self.history) != self._observed_at and not (self.history and self.history[-1] == event):
             self._see(event)
         self._observed_at = len(self.history)
 
     def _run(self, callbacks: int | None) -> None:
+        quiet = Quiet(self.loop)
         for _ in range(NO_REST if callbacks is None else callbacks):
-            if not self.loop.step():
+            if (callbacks is None and quiet.over((len(self.history), self._state))) or not self.loop.step():
                 break
             self._observe()
         else:
@@ -287,7 +272,7 @@ class Case:
             self.loop.escapes.append("a thread of its own")
         if self.loop.escapes and self.escaped is None:
             self.escaped, self.refused = self.loop.escapes[0], None
-        if callbacks is None and not self.escaped:
+        if callbacks is None and not (self.escaped or self.hung):
             self._see(rest())
             if self.refused is None:
                 self._note_rest()

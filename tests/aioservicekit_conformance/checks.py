@@ -1,108 +1,14 @@
-"""Named checks: rules, or parts of them, that a history of calls can't show.
+"""Named checks of CH-1 to CH-4: rules, or parts of them, that a history of calls can't show.
 
-Each check uses a target as its users do, on a hand-stepped loop, and raises `Broken` where a rule is broken.
+Each check uses a target as its users do, and raises `Broken` where a rule is broken.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-from .loop import SteppedLoop
+from .checking import Broken, check, expect, outcome, run, started, state_of
 from .target import Target
-
-__all__ = ["CHECKS", "OPTIONAL", "UNTESTED", "Broken", "Check", "NotTakenOn", "run"]
-
-_T = TypeVar("_T")
-
-UNTESTED = {
-    "CH-6.1": "several event loops in several threads are not explored yet",
-    "CH-6.2": "several event loops in several threads are not explored yet",
-    "CH-6.3": "several event loops in several threads are not explored yet",
-    "CH-7.1": "references are not looked at yet",
-}
-OPTIONAL = frozenset({*UNTESTED, "CH-7.2", "CH-7.3"})  # a target that does nothing about these conforms all the same
-
-
-def without_addresses(text: str) -> str:
-    """A text without what differs from run to run in a default `repr()`."""
-    return re.sub("0x[0-9a-fA-F]+", "0x...", text)
-
-
-class Broken(Exception):
-    """What a rule asks for, and what was seen instead."""
-
-    def __init__(self, expected: str, observed: str) -> None:
-        self.expected = without_addresses(expected)
-        self.observed = without_addresses(observed)
-        super().__init__(f"expected {self.expected}; observed {self.observed}")
-
-
-class NotTakenOn(Exception):
-    """The target does nothing about a rule of `OPTIONAL`; its text says what it does not do."""
-
-
-class Stuck(Broken):
-    """A program of a check waits for ever."""
-
-
-class Check(NamedTuple):
-    rule: str
-    name: str
-    program: Callable[[Target], None]
-
-
-CHECKS: list[Check] = []
-
-
-def check(rule: str) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
-    def register(program: Callable[[Target], None]) -> Callable[[Target], None]:
-        CHECKS.append(Check(rule, program.__name__.replace("_", " "), program))
-        return program
-
-    return register
-
-
-def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """What a coroutine function returns, or raises, on a loop that is stepped until it rests.
-
-    Raises:
-        Broken: it waits for something that never comes, or uses what no hand-stepped loop offers.
-    """
-    loop = SteppedLoop()
-    task = loop.start(main())
-    loop.run_until_rest()
-    if loop.escapes:
-        task.cancel()
-        loop.run_until_rest()
-        raise Broken("nothing that only a real event loop offers", f"the use of {loop.escapes[0]}")
-    if not task.done():
-        task.cancel()
-        loop.run_until_rest()
-        raise Stuck("an end", "an operation that waits for ever")
-    return task.result()
-
-
-def started(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
-    """As `run`, but None where it waits for ever: whatever rule that breaks, it is not the one that is looked at."""
-    try:
-        return run(main)
-    except Stuck:
-        return None
-
-
-async def outcome(operation: Coroutine[Any, Any, object]) -> str:
-    """How an operation ended, in words."""
-    try:
-        value = await operation
-    except Exception as error:
-        return f"{type(error).__name__} raised"
-    return f"{value!r} returned"
-
-
-def expect(expected: str, observed: str, what: str) -> None:
-    if expected != observed:
-        raise Broken(f"{what}: {expected}", observed)
 
 
 @check("CH-1.1")
@@ -130,10 +36,10 @@ def entering_a_channel_changes_nothing(target: Target) -> None:
         endpoints = [await channel.connect(), await channel.subscribe()] if joined else []
         if closed:
             await channel.close()
-        before = channel.state
+        before = state_of(target, channel)
         await channel.__aenter__()
         assert endpoints is not None  # until here: an endpoint that nobody holds is closed
-        return (target.states.get(before, repr(before)), target.states.get(channel.state, repr(channel.state)))
+        return (before, state_of(target, channel))
 
     for joined, closed in ((False, False), (True, False), (False, True), (True, True)):
         seen = started(lambda joined=joined, closed=closed: states(joined=joined, closed=closed))  # type: ignore[misc]
@@ -173,7 +79,7 @@ def subscribing_refuses_bad_buffer_sizes_and_registers_nothing(target: Target) -
         subscriber, _ = await channel.subscribe(), await channel.connect()
         tried = "" if size is None else await outcome(channel.subscribe(buffer_size=size))
         await subscriber.close()
-        return tried, target.states.get(channel.state, repr(channel.state))
+        return tried, state_of(target, channel)
 
     undisturbed = started(lambda: last_of(None))
     plain = undisturbed and undisturbed[1]
@@ -199,6 +105,36 @@ BAD_SIZES: tuple[tuple[object, str], ...] = (
     ("1", "TypeError"),
     (None, "TypeError"),
 )
+
+
+@check("CH-2.6")
+def a_joining_that_is_cancelled_has_joined_nothing(target: Target) -> None:
+    async def state_without(what: str, turns: int) -> str:
+        """The state once the only other endpoint of its kind has closed; "" if the joining was not cancelled."""
+        channel = target.channel(1)
+        subscriber, publisher = await channel.subscribe(), await channel.connect()
+        if turns:
+            joining = asyncio.ensure_future(channel.subscribe() if what == "subscribe" else channel.connect())
+            await asyncio.sleep(0)
+            for _ in range(turns - 1):
+                await asyncio.sleep(0)
+            joining.cancel()
+            await asyncio.wait([joining])
+            if not joining.cancelled():
+                return ""
+        await (subscriber if what == "subscribe" else publisher).close()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return state_of(target, channel)
+
+    for what in ("subscribe", "connect"):
+        plain = started(lambda what=what: state_without(what, 0))  # type: ignore[misc]
+        for turns in range(1, 6) if plain else ():
+            seen = started(lambda what=what, turns=turns: state_without(what, turns))  # type: ignore[misc]
+            if seen:
+                expect(
+                    str(plain), seen, f"the state after a {what}() was cancelled and all others of its kind have closed"
+                )
 
 
 MESSAGES: tuple[object, ...] = (0, None, False, "", StopAsyncIteration, ValueError("sent"), [])
@@ -227,6 +163,37 @@ def _whatever_was_sent(rule: str, wrong: str) -> Callable[[Target], None]:
 
 _whatever_was_sent("CH-4.1", "another object")
 _whatever_was_sent("CH-4.2", "ChannelClosedError raised")
+
+
+ALIKE: tuple[list[object], ...] = (
+    [[] for _ in range(6)],
+    [ValueError(), None, 0, False, "", None],
+    [1, True, 1.0, 1, True, 1.0],
+)
+
+
+@check("CH-2.4")
+def messages_that_are_alike_are_all_received(target: Target) -> None:
+    async def received(messages: list[object]) -> str:
+        channel = target.channel(0)
+        subscriber, publisher = await channel.subscribe(), await channel.connect()
+        for message in messages:
+            await publisher.send(message)
+        await channel.close()
+        seen: list[object] = []
+        try:
+            while len(seen) <= len(messages):
+                seen.append(await subscriber.read())
+        except target.closed_error:
+            pass
+        missing = [message for message in messages if not any(each is message for each in seen)]
+        return f"{len(seen)} messages, {len(missing)} missing"
+
+    unlike: list[object] = [object() for _ in range(6)]
+    if started(lambda: received(unlike)) == "6 messages, 0 missing":
+        for alike in ALIKE:
+            seen = started(lambda alike=alike: received(list(alike)))  # type: ignore[misc]
+            expect("6 messages, 0 missing", str(seen), f"what is read of {alike!r}")
 
 
 @check("CH-4.7")
@@ -261,69 +228,35 @@ def async_for_yields_what_read_returns_and_ends(target: Target) -> None:
         expect(repr(expected), repr(run(lambda: use(by_iteration))), "async for over the messages of a closed channel")
 
 
-class _Passing(Exception):
-    """Raised in a block, to pass through it unchanged."""
-
-
-def _block(what: str) -> Callable[[Target], None]:
-    async def leave(target: Target, error: BaseException | None, by_hand: bool) -> tuple[str, str]:
-        """Leave a block, or close by hand: how that ended, and what can be done afterwards."""
+@check("CH-5.1")
+def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
+    async def after_closing(what: str, how: str) -> tuple[str, str]:
+        """The channel's state when close() has been called, and what can be done when all is at rest."""
         channel = target.channel(0)
         publisher, subscriber = await channel.connect(), await channel.subscribe()
         others = await channel.connect(), await channel.subscribe()
-        left = "left normally"
-        closing = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what]
-        try:
-            if by_hand:
-                await closing.close()
-            else:
-                async with closing as entered:
-                    if not hasattr(entered, "close"):
-                        raise Broken(f"async with to give the {what}", repr(entered))
-                    if error is not None:
-                        raise error
-        except BaseException as raised:
-            left = "the same exception" if raised is error else f"{type(raised).__name__} raised"
-        state = target.states.get(channel.state, repr(channel.state))
+        closing = asyncio.ensure_future(
+            {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what].close()
+        )
+        await asyncio.sleep(0)
+        at_once = state_of(target, channel)
+        if how == "cancelled":
+            closing.cancel()
+        await asyncio.wait([closing])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        state = state_of(target, channel)
+        sent = await outcome(publisher.send(1)) if what != "subscriber" else ""
+        read = await outcome(subscriber.read()) if what != "publisher" else ""
         assert others  # until here: an endpoint that nobody holds is closed
-        return left, f"channel {state}, send {await outcome(publisher.send(1))}, {await _joins(channel)}"
+        return at_once, f"channel {state}, send {sent}, read {read}"
 
-    async def _joins(channel: Any) -> str:
-        return f"connect {(await outcome(channel.connect())).split()[-1]}"
-
-    async def reads(target: Target, by_hand: bool) -> str:
-        """What a read finds on a subscriber that was closed before a message was sent."""
-        channel = target.channel(0)
-        publisher, subscriber = await channel.connect(), await channel.subscribe()
-        other = await channel.subscribe()
-        if by_hand:
-            await subscriber.close()
-        else:
-            async with subscriber:
-                pass
-        await outcome(publisher.send(1))
-        found = await outcome(subscriber.read())
-        await other.close()
-        return found
-
-    def program(target: Target) -> None:
-        closed_error = target.closed_error("raised in the block")
-        for error in (None, _Passing(), closed_error, asyncio.CancelledError()):
-            by_hand = started(lambda: leave(target, None, True))
-            if by_hand is None:
-                continue
-            left, after = run(lambda error=error: leave(target, error, False))  # type: ignore[misc]
-            how = "without an error" if error is None else f"by {type(error).__name__}"
-            expect("left normally" if error is None else "the same exception", left, f"async with {what}, left {how}")
-            expect(by_hand[1], after, f"as after close(), when the block of a {what} was left {how}")
-        if what == "subscriber":
-            found = started(lambda: reads(target, True))
-            if found is not None:
-                expect(found, str(started(lambda: reads(target, False))), "as after close(), when reading")
-
-    program.__name__ = f"async_with_closes_a_{what}"
-    return program
-
-
-for _what in ("channel", "publisher", "subscriber"):
-    check("CH-5.4")(_block(_what))
+    for what in ("channel", "publisher", "subscriber"):
+        plain = started(lambda what=what: after_closing(what, "awaited"))  # type: ignore[misc]
+        if plain is None:
+            continue
+        if "channel closed" in plain[1]:
+            expect("closed", plain[0], f"the state when close() of the {what} has been called")
+        cut_short = started(lambda what=what: after_closing(what, "cancelled"))  # type: ignore[misc]
+        after = cut_short[1] if cut_short else "an operation that waits for ever"
+        expect(plain[1], after, f"what comes of close() of the {what} when it is cancelled, as when it is not")

@@ -1,50 +1,47 @@
 """The command `aioservicekit-conformance`: judges targets and reports, section by section, rule by rule."""
 
 import argparse
-import json
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from aioservicekit_model.checker import blame
-from aioservicekit_model.rules import RULES, SECTIONS, section
+from aioservicekit_model.rules import RULES
 
-from .care import CHECKS
-from .case import replay
-from .checks import NotTakenOn
-from .page import as_html
-from .replay import KeptFailure, broken, read
+from .files import Outputs
+from .known import known_failing
+from .replay import KeptFailure, read
+from .replaying import replayed
 from .target import Target, TargetError, load
-from .verdict import Report, Verdict, as_json, as_junit, explain, judge, timeline
+from .terminal import judged, print_known, print_report, print_summary
+from .verdict import Interrupted, Report
+from .watchdog import describe_error
 
 __all__ = ["main"]
 
-MARKS = {
-    "pass": "[green]pass[/]",
-    "fail": "[red]FAIL[/]",
-    "unsupported": "[yellow]unsupported[/]",
-    "untested": "[dim]untested[/]",
-}
+EPILOG = """
+Exit status: 0 if every MUST was judged and holds for every target, 1 if not, 2 if a target can't be loaded or lacks a part of the
+interface or the command line is wrong, 3 for an error of the suite itself, 130 if interrupted.
+"""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aioservicekit-conformance",
         description="Judge broadcast channels by the rules of aioservicekit's specification.",
-        epilog="Exit status: 0 if every MUST holds for every target, 1 if one does not, 2 if a target can't be loaded.",
+        epilog=EPILOG,
     )
     parser.add_argument(
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="module or module:attribute that offers Channel, ChannelState and ChannelClosedError (default: aioservicekit)",
+        help="module, module:attribute or path/to/file.py that offers Channel, ChannelState and ChannelClosedError;"
+        " `aioservicekit` is the reference",
     )
     parser.add_argument(
-        "--rule", action="append", metavar="ID", type=_rule, help="judge this rule alone; may be repeated"
+        "--rule", action="append", metavar="ID", type=_rule, help="judge this rule alone, faster; may be repeated"
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the report to FILE as JSON")
     parser.add_argument(
@@ -61,12 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="rules, one a line, that are known to fail; one of them that passes fails the run",
     )
-    parser.add_argument(
-        "--max-examples", metavar="N", type=_positive, default=2000, help="cases a target (default: 2000)"
-    )
-    parser.add_argument(
-        "--seed", metavar="N", type=int, default=0, help="the same seed makes the same cases (default: 0)"
-    )
+    parser.add_argument("--max-examples", metavar="N", type=_positive, help="cases a target (default: 2000)")
+    parser.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same cases (default: 0)")
     parser.add_argument("--version", action="version", version=_version())
     return parser
 
@@ -94,37 +87,74 @@ def _positive(text: str) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.replay:
+        _refuse_beside_replay(parser, options)
+    elif not options.targets:
+        parser.error("name a TARGET to judge; `aioservicekit` is the reference")
     try:
-        failure = _failure(options.replay) if options.replay else None
-        targets = [load(name) for name in options.targets or [failure.target if failure else "aioservicekit"]]
-        known = _known_failing(options.known_failing) if options.known_failing else frozenset()
-        for option, file in (("--json", options.json), ("--junit", options.junit), ("--html", options.html)):
-            if file and not file.resolve().parent.is_dir():
-                raise TargetError(f"{option} {file}: there is no directory {file.parent}")
-        if options.failures:
-            _make_directory(options.failures)
+        return _run(options)
     except TargetError as error:
-        print(f"aioservicekit-conformance: {error}", file=sys.stderr)
-        return 2
+        return _say(str(error), 2)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    except Exception as error:
+        return _say(f"an error of the suite itself, please report it: {describe_error(error)}", 3)
+
+
+def _say(text: str, status: int) -> int:
+    print(f"aioservicekit-conformance: {text}", file=sys.stderr)
+    return status
+
+
+def _refuse_beside_replay(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    for name, value in vars(options).items():
+        if name not in ("replay", "targets") and value is not None:
+            parser.error(f"--replay runs one failure again: it can't be combined with --{name.replace('_', '-')}")
+
+
+def _run(options: argparse.Namespace) -> int:
+    failure = _failure(options.replay) if options.replay else None
+    targets = [load(name) for name in options.targets or [failure.target if failure else ""]]
     if failure:
-        return max(_replayed(target, failure) for target in targets)
-    rules = frozenset(options.rule or RULES)
-    reports = [_judged(target, rules, options.max_examples, options.seed) for target in targets]
-    console = Console(highlight=False, soft_wrap=True)
-    for report in reports:
-        _print(console, report, options.seed)
-        _print_known(console, report, known)
-        if options.failures:
-            _write_failures(options.failures, report)
-    if options.json:
-        text = json.dumps(as_json(reports, _version()), indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
-    if options.junit:
-        as_junit(reports).write(options.junit, encoding="utf-8", xml_declaration=True)
-    if options.html:
-        options.html.write_text(as_html(reports, _version(), options.seed), encoding="utf-8")
+        console = Console(highlight=False)
+        return max(replayed(console, target, failure) for target in targets)
+    known = known_failing(options.known_failing) if options.known_failing else frozenset()
+    max_examples, seed = options.max_examples or 2000, options.seed or 0
+    with Outputs(options.json, options.junit, options.html, options.failures) as outputs:
+        reports, interrupted = _judge(targets, frozenset(options.rule or RULES), max_examples, seed, known)
+        complaints = outputs.write(reports, _version(), seed)
+    for complaint in complaints:
+        _say(complaint, 2)
+    if interrupted:
+        return _say(interrupted, 130)
+    if complaints:
+        return 2
     return 0 if all(report.conforms_but_for(known) for report in reports) else 1
+
+
+def _judge(
+    targets: list[Target], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
+) -> tuple[list[Report], str]:
+    """The reports, and, if somebody has pressed Ctrl+C, one line about that."""
+    console = Console(highlight=False)
+    reports: list[Report] = []
+    interrupted = ""
+    for target in targets:
+        try:
+            report, printed = judged(target, rules, max_examples, seed)
+        except Interrupted as error:
+            interrupted = f"interrupted while {target.name} was judged: {error}"
+            break
+        reports.append(report)
+        print_report(console, report, seed)
+        if printed:
+            console.print(f"  [dim]{escape(printed)}[/]")
+        print_known(console, report, known)
+    if len(reports) > 1:
+        print_summary(console, reports)
+    return reports, interrupted
 
 
 def _failure(path: Path) -> KeptFailure:
@@ -132,113 +162,3 @@ def _failure(path: Path) -> KeptFailure:
         return read(path)
     except (OSError, ValueError) as error:
         raise TargetError(f"--replay {path}: {error}") from error
-
-
-def _known_failing(path: Path) -> frozenset[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TargetError(f"--known-failing {path}: {error}") from error
-    known = frozenset(line.partition("#")[0].strip() for line in lines) - {""}
-    if wrong := sorted(known - set(RULES)):
-        raise TargetError(f"--known-failing {path}: there is no rule {wrong[0]!r}")
-    return known
-
-
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TargetError(f"--failures {path}: {error}") from error
-
-
-def _write_failures(directory: Path, report: Report) -> None:
-    for verdict in report.verdicts:
-        if verdict.replay:
-            name = f"{report.target.replace(':', '.')}-{verdict.rule}"
-            (directory / f"{name}.txt").write_text(verdict.replay, encoding="utf-8")
-            (directory / f"{name}.py").write_text(verdict.program, encoding="utf-8")
-
-
-def _replayed(target: Target, failure: KeptFailure) -> int:
-    console = Console(highlight=False, soft_wrap=True)
-    if failure.check:
-        return _check_replayed(console, target, failure)
-    case = replay(target, failure.default_size, failure.actions)
-    for line in timeline(case):
-        console.print(escape(line))
-    if case.escaped:
-        console.print(f"{escape(target.name)} can't be judged: it uses {escape(case.escaped)}")
-        return 1
-    if case.refused is None:
-        console.print(f"{escape(target.name)} [green]keeps the rules here[/]")
-        return 0
-    expected, observed = explain(case)
-    rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
-    console.print(
-        f"expected: {escape(expected)}\nobserved: [red]{escape(observed)}[/]\nexplained by a breach of: {rules}"
-    )
-    return 1
-
-
-def _check_replayed(console: Console, target: Target, failure: KeptFailure) -> int:
-    check = next(each for each in CHECKS if (each.rule, each.name) == (failure.rule, failure.check))
-    try:
-        error = broken(check, target)
-    except NotTakenOn as reason:
-        console.print(escape(str(reason)))
-        return 0
-    if error is None:
-        console.print(f"{escape(target.name)} [green]keeps the rules here[/]")
-        return 0
-    console.print(
-        f"check:    {check.name}\nexpected: {escape(error.expected)}\nobserved: [red]{escape(error.observed)}[/]"
-    )
-    return 1
-
-
-def _judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> Report:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"{target.name}: exploring", total=max_examples)
-        return judge(target, rules, max_examples, seed, lambda: progress.advance(task))
-
-
-def _print(console: Console, report: Report, seed: int) -> None:
-    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, seed {seed})")
-    last = ""
-    for verdict in report.verdicts:
-        if section(verdict.rule) != last:
-            last = section(verdict.rule)
-            console.print(f"\n  [bold]{last}[/] {SECTIONS[last]}")
-        rule = RULES[verdict.rule]
-        console.print(f"    {MARKS[verdict.verdict]}  {verdict.rule}  {rule.title}  [dim]{escape(_note(verdict))}[/]")
-        if verdict.verdict == "fail":
-            _print_failure(console, verdict)
-    counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
-    summary = ", ".join(f"{count} {mark}" for mark, count in counts.items() if count)
-    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
-    reached = "; ".join(f"{what}: {count}" for what, count in report.reached.items())
-    console.print(f"\n  [dim]cases that reached {reached}[/]")
-    console.print(f"  {escape(report.target)} {conforms}: {summary}")
-
-
-def _print_known(console: Console, report: Report, known: frozenset[str]) -> None:
-    for verdict in report.verdicts:
-        if verdict.rule in known and verdict.verdict == "pass":
-            console.print(f"  [red]{verdict.rule} is listed as known to fail, and passes: take it off the list[/]")
-
-
-def _note(verdict: Verdict) -> str:
-    return verdict.evidence if verdict.verdict != "pass" else f"{verdict.cases} cases"
-
-
-def _print_failure(console: Console, verdict: Verdict) -> None:
-    rule = RULES[verdict.rule]
-    console.print(f"          {rule.level}: {escape(rule.sentence)}")
-    console.print(f"          expected: {escape(verdict.expected)}")
-    console.print(f"          observed: [red]{escape(verdict.observed)}[/]")
-    for number, line in enumerate(verdict.history, 1):
-        console.print(f"          {number:>4}  {escape(line)}")
-    console.print(f"          look at:  [dim]{escape(rule.look_at)}[/]")

@@ -1,15 +1,14 @@
-"""Judging a target: explore, blame, shrink.
+"""Judging a target: explore, and blame.
 
 Exploring makes many cases and goes on past the first refused one. Each refused history is explained by some rules, each of which,
-relaxed alone in the model, admits it. To blame is the smallest set of rules that explains all of them. Then, for each of these
-rules, one refused case is shrunk to a shortest history.
+relaxed alone in the model, admits it. To blame is the smallest set of rules that explains all of them; any other rule that
+explains one is masked by these: nobody can tell whether it is kept.
 """
 
 import gc
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from itertools import combinations
-from typing import NamedTuple
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -17,19 +16,22 @@ from hypothesis.stateful import run_state_machine_as_test
 from aioservicekit_model.channel import RULES_OF_THE_TABLE
 from aioservicekit_model.checker import at_stake, blame, explains, histories_states
 
-from .case import Action, Case, replay
+from .case import Case, replay
 from .machine import machine
 from .scripts import SCRIPTS, parse
+from .shrinking import Failure, prune
 from .target import Target
 
-__all__ = ["Exploration", "Failure", "explore", "shrink"]
+__all__ = ["Exploration", "explore", "silent"]
 
 STEPS = 14
 SAMPLE = 8  # at every so-manyth case it is counted which rules forbade something in it
 SHORT = 9  # actions: a case that needs no pruning to be explained by few rules
+CLOSELY = 25  # so many refused cases are looked at, though rules that are broken for certain explain them
+IN_VAIN = 12  # so many of the others in a row that say nothing new are enough
 EXPLAINED = 60  # so many refused cases in a row with nothing new to explain are enough
 NOTHING_NEW = 400  # so many cases since something new had to be explained are enough
-UNEXPLAINED = "?"  # in place of a rule, where no single rule explains a history
+ALONE = 4  # rules that are judged alone need one in so many of the usual cases, if each is at stake in all of these
 
 # Where several rules explain all that was seen, the blame goes to the one that says least beside it: had a more general rule been
 # broken, other histories would have shown it. These rules say most; the last one says the most.
@@ -50,38 +52,38 @@ GENERAL = [
 ]
 
 
-class Failure(NamedTuple):
-    """A refused case, and the rules each of which explains it."""
-
-    default_size: int
-    actions: tuple[Action, ...]
-    candidates: frozenset[str]
-    operations: int
-
-
 class Exploration:
     """What many cases of one target have shown.
 
     Attributes:
+        rules: those that matter: what explains a refused case is looked for where one of these may.
         cases: how many were made.
         refused: how many of them were refused.
+        explained: how many of these each rule explains.
         escapes: why cases could not be judged, and how many.
         reached: in how many cases each interesting situation was met.
         sampled: of how many cases the rules at stake were counted.
         staked: in how many of these each rule forbade something.
         failures: refused cases that differ in what explains them.
+        hung: the case in which the target did not come back, if there is one: then no more were made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rules: frozenset[str] = RULES_OF_THE_TABLE) -> None:
+        self.rules = rules & RULES_OF_THE_TABLE
         self.cases = 0
         self.refused = 0
+        self.explained: Counter[str] = Counter()
         self.escapes: Counter[str] = Counter()
         self.reached: Counter[str] = Counter()
         self.sampled = 0
         self.staked: Counter[str] = Counter()
         self.failures: list[Failure] = []
+        self.hung: Case | None = None
+        self._beside: dict[str, set[str]] = defaultdict(set)  # by rule: what else explained the same
         self._since_new = 0
         self._last_new = 0
+        self._closely = 0
+        self._in_vain = 0
 
     @property
     def certain(self) -> frozenset[str]:
@@ -91,7 +93,9 @@ class Exploration:
     def add(self, case: Case, sample: bool = False) -> None:
         self.cases += 1
         self.reached.update(case.reached.keys())
-        if case.escaped:
+        if case.hung:
+            self.hung = case
+        elif case.escaped:
             self.escapes[case.escaped] += 1
         elif case.refused is not None:
             self.refused += 1
@@ -102,21 +106,51 @@ class Exploration:
 
     @property
     def enough(self) -> bool:
-        return max(self._since_new, sum(self.escapes.values())) >= EXPLAINED or (
-            bool(self.failures) and self.cases - self._last_new >= NOTHING_NEW
+        return (
+            self.hung is not None
+            or max(self._since_new, sum(self.escapes.values())) >= EXPLAINED
+            or (bool(self.failures) and self.cases - self._last_new >= NOTHING_NEW)
+        )
+
+    def enough_alone(self, max_examples: int) -> bool:
+        """Whether some rules that are judged alone are broken for certain, or have had their chances to be."""
+        chances = max_examples / ALONE / SAMPLE
+        return self.rules != RULES_OF_THE_TABLE and all(
+            rule in self.certain or self.staked[rule] >= max(chances, 1) for rule in self.rules
         )
 
     def _explain(self, case: Case) -> None:
-        if any(explains(case.default_size, case.history, rule) for rule in self.certain):
+        certain = {rule for rule in self.certain if explains(case.default_size, case.history, rule)}
+        if certain and self._closely >= CLOSELY:
+            self._note_explained(certain | self._explains_besides(case))
             return
+        self._closely += bool(certain)
         self._since_new += 1
         pruned = prune(case)
+        if self.rules != RULES_OF_THE_TABLE and not blame(pruned.default_size, pruned.history, self.rules):
+            return
         candidates = blame(pruned.default_size, pruned.history)
         self._note(pruned, candidates)
         if pruned is not case and len(case.actions) <= SHORT:
             of_all = blame(case.default_size, case.history)
             if not candidates <= of_all:  # left out was what makes it another failure
                 self._note(case, of_all)
+                candidates |= of_all
+        self._note_explained(candidates | certain)
+
+    def _explains_besides(self, case: Case) -> set[str]:
+        """Rules that have not explained anything yet, and explain this history."""
+        if self._in_vain >= IN_VAIN:
+            return set()
+        fresh = self.rules - self._beside.keys()
+        found = {rule for rule in fresh if explains(case.default_size, case.history, rule, for_certain=True)}
+        self._in_vain = 0 if found else self._in_vain + 1
+        return found
+
+    def _note_explained(self, rules: frozenset[str] | set[str]) -> None:
+        self.explained.update(rules)
+        for rule in rules:
+            self._beside[rule].update(rules)
 
     def _note(self, case: Case, candidates: frozenset[str]) -> None:
         """Keep a failure, if it is the shortest of those that the same rules explain."""
@@ -138,6 +172,11 @@ class Exploration:
                 if all(not candidates.isdisjoint(chosen) for candidates in explained):
                     return tuple(sorted(chosen))
         raise AssertionError("all rules together explain every failure")  # pragma: no cover
+
+    def masked(self) -> dict[str, list[str]]:
+        """The rules that explain some refused case and are not to blame, each with those of the blamed that explain it too."""
+        blamed = set(self.blamed())
+        return {rule: sorted(besides & blamed) for rule, besides in self._beside.items() if rule not in blamed}
 
     def failure_of(self, rule: str) -> Failure:
         """The failure that speaks most clearly of a rule."""
@@ -165,21 +204,35 @@ class _Enough(Exception):
     pass
 
 
-def explore(target: Target, max_examples: int, number: int, progress: Callable[[], None]) -> Exploration:
+def silent(cases: int, total: int) -> None:
+    """Tells nobody how far exploring has come."""
+
+
+def explore(
+    target: Target,
+    max_examples: int,
+    number: int,
+    progress: Callable[[int, int], None] = silent,
+    exploration: Exploration | None = None,
+) -> Exploration:
     """Play the scripts and make `max_examples` cases, fewer if a target is refused again and again for the same reasons.
 
     Args:
         number: the seed; the same seed makes the same cases.
-        progress: called after each case.
+        progress: called with the number of cases made and that of all to be made, after each case and at the end.
+        exploration: what to enter them into; it says which rules matter.
     """
-    exploration = Exploration()
+    exploration = exploration or Exploration()
     collecting = gc.get_threshold()
+    drawn = 0
 
     def done(case: Case) -> None:
-        if exploration.enough:
+        nonlocal drawn
+        if exploration.enough or exploration.enough_alone(max_examples):
             raise _Enough
         exploration.add(case)
-        progress()
+        drawn += 1
+        progress(drawn, max(drawn, max_examples))
 
     options = settings(
         max_examples=max_examples,
@@ -194,103 +247,15 @@ def explore(target: Target, max_examples: int, number: int, progress: Callable[[
     try:
         for size, script in SCRIPTS:
             exploration.add(replay(target, size, parse(script)), sample=True)
+            if exploration.hung:
+                raise _Enough
         run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)
     except _Enough:
         pass
     finally:
         gc.set_threshold(*collecting)
+    progress(drawn, drawn)
     return exploration
-
-
-def prune(case: Case) -> Case:
-    """Leave out actions as long as the target is refused at the same kind of event, so that few things can explain it."""
-    kind = refused_kind(case)
-    improved = True
-    while improved:
-        improved = False
-        for fewer in _fewer(case.actions):
-            again = replay(case.target, case.default_size, fewer)
-            shorter = len(again.actions) < len(case.actions) and again.operations <= case.operations
-            if shorter and refused_kind(again) == kind:
-                case, improved = again, True
-                break
-    return case
-
-
-def refused_kind(case: Case) -> tuple[object, ...] | None:
-    """What a case was refused for, roughly: which kind of event, and what was wrong with it."""
-    if case.refused is None:
-        return None
-    event = case.history[case.refused]
-    call = case.call_of(event)
-    return (
-        event.what,
-        call and call.kind,
-        event.value if isinstance(event.value, str) else type(event.value),
-        case.overdue,
-    )
-
-
-def shrink(target: Target, failure: Failure, rule: str) -> Case:
-    """The shortest case that can be found by leaving out actions and deviations and that is refused for the same reasons."""
-    best = replay(target, failure.default_size, failure.actions)
-
-    def attempt(default_size: int, actions: Sequence[Action]) -> bool:
-        nonlocal best
-        case = replay(target, default_size, actions)
-        if case.refused is None or not _shorter(case, best):
-            return False
-        candidates = blame(default_size, case.history)
-        if not candidates <= failure.candidates or (rule != UNEXPLAINED and rule not in candidates):
-            return False
-        best = case
-        return True
-
-    improved = True
-    while improved:
-        improved = any(attempt(best.default_size, actions) for actions in _simpler(best.actions)) or any(
-            attempt(size, best.actions) for size in (0, 1) if size != best.default_size
-        )
-    return best
-
-
-def _weight(case: Case) -> tuple[int, ...]:
-    return (
-        case.operations,
-        len(case.actions),
-        sum(action.after is not None for action in case.actions),
-        sum((action.after or 0) + (action.size or 0) for action in case.actions),
-        case.default_size,
-    )
-
-
-def _shorter(case: Case, than: Case) -> bool:
-    return _weight(case) < _weight(than)
-
-
-def _simpler(actions: list[Action]) -> Iterator[list[Action]]:
-    """Ways to make a case simpler, the greatest steps first."""
-    yield from _fewer(actions)
-    for first, second in combinations(range(len(actions)), 2):
-        yield [action for index, action in enumerate(actions) if index not in (first, second)]
-    for index, action in enumerate(actions):
-        simpler = [action._replace(after=None)] if action.after is not None else []
-        simpler += [action._replace(after=fewer) for fewer in range(action.after or 0)]
-        simpler += [
-            action._replace(size=size) for size in (None, 0, 1) if action.what == "subscribe" and size != action.size
-        ]
-        simpler += [action._replace(what="read")] if action.what == "next" else []
-        for one in simpler:
-            yield [*actions[:index], one, *actions[index + 1 :]]
-
-
-def _fewer(actions: list[Action]) -> Iterator[list[Action]]:
-    """Ways to leave out a run of actions, the longest first."""
-    length = (len(actions) + 1) // 2
-    while length:
-        for start in range(0, len(actions) - length + 1, max(1, length // 2)):
-            yield actions[:start] + actions[start + length :]
-        length //= 2
 
 
 assert set(GENERAL) <= RULES_OF_THE_TABLE

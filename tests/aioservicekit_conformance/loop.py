@@ -13,7 +13,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["SteppedLoop"]
+from .watchdog import alive
+
+__all__ = ["Quiet", "SteppedLoop"]
 
 _T = TypeVar("_T")
 
@@ -36,6 +38,39 @@ class Task(asyncio.Task[_T]):
 
     def __hash__(self) -> int:
         return self._number
+
+
+class Quiet:
+    """Tells when a loop is at rest though callbacks or timers are left: those that come again, and change nothing to be seen.
+
+    Each of them has come `times` times then; and time has jumped far enough, twice, for each timer to have fired.
+    """
+
+    STALLS = 2
+
+    def __init__(self, loop: "SteppedLoop", times: int = 20) -> None:
+        self._loop = loop
+        self._times = times
+        self._seen: object = None
+        self._callbacks = 0
+        self._stalls = 0
+
+    def over(self, seen: object) -> bool:
+        """Whether the loop is at rest by now; asked before each callback.
+
+        Args:
+            seen: what can be seen from outside.
+        """
+        if seen != self._seen:
+            self._seen, self._callbacks, self._stalls = seen, 0, 0
+        self._callbacks += 1
+        if self._callbacks <= self._times * (1 + self._loop.recurring):
+            return False
+        if self._stalls < self.STALLS and self._loop.stall():
+            self._stalls += 1
+            self._callbacks = 0
+            return False
+        return True
 
 
 class SteppedLoop(_EventLoop):  # type: ignore[misc]
@@ -78,21 +113,40 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
                 return True
         return False
 
-    def run_until_rest(self, limit: int = 10_000) -> None:
-        """Run callbacks until none is left; more than `limit` of them count as an escape."""
+    def run_until_rest(self, seen: Callable[[], object] = lambda: None, times: int = 20, limit: int = 100_000) -> None:
+        """Run callbacks until none is left, or `Quiet` says so; more than `limit` of them count as an escape.
+
+        Args:
+            seen: tells what can be seen from outside.
+            times: how often what comes again must have come.
+        """
+        quiet = Quiet(self, times)
         for _ in range(limit):
-            if not self.step():
+            if quiet.over(seen()) or not self.step():
                 return
         self.escapes.append(f"no rest after {limit} callbacks")
-        self._ready.clear()
-        self._timers.clear()
+
+    @property
+    def recurring(self) -> int:
+        """How many callbacks and timers there are."""
+        return len(self._ready) + len(self._timers)
+
+    def stall(self) -> bool:
+        """Let time jump to the last of the timers that there are, as if the loop had been blocked for so long."""
+        stalled = False
+        while self._advance():
+            stalled = True
+        return stalled
 
     def _run(self, callback: Callback) -> None:
+        alive()
         _, context, function, arguments = callback
         outer = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         try:
             context.run(function, *arguments)
+        except SystemExit:  # of a task of the target's own; what it does in an operation is the operation's error
+            self.escapes.append("sys.exit()")
         except Exception as error:
             self.call_exception_handler({"message": f"exception in callback {function!r}", "exception": error})
         finally:

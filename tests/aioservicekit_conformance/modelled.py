@@ -27,8 +27,27 @@ from aioservicekit_model.history import CLOSED, EXHAUSTED, JOINS, READS, call, c
 
 __all__ = ["RELAXABLE", "modelled", "target_without"]
 
-RELAXABLE = RULES_OF_THE_TABLE | {"CH-2.3", "CH-5.4"}  # these two say nothing of what histories hold
+GIVEN_BACK = {"send": "CH-3.9", "read": "CH-4.8", "next": "CH-4.8"}
+RELAXABLE = RULES_OF_THE_TABLE | {
+    "CH-2.3",
+    "CH-3.9",
+    "CH-4.8",
+    "CH-5.4",
+}  # these four say nothing of what histories hold
 RELUCTANT = frozenset({"CH-2.1", "CH-3.7"})  # relaxed, they let any operation fail; the mistake is one that does not
+
+
+def give_back(error: asyncio.CancelledError) -> None:
+    """Ask the running task to cancel again when it next suspends, unless the request has been withdrawn by then."""
+    task = asyncio.current_task()
+    assert task is not None
+    others = task.cancelling() - 1
+
+    def ask_again() -> None:
+        if task.cancelling() > others and task.cancel(*error.args):
+            task.uncancel()  # it has been counted already
+
+    asyncio.get_running_loop().call_soon(ask_again)
 
 
 class _Endpoint:
@@ -105,17 +124,28 @@ class _Channel(_Endpoint):
             value = number
         event = call(number, kind, on, value)
         self._state = self._preferred(list(see(self._state, event, self._relaxed)), list(see(self._state, event)))
+        if kind in JOINS and "CH-2.6" in self._relaxed:  # what joins without a pause can't be cancelled
+            await self._pause(number)
         self._settle(number)
         if self._state.op(number).outcome is None:
             self._waiting[number] = asyncio.get_running_loop().create_future()
             try:
                 await self._waiting[number]
-            except asyncio.CancelledError:  # one that has come to its end already may return all the same
+            except asyncio.CancelledError as error:  # one that has come to its end already may return all the same
                 (self._state,) = see(self._state, cancel(number))
                 self._settle(number)
+                outcome = self._state.op(number).outcome
+                if outcome and outcome.what == "return" and GIVEN_BACK.get(kind) not in self._relaxed:
+                    give_back(error)
             finally:
                 del self._waiting[number]
         return self._end(number)
+
+    async def _pause(self, number: int) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            (self._state,) = see(self._state, cancel(number))
 
     def _end(self, number: int) -> Any:
         op = self._state.op(number)

@@ -12,7 +12,7 @@ from .verdict import Report, Verdict
 
 __all__ = ["as_html"]
 
-MARKS = {"pass": "✓", "fail": "✗", "unsupported": "?", "untested": "·"}
+MARKS = {"pass": "✓", "fail": "✗", "masked": "≈", "unsupported": "?", "untested": "·"}
 
 
 class Row(NamedTuple):

@@ -3,49 +3,81 @@
 It is loaded in every run of pytest where this project is installed: all that costs something is imported when it is wanted.
 """
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 __all__: list[str] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("aioservicekit").addoption(
+    group = parser.getgroup("aioservicekit")
+    group.addoption(
         "--conformance",
         action="append",
         default=[],
         metavar="TARGET",
-        help="judge this broadcast channel (module or module:attribute) by aioservicekit's rules, a test a rule; may be repeated",
+        help="judge this broadcast channel (module, module:attribute or file) by aioservicekit's rules: a test a rule,"
+        " TARGET::RULE; may be repeated",
     )
+    group.addoption("--conformance-max-examples", type=int, default=2000, metavar="N", help="cases a target")
+    group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="the same seed makes the same cases")
+    group.addoption(
+        "--conformance-known-failing", type=Path, metavar="FILE", help="rules, one a line, that are expected to fail"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take out of the arguments what names tests of rules: pytest would look for files."""
+    targets = config.getoption("--conformance")
+    chosen = [argument for argument in config.args if argument.rpartition("::")[0] in targets]
+    if chosen:
+        config.args = [argument for argument in config.args if argument not in chosen]
+        config.option.conformance_chosen = chosen  # among the options, which xdist hands on to its processes
 
 
 @pytest.hookimpl(tryfirst=True)  # so that -k and -m choose among these tests too
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    chosen = getattr(session.config.option, "conformance_chosen", [])
     for target in session.config.getoption("--conformance"):
+        of_target = TargetCollector.from_parent(session, name=target, nodeid=target)
+        items.extend(item for item in of_target.collect() if not chosen or item.nodeid in chosen)
+
+
+class TargetCollector(pytest.Collector):
+    """One target, with a test for each rule."""
+
+    def collect(self) -> Iterator["RuleItem"]:
         from aioservicekit_model.rules import RULES
 
+        from .known import known_failing
         from .target import TargetError, load
 
+        file = self.config.getoption("--conformance-known-failing")
         try:
-            load(target)
+            load(self.name)
+            known = known_failing(file) if file else frozenset()
         except TargetError as error:
             raise pytest.UsageError(str(error)) from error
-        items.extend(
-            RuleItem.from_parent(session, name=f"{target}[{rule}]", target=target, rule=rule) for rule in RULES
-        )
+        for rule in RULES:
+            item = RuleItem.from_parent(self, name=rule)
+            if rule in known:
+                item.add_marker(pytest.mark.xfail(strict=True, reason="known to fail"))
+            yield item
 
 
 class RuleItem(pytest.Item):
     """One rule, of one target."""
 
-    def __init__(self, *, target: str, rule: str, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        self.target = target
-        self.rule = rule
-
     def runtest(self) -> None:
         from .as_tests import assert_kept
 
-        assert_kept(self.target, self.rule)
+        assert self.parent is not None, "it comes of its target"
+        options = self.config.option
+        examples, seed = options.conformance_max_examples, options.conformance_seed
+        assert_kept(self.parent.name, self.name, examples, seed, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
 
     def reportinfo(self) -> tuple[str, None, str]:
-        return self.target, None, f"{self.target} {self.rule}"
+        return self.nodeid.partition("::")[0], None, self.nodeid

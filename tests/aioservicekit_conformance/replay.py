@@ -1,21 +1,30 @@
 """A failure as a thing to keep: a small file that replays exactly, and a program that shows it with no suite installed."""
 
 import re
+import threading
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from aioservicekit_model.history import Event
+from aioservicekit_model.history import JOINS, Event
+from aioservicekit_model.rules import RULES
 
-from .care import CHECKS
 from .case import Action, Case
-from .checks import OPTIONAL, Broken, Check, NotTakenOn
-from .target import Target
+from .catalogue import CHECKS
+from .checking import Broken, Check, Escaped, NotTakenOn
+from .target import Target, is_path, split
+from .watchdog import describe_error
 
 __all__ = ["KeptFailure", "as_program", "as_text", "broken", "program_of_check", "read"]
 
 HEAD = "aioservicekit-conformance failure"
+HEADS = (
+    (HEAD, repr(HEAD)),
+    (r"target (.+)", "'target' and its name"),
+    (r"rule (\S+)", "'rule' and its id"),
+    (r"(?:channel of size (\d+)|check (.+))", "'channel of size' and a number, or 'check' and its name"),
+)
 THEN = r"(, then (?P<after>\d+) callbacks?)?"
 CALL = re.compile(
     r"(?P<op>\d+) (?P<what>subscribe|connect|send|read|next|close) (?P<on>\w+)( size (?P<size>\d+))?" + THEN
@@ -61,29 +70,56 @@ def read(path: Path) -> KeptFailure:
         ValueError: it holds none; the text says which line is wrong.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
-    head = [HEAD, r"target (\S+)", r"rule (\S+)", r"(?:channel of size (\d+)|check (.+))"]
     found: list[str] = []
-    for number, pattern in enumerate(head):
+    for number, (pattern, words) in enumerate(HEADS):
         line = lines[number] if number < len(lines) else ""
         match = re.fullmatch(pattern, line)
         if not match:
-            raise ValueError(f"line {number + 1}: expected {pattern!r}, not {line!r}")
+            raise ValueError(f"line {number + 1}: expected {words}, not {line!r}")
         found += match.groups()
     target, rule, size, check = found
+    if rule not in RULES:
+        raise ValueError(f"line 3: there is no rule {rule!r}")
     if check:
-        if len(lines) > len(head) or not any((each.rule, each.name) == (rule, check) for each in CHECKS):
+        if len(lines) > len(HEADS) or not any((each.rule, each.name) == (rule, check) for each in CHECKS):
             raise ValueError(f"line 4: there is no check of {rule} by this name alone: {check!r}")
         return KeptFailure(target, rule, check=check)
-    actions = []
-    for number, line in enumerate(lines[len(head) :], len(head) + 1):
-        if match := CANCEL.fullmatch(line):
-            actions.append(Action(int(match["op"]), "cancel", after=_number(match["after"])))
-        elif match := CALL.fullmatch(line):
-            own, after = _number(match["size"]), _number(match["after"])
-            actions.append(Action(int(match["op"]), match["what"], match["on"], own, after))
-        else:
-            raise ValueError(f"line {number}: no action: {line!r}")
+    actions: list[Action] = []
+    for number, line in enumerate(lines[len(HEADS) :], len(HEADS) + 1):
+        actions.append(_action(line, number))
+        if missing := _missing(actions):
+            raise ValueError(f"line {number}: {missing}: {line!r}")
     return KeptFailure(target, rule, int(size), tuple(actions))
+
+
+def _action(line: str, number: int) -> Action:
+    if match := CANCEL.fullmatch(line):
+        return Action(int(match["op"]), "cancel", after=_number(match["after"]))
+    if match := CALL.fullmatch(line):
+        return Action(
+            int(match["op"]), match["what"], match["on"], _number(match["size"]), after=_number(match["after"])
+        )
+    raise ValueError(f"line {number}: no action: {line!r}")
+
+
+def _missing(actions: list[Action]) -> str:
+    """What the last action needs and is not there by then."""
+    *before, last = actions
+    called = [action for action in before if action.what != "cancel"]
+    if last.what == "cancel":
+        return "" if last.op in {action.op for action in called} else f"there is no operation {last.op} to cancel"
+    if last.op in {action.op for action in called}:
+        return f"operation {last.op} has been called already"
+    kinds = {"send": "connect", "read": "subscribe", "next": "subscribe"}
+    joined = {action.on: action.what for action in called if action.what in JOINS}
+    if last.what in JOINS:
+        return f"there is an endpoint {last.on} already" if last.on in joined or last.on == "channel" else ""
+    if last.what == "close" and last.on == "channel":
+        return ""
+    if last.on not in joined:
+        return f"there is no endpoint {last.on}"
+    wanted = kinds.get(last.what, joined[last.on])
+    return "" if joined[last.on] == wanted else f"{last.on} has no {last.what}()"
 
 
 def _number(text: str | None) -> int | None:
@@ -94,56 +130,63 @@ def broken(check: Check, target: Target) -> Broken | None:
     """What a check finds, if it finds something.
 
     Raises:
-        NotTakenOn: the target does nothing about the check's rule.
+        NotTakenOn: the target does nothing about the check's rule, or fails before that comes into play: other rules tell.
+        Escaped: the target uses what no hand-stepped loop offers.
     """
+    threads = threading.active_count()
+    found: Broken | NotTakenOn | Escaped | None = None
     try:
         check.program(target)
-    except Broken as error:
-        return error
-    except NotTakenOn:
-        raise
-    except Exception as error:
-        if check.rule in OPTIONAL:
-            raise NotTakenOn(f"it could not be looked at: {type(error).__name__}: {error}") from error
-        return Broken("a check that runs to its end", f"{type(error).__name__}: {error}")
-    return None
+    except (Broken, NotTakenOn, Escaped) as error:
+        found = error
+    except (Exception, SystemExit) as error:
+        found = NotTakenOn(f"it could not be looked at: {describe_error(error)}")
+    if threading.active_count() > threads:
+        raise Escaped("a thread of its own")
+    if isinstance(found, NotTakenOn | Escaped):
+        raise found
+    return found
+
+
+def check_of(failure: KeptFailure) -> Check:
+    """The check that a failure names."""
+    return next(each for each in CHECKS if (each.rule, each.name) == (failure.rule, failure.check))
 
 
 def program_of_check(failure: KeptFailure, error: Broken) -> str:
     """A program of plain asyncio that runs a check as it stands in the suite, and says whether the same comes of it."""
     package = files(__package__)
-    names = ("checks.py", "care.py") if failure.rule[:4] == "CH-7" else ("checks.py",)
+    names = ("checking.py", f"{check_of(failure).program.__module__.rpartition('.')[2]}.py")
     sources = [package.joinpath(name).read_text(encoding="utf-8") for name in names]
-    module, attribute = _importing(failure)
     return Template(package.joinpath("check.txt").read_text(encoding="utf-8")).substitute(
+        steps=package.joinpath("steps.txt").read_text(encoding="utf-8"),
         rule=failure.rule,
         check=failure.check,
         expected=error.expected,
         observed=error.observed,
-        module=module,
-        attribute=attribute,
+        **_importing(failure),
         checks="\n".join(
             re.sub(r"^from \.\w+ import (\([^)]*\)|.*)\n", "", source, flags=re.MULTILINE) for source in sources
         ),
     )
 
 
-def _importing(failure: KeptFailure) -> tuple[str, str]:
-    """The module to import, and what to write behind it to come to the target."""
-    module, colon, attribute = failure.target.partition(":")
-    return module, f".{attribute}" if colon else ""
+def _importing(failure: KeptFailure) -> dict[str, str]:
+    """What a program needs to come to the target: a folder, the module to import, and what to write behind it."""
+    source, attribute = split(failure.target)
+    folder, module = (str(Path(source).parent), Path(source).stem) if is_path(source) else ("", source)
+    return {"folder": folder, "module": module, "attribute": f".{attribute}" if attribute else ""}
 
 
 def as_program(failure: KeptFailure, case: Case, expected: str, observed: str) -> str:
     """A program of plain asyncio that does the same to the target, and says whether the same comes of it."""
-    module, attribute = _importing(failure)
     template = Template(files(__package__).joinpath("program.txt").read_text(encoding="utf-8"))
     return template.substitute(
+        steps=files(__package__).joinpath("steps.txt").read_text(encoding="utf-8"),
         rule=failure.rule,
         expected=expected,
         observed=observed,
-        module=module,
-        attribute=attribute,
+        **_importing(failure),
         size=failure.default_size,
         actions="".join(f"    {tuple(action)!r},\n" for action in _judged_actions(case)),
         seen="".join(f"    {_seen(event)!r},\n" for event in case.judged),

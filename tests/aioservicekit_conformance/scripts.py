@@ -6,10 +6,20 @@ until it rests; after one that ends with `.` nothing does, and after one with `.
 """
 
 import re
+from itertools import permutations
 
 from .case import Action
 
 __all__ = ["SCRIPTS", "parse"]
+
+# Three subscribers of sizes 1, 2 and 3, by these, and each of them in turn is the only one that is full.
+FULL_ONE_BY_ONE = "p1 p1! {0}? p1! {0}? p1! {1}? {0}? {1}? {1}? p1! {2}?"
+
+
+def _by_size(*sizes: int) -> list[str]:
+    """The names of the subscribers of size 1, 2 and so on."""
+    return [f"s{sizes.index(size) + 1}" for size in sorted(sizes)]
+
 
 SCRIPTS = (
     # default size, script
@@ -65,6 +75,17 @@ SCRIPTS = (
     (1, "s1 p1 p1! p1! p2 s2 s1?"),
     (1, "s1 s2=0 p1 p1! p1! x5 s2? s2?"),
     (1, "s1 s2=0 p1 p1! p1! s2? s2? s1? s1?"),
+    (1, "p1 s1. x2 p1! p1! s2 s2?"),
+    (1, "s1=0 p1 s2. x3 p1! p1! s1? s1?"),
+    (0, "s1. x1 p1 p1! s2 /p1"),
+    (0, "p1. x1 s1 p2 /p2"),
+    (0, "s1 p1. x2 p2 /p2 s1?"),
+    (0, "s1 p1 s2. x3 /s1 p1!"),
+    (0, "s1=1 s2=0 p1 p1! p1! s1? s3=0 p1!"),
+    (0, "s1=0 s2=1 p1 p1! p1! s2? s3=0 p1!"),
+    (0, "s1=2 p1 p1! p1! p1! s1? s2=1 p1!"),
+    (0, "s1=1 p1 p1! p1! s1? s2=3 p1!"),
+    *((0, f"s1={a} s2={b} s3={c} {FULL_ONE_BY_ONE}".format(*_by_size(a, b, c))) for a, b, c in permutations((1, 2, 3))),
 )
 
 WORD = re.compile(r"(?P<verb>[/x]?)(?P<name>[sp]?\d*)(=(?P<size>\d+))?(?P<mark>[!?*]?)(\.(?P<after>\d*))?")

@@ -2,10 +2,15 @@
 
 import importlib
 import os
+import re
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Target", "TargetError", "load"]
+from .interface import lacking
+from .watchdog import Hang, describe_error, watched
+
+__all__ = ["Target", "TargetError", "describe", "is_path", "load", "split"]
 
 NAMES = ("Channel", "ChannelState", "ChannelClosedError")
 STATES = ("initiation", "open", "closed")
@@ -32,33 +37,63 @@ class Target(NamedTuple):
 
 
 def load(name: str) -> Target:
-    """Import a target.
+    """Import a target, and look whether it has the interface.
 
     Args:
-        name: `module` or `module:attribute`, installed or importable from the current directory.
+        name: `module` or `module:attribute`, installed or importable from the current directory, or a path to a Python file,
+            with `:attribute` or without.
 
     Raises:
-        TargetError: no such module, no such attribute, or it lacks one of the names that a target offers.
+        TargetError: no such module, no such attribute, or it lacks a part of the interface.
     """
-    module_name, colon, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        offered: Any = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module raises when it is imported, the user wants one line
-        raise TargetError(f"target {name!r} can't be imported: {type(error).__name__}: {error}") from error
-    for part in attribute.split(".") if colon else ():
-        if not hasattr(offered, part):
-            raise TargetError(f"target {name!r}: {module_name!r} has no attribute {attribute!r}")
-        offered = getattr(offered, part)
+    source, attribute = split(name)
+    offered = _import(name, source)
+    for part in attribute.split(".") if attribute else ():
+        try:
+            offered = getattr(offered, part)
+        except AttributeError:
+            raise TargetError(f"target {name!r}: {source!r} has no attribute {attribute!r}") from None
     return describe(name, offered)
+
+
+def split(name: str) -> tuple[str, str]:
+    """The module or file of a target, and the attribute in it, or \"\"."""
+    match = re.fullmatch(r"(.+\.py)(?::([\w.]+))?", name)
+    source, attribute = (match[1], match[2] or "") if match else (name.partition(":")[0], name.partition(":")[2])
+    return source, attribute
+
+
+def is_path(source: str) -> bool:
+    return source.endswith(".py")
+
+
+def _import(name: str, source: str) -> Any:
+    """Raises: TargetError, whatever the module raises, also when it exits or never ends."""
+    if not source:
+        raise TargetError("the name of a TARGET is empty; `aioservicekit` is the reference")
+    if not is_path(source) and ("/" in source or "\\" in source):
+        raise TargetError(f"target {name!r}: a path to a target ends with .py")
+    folder, module = (
+        (str(Path(source).resolve().parent), Path(source).stem) if is_path(source) else (os.getcwd(), source)
+    )
+    if is_path(source) and not Path(source).is_file():
+        raise TargetError(f"target {name!r}: there is no file {source}")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        with watched():
+            return importlib.import_module(module)
+    except Hang as hang:
+        raise TargetError(f"target {name!r} can't be imported: for seconds it ran at {hang}") from None
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"target {name!r} can't be imported: {describe_error(error)}") from error
 
 
 def describe(name: str, offered: Any) -> Target:
     """The target that a module, class or any other object offers.
 
     Raises:
-        TargetError: it lacks a name that a target offers.
+        TargetError: it lacks a part of the interface; the text says which.
     """
     missing = [wanted for wanted in NAMES if not hasattr(offered, wanted)]
     if missing:
@@ -71,5 +106,12 @@ def describe(name: str, offered: Any) -> Target:
         raise TargetError(f"target {name!r}: its ChannelClosedError is no exception class: {error!r}")
     if not callable(offered.Channel):
         raise TargetError(f"target {name!r}: its Channel can't be called: {offered.Channel!r}")
-    states = {getattr(offered.ChannelState, state): state for state in STATES}
+    try:
+        states = {getattr(offered.ChannelState, state): state for state in STATES}
+    except TypeError:
+        raise TargetError(f"target {name!r}: the members of its ChannelState can't be told apart by hash") from None
+    if len(states) < len(STATES):
+        raise TargetError(f"target {name!r}: members of its ChannelState are equal to each other")
+    if said := lacking(offered.Channel, states):
+        raise TargetError(f"target {name!r}: {said}")
     return Target(name, offered.Channel, states, error)

@@ -2,35 +2,40 @@
 
 import gc
 import warnings
-from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from typing import NamedTuple
 
-from aioservicekit_model.channel import RULES_OF_THE_TABLE, Op, State, overdue
-from aioservicekit_model.checker import blame, histories_states
-from aioservicekit_model.history import Event
+from aioservicekit_model.channel import RULES_OF_THE_TABLE
+from aioservicekit_model.checker import blame
 from aioservicekit_model.rules import RULES, Level
 
-from .care import CHECKS
-from .case import REACHED, Case
-from .checks import OPTIONAL, UNTESTED, Broken, NotTakenOn
-from .judge import STEPS, UNEXPLAINED, Exploration, explore, shrink
-from .moments import Moment, describe_call, moments
+from .case import REACHED, Case, replay
+from .catalogue import CHECKS
+from .checking import OPTIONAL, UNTESTED, Broken, Escaped, NotTakenOn
+from .judge import STEPS, Exploration, explore, silent
+from .moments import Moment, moments
 from .replay import KeptFailure, as_program, as_text, broken, program_of_check
+from .shrinking import UNEXPLAINED, shrink
 from .target import Target
+from .watchdog import Hang, watched
+from .words import because, explain, timeline
 
-__all__ = ["Report", "Verdict", "judge"]
+__all__ = ["Interrupted", "Report", "Verdict", "judge"]
+
+
+class Interrupted(Exception):
+    """Somebody has pressed Ctrl+C; the text is what was known by then."""
 
 
 class Verdict(NamedTuple):
     """What is said of one rule.
 
     Attributes:
-        verdict: "pass", "fail", "unsupported" (the target does what the suite can't drive) or "untested".
+        verdict: "pass", "fail", "masked" (a refused history may be its breach, or that of a rule that has failed),
+            "unsupported" (the target does what the suite can't drive) or "untested".
         cases: how many cases could have shown the rule broken.
         evidence: one line: what the verdict rests on.
-        expected, observed: of a failure.
+        expected, observed, because: of a failure: what was expected, what was seen, and why that is impossible.
         history: of a failure, its shortest history, a line an event; empty where a named check failed.
         replay, program: of a failure, the file that replays it, and the program that shows it.
         moments: the same history, to be drawn.
@@ -43,6 +48,7 @@ class Verdict(NamedTuple):
     evidence: str
     expected: str = ""
     observed: str = ""
+    because: str = ""
     history: tuple[str, ...] = ()
     replay: str = ""
     program: str = ""
@@ -55,23 +61,37 @@ class Report(NamedTuple):
     explored: int
     reached: dict[str, int]
 
+    def status(self, verdict: Verdict) -> str:
+        """What a verdict means for the run, be it the command's, pytest's or JUnit's: "passed", "failed" or "skipped".
+
+        Skipped are rules that are no MUST, and those of CH-6 and CH-7 that are not tested, or that the target does not take on.
+        A rule that was asked for by name is never skipped.
+        """
+        if verdict.verdict == "pass":
+            return "passed"
+        asked_for_all = len(self.verdicts) == len(RULES)
+        let_off = verdict.level is not Level.MUST or (verdict.verdict == "untested" and verdict.rule in OPTIONAL)
+        return "skipped" if asked_for_all and let_off else "failed"
+
     @property
     def conforms(self) -> bool:
-        """Every MUST holds, but for rules of CH-6 and CH-7 that are not tested, or that the target does not take on."""
-        return all(
-            v.verdict == "pass" or v.level is not Level.MUST or (v.verdict == "untested" and v.rule in OPTIONAL)
-            for v in self.verdicts
-        )
+        """Every rule that must hold has been judged, and holds."""
+        return not any(self.status(verdict) == "failed" for verdict in self.verdicts)
 
     def conforms_but_for(self, known_failing: frozenset[str]) -> bool:
         """As `conforms`, with known failures; but one of these that passes does not."""
-        judged = [v for v in self.verdicts if v.rule not in known_failing]
-        stale = [v for v in self.verdicts if v.rule in known_failing and v.verdict == "pass"]
-        return not stale and self._replace(verdicts=tuple(judged)).conforms
+        return not any(
+            (self.status(v) == "passed") if v.rule in known_failing else (self.status(v) == "failed")
+            for v in self.verdicts
+        )
 
 
 def judge(
-    target: Target, rules: frozenset[str], max_examples: int, number: int, progress: Callable[[], None]
+    target: Target,
+    rules: frozenset[str],
+    max_examples: int,
+    number: int,
+    progress: Callable[[int, int], None] = silent,
 ) -> Report:
     """Judge a target by some of the rules.
 
@@ -79,235 +99,170 @@ def judge(
         rules: the ids of the rules that matter; of the others nothing is said.
         max_examples: how many cases to make.
         number: the seed; the same seed makes the same cases.
-        progress: called after each case.
+        progress: called with the number of cases made and that of all to be made.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
         try:
-            return _judge(target, rules, max_examples, number, progress)
+            with watched():
+                return _Judging(target, rules).judge(max_examples, number, progress)
         finally:
+            gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody hears of it
 
 
-def _judge(
-    target: Target, rules: frozenset[str], max_examples: int, number: int, progress: Callable[[], None]
-) -> Report:
-    found: dict[str, tuple[str, Broken]] = {}
-    passed: dict[str, list[str]] = {}
-    left_out: dict[str, str] = dict(UNTESTED)
-    for check in CHECKS:
-        if check.rule in rules:
-            try:
-                error = broken(check, target)
-            except NotTakenOn as reason:
-                left_out[check.rule] = str(reason)
+class _Judging:
+    """All that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
+
+    def __init__(self, target: Target, rules: frozenset[str]) -> None:
+        self._target = target
+        self._rules = rules
+        self._failed: dict[str, Verdict] = {}
+        self._passed: dict[str, list[str]] = {}
+        self._left_out: dict[str, str] = dict(UNTESTED)
+        self._escaped: dict[str, str] = {}
+        self._hung = ""
+
+    def judge(self, max_examples: int, number: int, progress: Callable[[int, int], None]) -> Report:
+        exploration = Exploration(self._rules)
+        try:
+            if self._rules & RULES_OF_THE_TABLE:
+                explore(self._target, max_examples, number, progress, exploration)
+            if exploration.hung:
+                self._hang(exploration.hung)
             else:
-                if error is not None:
-                    found.setdefault(check.rule, (check.name, error))
+                self._run_checks()
+                self._show_failures(exploration)
+        except KeyboardInterrupt:
+            found = ", ".join(sorted({*exploration.blamed(), *self._failed})) or "no rule"
+            told = f"{exploration.cases} cases made, {exploration.refused} refused; broken as far as is known: {found}"
+            raise Interrupted(told) from None
+        masked = exploration.masked()
+        verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
+        reached = {what: exploration.reached[what] for what in REACHED}
+        return Report(self._target.name, verdicts, exploration.cases, reached)
+
+    def _run_checks(self) -> None:
+        gc.freeze()  # they look for garbage often: none of it is older than they are
+        for check in CHECKS:
+            if check.rule in self._rules and not self._hung:
+                try:
+                    error = broken(check, self._target)
+                    again = error and broken(check, self._target)
+                except NotTakenOn as reason:
+                    self._left_out[check.rule] = str(reason)
+                except Escaped as reason:
+                    self._escaped[check.rule] = f"the target uses {reason}, in the check: {check.name}"
+                except Hang as hang:
+                    self._hung = str(hang)
+                    self._fail_check(check.rule, check.name, Broken("the check to end", _does_not_end(self._hung)))
                 else:
-                    passed.setdefault(check.rule, []).append(check.name)
-    if rules & RULES_OF_THE_TABLE:
-        exploration = explore(target, max_examples, number, progress)
-    else:
-        exploration = Exploration()
-    failed = _failures(target, exploration)
-    verdicts = tuple(
-        _verdict(
-            target.name, rule, exploration, failed.get(rule), found.get(rule), left_out.get(rule), passed.get(rule, [])
+                    if error is None:
+                        self._passed.setdefault(check.rule, []).append(check.name)
+                    elif again is None:
+                        self._escaped[check.rule] = (
+                            f"what it does differs from time to time, in the check: {check.name}"
+                        )
+                    else:
+                        self._fail_check(check.rule, check.name, error)
+
+    def _fail_check(self, rule: str, name: str, error: Broken) -> None:
+        failure = KeptFailure(self._target.name, rule, check=name)
+        self._failed.setdefault(
+            rule,
+            Verdict(
+                *(rule, RULES[rule].level, "fail", 1, f"check: {name}", error.expected, error.observed),
+                replay=as_text(failure),
+                program=program_of_check(failure, error),
+            ),
         )
-        for rule in RULES
-        if rule in rules
-    )
-    reached = {what: exploration.reached[what] for what in REACHED}
-    return Report(target.name, verdicts, exploration.cases, reached)
 
+    def _show_failures(self, exploration: Exploration) -> None:
+        """Shrink a case for each rule to blame, and see it fail once more."""
+        for rule in exploration.blamed():
+            if rule in self._rules:
+                self._show(rule, shrink(self._target, exploration.failure_of(rule), rule), exploration)
+        if not exploration.blamed() and exploration.unexplained:
+            case = shrink(self._target, exploration.unexplained, UNEXPLAINED)
+            self._show(_rule_of(case, NAMED_FOR_WANT), case, exploration)
 
-def _failures(target: Target, exploration: Exploration) -> dict[str, Case]:
-    failed = {rule: shrink(target, exploration.failure_of(rule), rule) for rule in exploration.blamed()}
-    if not failed and exploration.unexplained:
-        case = shrink(target, exploration.unexplained, UNEXPLAINED)
-        failed[_rule_of(case)] = case
-    return failed
-
-
-def _rule_of(case: Case) -> str:
-    """The rule to name where no single one explains a history: that of the kind of operation that did the impossible."""
-    call = case.call_of(case.judged[-1])
-    if call is None:
-        return "CH-1.2"
-    return {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1"}.get(call.kind, "CH-2.1")
-
-
-def _verdict(
-    target: str,
-    rule: str,
-    exploration: Exploration,
-    case: Case | None,
-    found: tuple[str, Broken] | None,
-    left_out: str | None,
-    passed: list[str],
-) -> Verdict:
-    level = RULES[rule].level
-    staked = exploration.staked[rule]
-    if case is not None:
+    def _show(self, rule: str, case: Case, exploration: Exploration) -> None:
+        if case.refused is None or timeline(replay(self._target, case.default_size, case.actions)) != timeline(case):
+            self._escaped[rule] = "what it does differs from time to time: a failure did not come again"
+            return
         expected, observed = explain(case)
-        evidence = (
-            f"refused after {case.operations} operations ({exploration.refused} of {exploration.cases} cases refused)"
-        )
-        others = blame(case.default_size, case.history) - {rule}
-        if others:
+        evidence = f"refused after {case.operations} operations"
+        if exploration.explained[rule]:
+            evidence += f"; explains {exploration.explained[rule]} of {exploration.refused} refused cases"
+        evidence += f" (of {exploration.cases})"
+        if others := blame(case.default_size, case.history) - {rule}:
             evidence += f"; this history alone could be blamed on {', '.join(sorted(others))} as well"
-        failure = KeptFailure(target, rule, case.default_size, tuple(case.actions))
-        return Verdict(
-            *(rule, level, "fail", exploration.cases, evidence, expected, observed, tuple(timeline(case))),
+        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
+        self._failed[rule] = Verdict(
+            *(rule, RULES[rule].level, "fail", exploration.explained[rule], evidence, expected, observed),
+            because=because(case),
+            history=tuple(timeline(case)),
             replay=as_text(failure),
             program=as_program(failure, case, expected, observed),
             moments=moments(case),
         )
-    if found is not None:
-        name, error = found
-        failure = KeptFailure(target, rule, check=name)
-        return Verdict(
-            *(rule, level, "fail", 1, f"check: {name}", error.expected, error.observed),
+
+    def _hang(self, case: Case) -> None:
+        self._hung = str(case.hung)
+        rule = _rule_of(case, NAMED_FOR_HANGS)
+        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
+        self._failed[rule] = Verdict(
+            *(rule, RULES[rule].level, "fail", 1, "the target does not let go of its event loop"),
+            *("every operation ends, or waits and lets other tasks run", _does_not_end(self._hung)),
+            history=tuple(timeline(case)),
             replay=as_text(failure),
-            program=program_of_check(failure, error),
         )
-    if left_out is not None:
-        return Verdict(rule, level, "untested", 0, left_out)
-    if exploration.escapes and not (passed and rule not in RULES_OF_THE_TABLE):
-        escape, count = exploration.escapes.most_common(1)[0]
-        return Verdict(
-            rule, level, "unsupported", 0, f"the target uses {escape}, in {count} of {exploration.cases} cases"
-        )
-    if rule not in RULES_OF_THE_TABLE:
-        return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
-    if not staked:
-        return Verdict(rule, level, "untested", 0, f"none of {exploration.sampled} cases could have broken it")
-    evidence = f"could have broken in {staked} of {exploration.sampled} sampled cases of up to {STEPS} steps"
-    if passed:
-        evidence += f"; check: {'; '.join(passed)}"
-    return Verdict(rule, level, "pass", staked, evidence)
+
+    def _verdict(self, rule: str, exploration: Exploration, masked: dict[str, list[str]]) -> Verdict:
+        level = RULES[rule].level
+        staked = exploration.staked[rule]
+        passed = self._passed.get(rule, [])
+
+        def untold(verdict: str, evidence: str) -> Verdict:
+            return Verdict(rule, level, verdict, 0, evidence)
+
+        if rule in self._failed:
+            return self._failed[rule]
+        if rule in self._left_out:
+            return untold("untested", self._left_out[rule])
+        if rule in masked:
+            by = " and ".join(masked[rule]) or "others"
+            count = exploration.explained[rule]
+            return untold(
+                "masked", f"by {by}: {count} of {exploration.refused} refused cases may be its breach as well"
+            )
+        if rule in self._escaped:
+            return untold("unsupported", self._escaped[rule])
+        if exploration.escapes and not (passed and rule not in RULES_OF_THE_TABLE):
+            escape, count = exploration.escapes.most_common(1)[0]
+            return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
+        if self._hung:
+            return untold("untested", f"nothing more was judged, since the target {_does_not_end(self._hung)}")
+        if rule not in RULES_OF_THE_TABLE or (passed and not staked):
+            return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
+        if not staked:
+            return untold("untested", f"none of {exploration.sampled} cases could have broken it")
+        evidence = f"could have broken in {staked} of {exploration.sampled} sampled cases of up to {STEPS} steps"
+        if passed:
+            evidence += f"; check: {'; '.join(passed)}"
+        return Verdict(rule, level, "pass", staked, evidence)
 
 
-# ------------------------------------------------------------------------------------------------------ words for people
+# The rule to name by the kind of the operation that did what none explains: where no single rule does, and of a hang.
+NAMED_FOR_WANT = {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1", "": "CH-1.2"}
+NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close": "CH-5.1", "": "CH-1.1"}
 
 
-def explain(case: Case) -> tuple[str, str]:
-    """What the rules permitted where a case was refused, and what was seen instead."""
-    event = case.judged[-1]
-    states = histories_states(case.default_size, case.judged[:-1])[-1]
-    match event.what:
-        case "observe":
-            phases = sorted({state.phase for state in states})
-            return f"the channel is in {' or '.join(phases)}", f"it is in {event.value}"
-        case "rest":
-            found = sorted({due.name for state in states for due in overdue(state)})
-            return "everything that can go on has done so when nothing is left to run", "; ".join(
-                found
-            ) or "nothing moves"
-        case _:
-            possible = sorted({_outcome(state, state.op(event.op)) for state in states})
-            if len(possible) > 1:
-                possible = [each for each in possible if each != WAITS]  # it may be undecided yet, and not for long
-            observed = f"returns {event.value!r}" if event.what == "return" else f"raises {event.value}"
-            call = case.call_of(event)
-            assert call is not None, "what ends was called"
-            return f"{describe_call(call)} {' or '.join(possible)}", observed if event.value is not None else "returns"
+def _rule_of(case: Case, named: dict[str, str]) -> str:
+    call = case.call_of(case.judged[-1]) if case.judged else None
+    kind = call.kind if call else ""
+    return named.get(kind, "CH-2.5" if named is NAMED_FOR_HANGS else "CH-2.1")
 
 
-WAITS = "goes on waiting"
-
-
-def _outcome(state: State, op: Op) -> str:
-    if op.outcome is None:
-        return WAITS
-    if op.outcome.what == "raise":
-        return f"raises {op.outcome.value}"
-    return "returns" if op.outcome.value is None else f"returns {op.outcome.value!r}"
-
-
-def timeline(case: Case) -> list[str]:
-    """A case's history for people to read, a line an event; what a call comes to at once stands beside it."""
-    lines = [f"channel = Channel(buffer_size={case.default_size})"]
-    seen = "initiation"
-    calls: dict[int, Event] = {}
-    waiting: dict[int, int] = {}  # where the line of an operation's call stands, as long as nothing came after it
-    for index, event in enumerate(case.judged):
-        refused = index == case.refused
-        mark = "   <== no channel that keeps the rules does this" if refused else ""
-        match event.what:
-            case "call":
-                calls[event.op] = event
-                lines.append(f"[{event.op}] {describe_call(event)}  ...{mark}")
-                waiting = {event.op: len(lines) - 1}
-            case "return" | "raise":
-                value = "" if event.value is None else f" {event.value}"
-                if event.op in waiting:
-                    lines.pop(waiting.pop(event.op))
-                lines.append(f"[{event.op}] {describe_call(calls[event.op])}  {event.what}s{value}{mark}")
-                waiting.clear()
-            case "cancel":
-                lines.append(f"[{event.op}] {describe_call(calls[event.op])}  is cancelled{mark}")
-                waiting.clear()
-            case "observe" if event.value != seen or refused:
-                seen = str(event.value)
-                lines.append(f"    the channel is in {seen}{mark}")
-            case "rest" if refused or lines[-1] != "    at rest":
-                lines.append(f"    at rest{mark}")
-                waiting.clear()
-    return lines
-
-
-def as_json(reports: list[Report], version: str) -> dict[str, Any]:
-    """The JSON report's content."""
-    return {
-        "version": version,
-        "targets": [
-            {
-                "target": report.target,
-                "conforms": report.conforms,
-                "cases": report.explored,
-                "reached": report.reached,
-                "rules": [
-                    {
-                        "rule": v.rule,
-                        "level": str(v.level),
-                        "verdict": v.verdict,
-                        "cases": v.cases,
-                        "evidence": v.evidence,
-                        **(
-                            {"expected": v.expected, "observed": v.observed, "history": v.history} if v.observed else {}
-                        ),
-                        **({"replay": v.replay} if v.replay else {}),
-                    }
-                    for v in report.verdicts
-                ],
-            }
-            for report in reports
-        ],
-    }
-
-
-def as_junit(reports: list[Report]) -> "ElementTree[Element]":
-    """The JUnit report: a suite a target, a case a rule."""
-    suites = Element("testsuites")
-    for report in reports:
-        counts = Counter(v.verdict for v in report.verdicts)
-        skipped = counts["untested"] + counts["unsupported"]
-        suite = SubElement(
-            suites,
-            "testsuite",
-            name=report.target,
-            tests=str(len(report.verdicts)),
-            failures=str(counts["fail"]),
-            skipped=str(skipped),
-        )
-        for v in report.verdicts:
-            case = SubElement(suite, "testcase", classname=report.target, name=f"{v.rule} {RULES[v.rule].title}")
-            if v.verdict == "fail":
-                failure = SubElement(case, "failure", message=f"expected {v.expected}; observed {v.observed}")
-                failure.text = "\n".join((RULES[v.rule].sentence, "", *v.history))
-            elif v.verdict != "pass":
-                SubElement(case, "skipped", message=v.evidence)
-    indent(suites)
-    return ElementTree(suites)
+def _does_not_end(where: str) -> str:
+    return f"does not come back: for seconds it ran at {where}"

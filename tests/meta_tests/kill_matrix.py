@@ -18,7 +18,7 @@ EXAMPLES = 300
 
 
 def judged(target: str, seed: int = 0) -> Report:
-    return judge(load(target), frozenset(RULES), EXAMPLES, seed, lambda: None)
+    return judge(load(target), frozenset(RULES), EXAMPLES, seed)
 
 
 def failing(report: Report) -> set[str]:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from aioservicekit_conformance.care import CHECKS
 from aioservicekit_conformance.case import replay
+from aioservicekit_conformance.catalogue import CHECKS
 from aioservicekit_conformance.replay import as_text, broken, read
 from aioservicekit_conformance.target import Target
-from aioservicekit_conformance.verdict import Verdict, timeline
+from aioservicekit_conformance.verdict import Verdict
+from aioservicekit_conformance.words import timeline
 
 
 def assert_replays(target: Target, verdict: Verdict, directory: Path) -> None:

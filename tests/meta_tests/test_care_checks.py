@@ -13,7 +13,7 @@ from aioservicekit_conformance.verdict import Verdict, judge
 
 
 def verdict(rule: str) -> Verdict:
-    (only,) = judge(load("aioservicekit"), frozenset({rule}), 1, 0, lambda: None).verdicts
+    (only,) = judge(load("aioservicekit"), frozenset({rule}), 1, 0).verdicts
     return only
 
 

@@ -1,5 +1,6 @@
 """Channels to test the conformance suite with: sound ones, to be accepted, and defective ones, to be refused."""
 
+from . import defective_ends, sound_timers  # noqa: F401  # they enter their channels into DEFECTS and SOUND
 from .defective import DEFECTS, Defect
 from .plain import Target
 from .sound import SOUND

@@ -20,6 +20,7 @@ from .plain import (
     SendTicket,
     Target,
     Ticket,
+    give_back,
 )
 
 __all__ = ["DEFECTS", "Defect"]
@@ -825,8 +826,10 @@ class SendsIgnoreCancelling(Channel):
 @breaks("CH-3.8", "A cancelled send returns as if it had delivered.")
 class CancelledSendsReturn(Channel):
     async def _send(self, publisher: Publisher, message: Any) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await super()._send(publisher, message)
+        except asyncio.CancelledError as error:
+            give_back(error)
 
 
 @breaks("CH-3.8", "A sender that is cancelled after it was woken does not hand the wake-up on.")

@@ -24,6 +24,7 @@ __all__ = [
     "SendTicket",
     "Target",
     "Ticket",
+    "give_back",
 ]
 
 T = TypeVar("T")
@@ -45,6 +46,19 @@ class Target(NamedTuple):
     Channel: type[Any]
     ChannelState: type[Any] = ChannelState
     ChannelClosedError: type[Exception] = ChannelClosedError
+
+
+def give_back(error: asyncio.CancelledError) -> None:
+    """Ask the running task to cancel once more at its next suspension, unless the request has been withdrawn by then."""
+    task = asyncio.current_task()
+    assert task is not None
+    others = task.cancelling() - 1
+
+    def ask_again() -> None:
+        if task.cancelling() > others and task.cancel(*error.args):
+            task.uncancel()  # `cancel` has counted it once more
+
+    asyncio.get_running_loop().call_soon(ask_again)
 
 
 class Ticket:

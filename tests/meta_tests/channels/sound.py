@@ -4,7 +4,6 @@ Each says in its docstring how it differs. `SOUND` names them all; `channels.sou
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from enum import Enum
 from types import TracebackType
@@ -19,6 +18,7 @@ from .plain import (
     SendTicket,
     Target,
     Ticket,
+    give_back,
 )
 
 __all__ = ["SOUND"]
@@ -127,8 +127,10 @@ class UnhurriedChannel(PlainChannel[T]):
         await asyncio.sleep(0)
 
     async def _linger(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            give_back(error)
 
 
 # ---------------------------------------------------------------------------------------------------------- condition
@@ -659,10 +661,11 @@ class ArbiterChannel(Closing, Generic[T]):
         asyncio.get_running_loop().call_soon(self.arbitrate)
         try:
             await request.bell.wait()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             if request.verdict is None:
                 self.requests.remove(request)
                 raise
+            give_back(error)
         if request.verdict == "closed":
             raise EndOfChannel
         return request.what

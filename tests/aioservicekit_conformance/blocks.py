@@ -1,0 +1,114 @@
+"""Named checks of CH-5.4: a block ends in one of several ways, on an endpoint that may have closed meanwhile, and closes it."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import product
+from typing import NamedTuple
+
+from .checking import Broken, check, expect, outcome, run, started, state_of
+from .target import Target
+
+
+class _Passing(Exception):
+    """Raised in a block, to pass through it unchanged."""
+
+
+ERRORS = {"by an error": _Passing, "by a CancelledError": asyncio.CancelledError}
+CLOSED_ERROR = "by the target's own ChannelClosedError"
+CANCELLED = "by the cancellation of its task"
+WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED)
+MEANWHILE = ("nothing", "it", "the channel")
+
+
+class Left(NamedTuple):
+    """How a block ended, or a close() in its stead, and what can be done afterwards."""
+
+    how: str
+    after: str
+
+
+async def _own_closed_error(target: Target) -> BaseException | None:
+    """An error that the target itself has raised: how it is made is its own business."""
+    channel = target.channel(0)
+    await channel.close()
+    try:
+        await channel.connect()
+    except target.closed_error as error:
+        return error
+    return None
+
+
+async def _leave(target: Target, what: str, way: str, meanwhile: str, error: BaseException | None) -> Left:
+    """Leave a block in one of the ways; "by hand" closes without a block."""
+    channel = target.channel(0)
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    others = await channel.connect(), await channel.subscribe()
+    closing = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what]
+    inside: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def close_meanwhile() -> None:
+        if meanwhile != "nothing":
+            await (channel if meanwhile == "the channel" else closing).close()
+
+    async def block() -> None:
+        async with closing as entered:
+            if not hasattr(entered, "close"):
+                raise Broken(f"async with to give the {what}", repr(entered))
+            await close_meanwhile()
+            if error is not None:
+                raise error
+            inside.set_result(None)
+            if way == CANCELLED:
+                await asyncio.get_running_loop().create_future()
+
+    how = "normally"
+    try:
+        if way == "by hand":
+            await close_meanwhile()
+            await closing.close()
+        elif way == CANCELLED:
+            task = asyncio.ensure_future(block())
+            await asyncio.wait([task, inside], return_when=asyncio.FIRST_COMPLETED)
+            task.cancel()
+            await asyncio.wait([task])
+            how = "with its CancelledError" if task.cancelled() else f"with {task.exception()!r}"
+        else:
+            await block()
+    except Broken:
+        raise
+    except BaseException as raised:
+        how = "with the same error" if raised is error else f"with {raised!r}"
+    for _ in range(5):  # however late its close takes effect: whether it is at once is not looked at here
+        await asyncio.sleep(0)
+    state = state_of(target, channel)
+    sent = await outcome(publisher.send(1))
+    found = await outcome(subscriber.read()) if what == "subscriber" or state == "closed" else ""
+    joined = (await outcome(channel.connect())).split()[-1]
+    assert others  # until here: an endpoint that nobody holds is closed
+    return Left(how, f"channel {state}, send {sent}, read {found}, connect {joined}")
+
+
+def _block(what: str) -> Callable[[Target], None]:
+    def program(target: Target) -> None:
+        for way, meanwhile in product(WAYS, MEANWHILE):
+            if what == "channel" and meanwhile == "it":
+                continue
+            by_hand = started(lambda meanwhile=meanwhile: _leave(target, what, "by hand", meanwhile, None))  # type: ignore[misc]
+            error: BaseException | None = ERRORS[way]() if way in ERRORS else None
+            if way == CLOSED_ERROR:
+                error = started(lambda: _own_closed_error(target))
+            if by_hand is None or by_hand.how != "normally" or (way == CLOSED_ERROR and error is None):
+                continue
+            left = run(lambda way=way, meanwhile=meanwhile, error=error: _leave(target, what, way, meanwhile, error))  # type: ignore[misc]
+            closed = "" if meanwhile == "nothing" else f" after {meanwhile} had been closed in it"
+            block = f"async with {what}, left {way}{closed}"
+            expected = {"normally": "normally", CANCELLED: "with its CancelledError"}.get(way, "with the same error")
+            expect(expected, left.how, f"{block}: ends")
+            expect(by_hand.after, left.after, f"{block}: as after close()")
+
+    program.__name__ = f"async_with_closes_a_{what}"
+    return program
+
+
+for _what in ("channel", "publisher", "subscriber"):
+    check("CH-5.4")(_block(_what))

@@ -1,0 +1,178 @@
+"""Named checks of CH-3.9 and CH-4.8: what becomes of a request to cancel that comes when an operation has had its effect.
+
+An operation that raises `CancelledError` with no effect keeps these rules as well.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from .checking import Broken, check, expect, run, started
+from .target import Target
+
+Step = Callable[[], Coroutine[Any, Any, object]]
+TURNS = range(5)  # of the loop, between what lets the operation go on and the request
+
+
+class Scene(NamedTuple):
+    """An operation that would wait, and what lets it go on."""
+
+    operation: Step
+    let_go: Step
+    others: object
+
+
+async def _scene(target: Target, kind: str) -> Scene:
+    channel = target.channel(1)
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    if kind == "read":
+        return Scene(subscriber.read, lambda: publisher.send(1), channel)
+    await publisher.send(1)
+    return Scene(lambda: publisher.send(2), subscriber.read, channel)
+
+
+async def _turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def _undisturbed(target: Target, kind: str) -> bool:
+    scene = await _scene(target, kind)
+    operation = asyncio.ensure_future(scene.operation())
+    await _turns(5)
+    if operation.done():
+        return False
+    await scene.let_go()
+    await operation
+    return True
+
+
+async def _cancelled(target: Target, kind: str, turns: int) -> str:
+    """What comes of a task that is cancelled when its operation can go on."""
+    scene = await _scene(target, kind)
+    requested = False
+
+    async def use() -> str:
+        try:
+            await scene.operation()
+        except asyncio.CancelledError:
+            return GAVE_UP
+        task, in_time = asyncio.current_task(), requested
+        try:
+            await asyncio.sleep(0)
+            if in_time:
+                return "the task goes on"
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            return (
+                CANCELLED
+                if task and task.cancelling() == 1
+                else f"cancelled, with {task and task.cancelling()} requests"
+            )
+        return ""
+
+    task = asyncio.ensure_future(use())
+    await _turns(5)
+    await scene.let_go()
+    await _turns(turns)
+    requested = True
+    task.cancel()
+    return await task
+
+
+async def _timed_out(target: Target, kind: str, turns: int) -> str:
+    """What comes of a task whose time is up when its operation can go on; with `turns` -1, just before."""
+    scene = await _scene(target, kind)
+    timeouts: list[asyncio.Timeout] = []
+
+    async def use() -> str:
+        try:
+            async with asyncio.timeout(None) as timeout:
+                timeouts.append(timeout)
+                await scene.operation()
+        except TimeoutError:
+            return GAVE_UP
+        try:
+            await _turns(5)
+        except asyncio.CancelledError:
+            return "the task is cancelled after the block"
+        task = asyncio.current_task()
+        return WENT_ON if task and not task.cancelling() else "the task goes on with a request that nobody withdraws"
+
+    task = asyncio.ensure_future(use())
+    await _turns(5)
+    if turns < 0:
+        timeouts[0].reschedule(0)
+    await scene.let_go()
+    if turns >= 0:
+        await _turns(turns)
+        if not task.done():
+            try:
+                timeouts[0].reschedule(0)
+            except RuntimeError:  # the block has been left
+                pass
+    return await task
+
+
+async def _in_a_group(target: Target, kind: str) -> str:
+    """What comes of a group in which a task fails as the operation of another one can go on."""
+    scene = await _scene(target, kind)
+    go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def use() -> None:
+        await scene.operation()
+        await asyncio.get_running_loop().create_future()
+
+    async def fail() -> None:
+        await go
+        raise _Failing
+
+    async def let_go() -> None:
+        await go
+        await scene.let_go()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in (use, fail, let_go):
+                group.create_task(each())
+            await _turns(5)
+            go.set_result(None)
+    except* _Failing:
+        pass
+    return "the group ends"
+
+
+class _Failing(Exception):
+    pass
+
+
+GAVE_UP = "it gives up"
+CANCELLED = "the task is cancelled at its next suspension, once"
+WENT_ON = "the task goes on"
+
+
+def _requests(rule: str, kind: str) -> None:
+    @check(rule)
+    def a_request_that_comes_too_late_is_not_lost(target: Target) -> None:
+        if started(lambda: _undisturbed(target, kind)):
+            for turns in TURNS:
+                seen = run(lambda turns=turns: _cancelled(target, kind, turns))  # type: ignore[misc]
+                if seen != GAVE_UP:
+                    expect(CANCELLED, seen, f"a {kind} that has had its effect, and whose task was asked to cancel")
+
+    @check(rule)
+    def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
+        if started(lambda: _undisturbed(target, kind)):
+            for turns in (-1, *TURNS):
+                seen = run(lambda turns=turns: _timed_out(target, kind, turns))  # type: ignore[misc]
+                if seen != GAVE_UP:
+                    expect(WENT_ON, seen, f"a {kind} that has had its effect as its asyncio.timeout expired")
+
+    @check(rule)
+    def a_task_of_a_group_ends(target: Target) -> None:
+        if started(lambda: _undisturbed(target, kind)) and started(lambda: _in_a_group(target, kind)) is None:
+            raise Broken(f"a TaskGroup ends whose task had been in a {kind} as another one failed", "it waits for ever")
+
+
+_requests("CH-3.9", "send")
+_requests("CH-4.8", "read")

@@ -1,0 +1,126 @@
+"""The interface first: whether a target has all that the rules speak of, before any of them is judged."""
+
+import asyncio
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from .loop import SteppedLoop
+from .watchdog import Hang, describe_error, watched
+
+__all__ = ["lacking"]
+
+CHANNEL, PUBLISHER, SUBSCRIBER = "Channel", "Publisher", "Subscriber"
+METHODS = {CHANNEL: ("subscribe", "connect", "close"), PUBLISHER: ("send", "close"), SUBSCRIBER: ("read", "close")}
+SPECIAL = {"__aenter__": "is no async context manager", "__aexit__": "is no async context manager"}
+ITERATED = {"__aiter__": "can't be iterated over with async for"}
+JOINED = {"connect": PUBLISHER, "subscribe": SUBSCRIBER}
+
+
+def lacking(channel: Callable[..., Any], states: dict[Any, str]) -> str:
+    """What a target lacks, in one line; "" if it has all."""
+    loop = SteppedLoop()
+    found: list[str] = []
+
+    async def look() -> None:
+        found.append(await _look(channel, states))
+
+    try:
+        with watched(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of endpoints that are left open
+            task = loop.start(look())
+            loop.run_until_rest(task.done)
+    except Hang as hang:
+        return f"it does not come back when it is looked at: for seconds it ran at {hang}"
+    loop.retire()
+    if task.done() and not task.cancelled() and isinstance(task.exception(), Hang):
+        return f"it does not come back when it is looked at: for seconds it ran at {task.exception()}"
+    return found[0] if found else ""
+
+
+async def _look(make: Callable[..., Any], states: dict[Any, str]) -> str:
+    try:
+        channel = make(buffer_size=1)
+    except (Exception, SystemExit) as error:
+        return f"Channel(buffer_size=1) raises {describe_error(error)}"
+    if said := _state(channel, states) or _methods(channel, CHANNEL):
+        return said
+    for how, kind in JOINED.items():
+        arguments = {"buffer_size": 1} if how == "subscribe" else {}
+        try:
+            joining = getattr(channel, how)(**arguments)
+        except TypeError as error:
+            return f"{how}({'buffer_size=1' if arguments else ''}) raises {describe_error(error)}"
+        except (Exception, SystemExit):
+            return ""  # whatever rule that breaks: the cases show it
+        if not hasattr(joining, "__await__"):
+            return f"Channel.{how}() is not async: it returned {_kind_of(joining)}"
+        joined = asyncio.ensure_future(joining)
+        await asyncio.wait([joined])
+        if joined.cancelled() or joined.exception() is not None:
+            return ""
+        endpoint = joined.result()
+        if endpoint is None:
+            return f"{how}() returns None, not a {kind.lower()}"
+        if said := _methods(endpoint, kind) or _awaited(endpoint, kind):
+            return said
+    if said := _is_async(channel.close, "Channel.close"):
+        return said
+    try:
+        await channel.close()
+    except (Exception, SystemExit):
+        pass  # whatever rule that breaks: the cases show it
+    return ""
+
+
+def _state(channel: Any, states: dict[Any, str]) -> str:
+    try:
+        state = channel.state
+        hash(state)
+    except AttributeError as error:
+        return "Channel has no state" if error.name == "state" else f"Channel.state raises {describe_error(error)}"
+    except Exception as error:
+        return f"Channel.state raises {describe_error(error)}"
+    if callable(state) and state not in states:
+        return "Channel.state is a method; it has to be a property"
+    return ""
+
+
+def _methods(whose: Any, kind: str) -> str:
+    for name in METHODS[kind]:
+        if not callable(getattr(whose, name, None)):
+            return f"{kind} has no {name}()"
+    for name, said in {**SPECIAL, **(ITERATED if kind == SUBSCRIBER else {})}.items():
+        if not hasattr(type(whose), name):
+            return f"{kind} {said}: it has no {name}()"
+    return ""
+
+
+def _awaited(endpoint: Any, kind: str) -> str:
+    name, arguments = ("send", (object(),)) if kind == PUBLISHER else ("read", ())
+    if said := _is_async(getattr(endpoint, name), f"{kind}.{name}", *arguments):
+        return said
+    if kind == SUBSCRIBER and not hasattr(aiter(endpoint), "__anext__"):
+        return f"{kind} can't be iterated over with async for: what its __aiter__() returns has no __anext__()"
+    return _is_async(endpoint.close, f"{kind}.close")
+
+
+def _is_async(method: Callable[..., Any], name: str, *arguments: object) -> str:
+    """What to say of a method that can't be awaited; a coroutine that it makes never runs."""
+    try:
+        made = method(*arguments)
+    except TypeError as error:
+        return f"{name}({'message' if arguments else ''}) raises {describe_error(error)}"
+    except (Exception, SystemExit):
+        return ""  # whatever rule that breaks: the cases show it
+    if not hasattr(made, "__await__"):
+        return f"{name}() is not async: it returned {_kind_of(made)}"
+    if asyncio.iscoroutine(made):
+        made.close()
+    elif isinstance(made, asyncio.Future):
+        made.cancel()
+    return ""
+
+
+def _kind_of(value: object) -> str:
+    return "None" if value is None else f"a value of {type(value).__name__}"

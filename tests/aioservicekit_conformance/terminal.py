@@ -1,0 +1,138 @@
+"""What the command says on a terminal: lines of words, wrapped at the terminal's width, each under its heading."""
+
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import TextIOBase
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from aioservicekit_model.rules import RULES, SECTIONS, section
+
+from .target import Target
+from .verdict import Report, Verdict, judge
+from .words import KEY
+
+__all__ = ["judged", "print_known", "print_report", "print_summary", "say"]
+
+MARKS = {
+    "pass": "[green]pass[/]",
+    "fail": "[red]FAIL[/]",
+    "masked": "[yellow]masked[/]",
+    "unsupported": "[yellow]unsupported[/]",
+    "untested": "[dim]untested[/]",
+}
+
+
+def say(console: Console, indent: int, label: str, text: str, width: int = 0) -> None:
+    """Print a text, wrapped at words, beside its label; both may hold markup.
+
+    Args:
+        indent: columns to the left of the label.
+        width: columns for the label.
+    """
+    start = indent + width
+    head = Text(" " * indent) + Text.from_markup(label)
+    head.pad_right(start - len(head))
+    for number, row in enumerate(Text.from_markup(text).wrap(console, max(console.width - start, 20))):
+        row.rstrip()
+        console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
+
+
+def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
+    """Judge, with a counter on the terminal that runs from nought to the number of cases that were made.
+
+    Returns:
+        The report, and a line about what the target has printed meanwhile, which is shown nowhere else.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(file=sys.stderr)
+    printed = _Printed()
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        redirect_stdout(printed),
+        redirect_stderr(printed),
+    ):
+        task = progress.add_task(f"{escape(target.name)}: exploring", total=max_examples)
+
+        def made(cases: int, total: int) -> None:
+            progress.update(task, completed=cases, total=total)
+
+        report = judge(target, rules, max_examples, seed, made)
+    return report, printed.summary
+
+
+class _Printed(TextIOBase):
+    """Takes what a target prints, and keeps its first line."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+        self._first = ""
+
+    def write(self, text: str) -> int:
+        self._lines += text.count("\n")
+        if not self._first:
+            self._first = text.strip()[:60]
+        return len(text)
+
+    @property
+    def summary(self) -> str:
+        return (
+            f"it printed {self._lines} lines, which are left out here, from {self._first!r} on" if self._first else ""
+        )
+
+
+def print_report(console: Console, report: Report, seed: int) -> None:
+    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, seed {seed})")
+    last = ""
+    for verdict in report.verdicts:
+        if section(verdict.rule) != last:
+            last = section(verdict.rule)
+            console.print(f"\n  [bold]{last}[/] {SECTIONS[last]}")
+        rule = RULES[verdict.rule]
+        text = f"{verdict.rule}  {rule.title}  [dim]{escape(_note(verdict))}[/]"
+        say(console, 4, MARKS[verdict.verdict], text, len(verdict.verdict) + 2)
+        if verdict.verdict == "fail":
+            _print_failure(console, verdict)
+    console.print()
+    if any(verdict.history for verdict in report.verdicts):
+        say(console, 2, "", f"[dim]{escape(KEY)}[/]")
+    say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
+    say(console, 2, "", _summary(report))
+
+
+def print_summary(console: Console, reports: list[Report]) -> None:
+    """A line a target."""
+    console.print()
+    for report in reports:
+        say(console, 2, "", _summary(report))
+
+
+def _summary(report: Report) -> str:
+    counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
+    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
+    return f"{escape(report.target)} {conforms}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
+
+
+def print_known(console: Console, report: Report, known: frozenset[str]) -> None:
+    for verdict in report.verdicts:
+        if verdict.rule in known and verdict.verdict == "pass":
+            say(console, 2, "", f"[red]{verdict.rule} is listed as known to fail, and passes: take it off the list[/]")
+
+
+def _note(verdict: Verdict) -> str:
+    return verdict.evidence if verdict.verdict != "pass" else f"{verdict.cases} cases"
+
+
+def _print_failure(console: Console, verdict: Verdict) -> None:
+    rule = RULES[verdict.rule]
+    say(console, 10, f"{rule.level}:", escape(rule.sentence), 10)
+    say(console, 10, "expected:", escape(verdict.expected), 10)
+    say(console, 10, "observed:", f"[red]{escape(verdict.observed)}[/]", 10)
+    if verdict.because:
+        say(console, 10, "because:", escape(verdict.because), 10)
+    for number, text in enumerate(verdict.history, 1):
+        say(console, 10, f"{number:>4}", escape(text), 6)
+    say(console, 10, "look at:", f"[dim]{escape(rule.look_at)}[/]", 10)

@@ -1,0 +1,241 @@
+"""Defective channels, continued: how blocks end, who is looked at for room, joinings that fail, requests that come too late."""
+
+import asyncio
+from typing import Any, ClassVar
+
+from .defective import Channel, Publisher, Subscriber, breaks, closed
+from .plain import End, PlainChannel, PlainPublisher, PlainSubscriber
+
+# -------------------------------------------------------------------------------------------------- CH-2.6: joinings
+
+
+@breaks("CH-2.6", "A subscriber is registered before other tasks run; if it is cancelled there it stays.")
+class CancelledSubscribersStay(Channel):
+    async def subscribe(self, *, buffer_size: int | None = None) -> Subscriber:
+        subscriber = await super().subscribe(buffer_size=buffer_size)
+        await asyncio.sleep(0)
+        return subscriber
+
+
+@breaks("CH-2.6", "A publisher is registered before other tasks run; if it is cancelled there it stays.")
+class CancelledPublishersStay(Channel):
+    async def connect(self) -> Publisher:
+        publisher = await super().connect()
+        await asyncio.sleep(0)
+        return publisher
+
+
+@breaks("CH-2.6", "A cancelled subscriber is registered all the same, by a task of its own that goes on.")
+class SubscribesInATask(Channel):
+    async def subscribe(self, *, buffer_size: int | None = None) -> Subscriber:
+        self._size(buffer_size)
+        return await asyncio.shield(asyncio.ensure_future(super().subscribe(buffer_size=buffer_size)))
+
+
+# ------------------------------------------------------------------------------------------------------ CH-3.2: room
+
+
+class LooksAtSome(Channel):
+    """Asks some of its subscribers only whether they are full."""
+
+    def _looked_at(self) -> list[Subscriber]:
+        return self._subscribers
+
+    def _room(self) -> bool:
+        return not any(self._full(subscriber) for subscriber in self._looked_at())
+
+
+@breaks("CH-3.2", "Only the first two subscribers are asked whether they are full.")
+class LooksAtTheFirstTwo(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        return self._subscribers[:2]
+
+
+@breaks("CH-3.2", "Only the last two subscribers are asked whether they are full.")
+class LooksAtTheLastTwo(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        return self._subscribers[-2:]
+
+
+@breaks("CH-3.2", "Only the first and the last subscriber are asked whether they are full.")
+class LooksAtBothEnds(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        return [*self._subscribers[:1], *self._subscribers[-1:]]
+
+
+@breaks("CH-3.2", "Only the subscribers of the smallest size are asked whether they are full.")
+class LooksAtTheSmallest(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        bounded = [subscriber for subscriber in self._subscribers if subscriber.size]
+        smallest = min((subscriber.size for subscriber in bounded), default=0)
+        return [subscriber for subscriber in bounded if subscriber.size == smallest]
+
+
+@breaks("CH-3.2", "Only the subscribers of the largest size are asked whether they are full.")
+class LooksAtTheLargest(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        largest = max((subscriber.size for subscriber in self._subscribers), default=0)
+        return [subscriber for subscriber in self._subscribers if subscriber.size == largest]
+
+
+@breaks("CH-3.2", "All subscribers have to be full before a send waits.")
+class WaitsForAllToBeFull(Channel):
+    def _room(self) -> bool:
+        return not self._subscribers or not all(self._full(subscriber) for subscriber in self._subscribers)
+
+
+# ------------------------------------------------------------------------- CH-3.9 and CH-4.8: requests that come too late
+
+
+class Lingers(Channel):
+    """Lets other tasks run after a send has committed, or a read has taken its message: a request may come there."""
+
+    lingers: ClassVar[str] = ""
+
+    def _asked(self, task: "asyncio.Task[Any]") -> None:
+        """What becomes of the request."""
+
+    async def _send(self, publisher: Publisher, message: Any) -> None:
+        await super()._send(publisher, message)
+        if self.lingers == "send":
+            await self._linger()
+
+    async def _read(self, subscriber: Subscriber) -> Any:
+        message = await super()._read(subscriber)
+        if self.lingers == "read":
+            await self._linger()
+        return message
+
+    async def _linger(self) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            self._asked(task)
+
+
+class AsksAtOnce(Lingers):
+    def _asked(self, task: "asyncio.Task[Any]") -> None:
+        task.cancel()
+
+
+class AsksThoughItIsWithdrawn(Lingers):
+    def _asked(self, task: "asyncio.Task[Any]") -> None:
+        asyncio.get_running_loop().call_soon(task.cancel)
+
+
+@breaks("CH-3.9", "A request to cancel a send that has committed is forgotten.")
+class CommittedSendsForgetTheRequest(Lingers):
+    lingers = "send"
+
+
+@breaks("CH-3.9", "A send that has committed gives the request back at once, before a time-out had its say.")
+class CommittedSendsGiveTheRequestBackAtOnce(AsksAtOnce):
+    lingers = "send"
+
+
+@breaks("CH-3.9", "A send that has committed gives the request back later, whether or not it has been withdrawn.")
+class CommittedSendsGiveBackWhatIsWithdrawn(AsksThoughItIsWithdrawn):
+    lingers = "send"
+
+
+@breaks("CH-4.8", "A request to cancel a read that has its message is forgotten.")
+class ReadsWithAMessageForgetTheRequest(Lingers):
+    lingers = "read"
+
+
+@breaks("CH-4.8", "A read that has its message gives the request back at once, before a time-out had its say.")
+class ReadsWithAMessageGiveTheRequestBackAtOnce(AsksAtOnce):
+    lingers = "read"
+
+
+@breaks("CH-4.8", "A read that has its message gives the request back later, whether or not it has been withdrawn.")
+class ReadsWithAMessageGiveBackWhatIsWithdrawn(AsksThoughItIsWithdrawn):
+    lingers = "read"
+
+
+# ---------------------------------------------------------------------------------------------------- CH-5.4: blocks
+
+
+class Blocks(Channel):
+    """Its mistake is in the blocks of ends of one kind."""
+
+    kind: ClassVar[type[End]]
+
+    async def _exit(self, end: End, error: BaseException | None) -> bool:
+        if isinstance(end, self.kind):
+            return await self._exit_wrongly(end, error)
+        return await super()._exit(end, error)
+
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        raise NotImplementedError
+
+
+class StaysOpenWhenCancelled(Blocks):
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        if not isinstance(error, asyncio.CancelledError):
+            await end.close()
+        return False
+
+
+class RaisesWhenClosedMeanwhile(Blocks):
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        if getattr(end, "closed", self._state.name == "closed"):
+            closed("closed already")
+        await end.close()
+        return False
+
+
+class LosesTheCancellation(Blocks):
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        await end.close()
+        return isinstance(error, asyncio.CancelledError)
+
+
+class RaisesAnewWhenCancelled(Blocks):
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        await end.close()
+        if isinstance(error, asyncio.CancelledError):
+            closed("cancelled")
+        return False
+
+
+@breaks("CH-5.4", "The block of a channel that is cancelled leaves it open.")
+class CancelledBlocksLeaveTheChannelOpen(StaysOpenWhenCancelled):
+    kind = PlainChannel
+
+
+@breaks("CH-5.4", "The block of a publisher that is cancelled leaves it open.")
+class CancelledBlocksLeaveThePublisherOpen(StaysOpenWhenCancelled):
+    kind = PlainPublisher
+
+
+@breaks("CH-5.4", "The block of a subscriber that is cancelled leaves it open.")
+class CancelledBlocksLeaveTheSubscriberOpen(StaysOpenWhenCancelled):
+    kind = PlainSubscriber
+
+
+@breaks("CH-5.4", "The block of a channel that has been closed in it raises.")
+class BlocksRaiseWhenTheChannelIsClosed(RaisesWhenClosedMeanwhile):
+    kind = PlainChannel
+
+
+@breaks("CH-5.4", "The block of a publisher that has been closed in it, or with its channel, raises.")
+class BlocksRaiseWhenThePublisherIsClosed(RaisesWhenClosedMeanwhile):
+    kind = PlainPublisher
+
+
+@breaks("CH-5.4", "The block of a subscriber that has been closed in it, or with its channel, raises.")
+class BlocksRaiseWhenTheSubscriberIsClosed(RaisesWhenClosedMeanwhile):
+    kind = PlainSubscriber
+
+
+@breaks("CH-5.4", "The cancellation of a subscriber's block ends with the block.")
+class BlocksLoseTheCancellation(LosesTheCancellation):
+    kind = PlainSubscriber
+
+
+@breaks("CH-5.4", "The cancellation of a publisher's block becomes another error.")
+class BlocksReplaceTheCancellation(RaisesAnewWhenCancelled):
+    kind = PlainPublisher

@@ -56,7 +56,7 @@ def test_each_program_of_the_site_runs(name: str, tmp_path: Path) -> None:
     file = tmp_path / "test_program.py"
     file.write_text(program.code, "utf-8")
     tests = "def test_" in program.code
-    command = PYTEST if tests else ["-X", "dev"]
+    command = PYTEST if tests else ["-W", "default"]
     done = subprocess.run(
         [sys.executable, *command, str(file)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )

@@ -47,9 +47,9 @@ class Buffer(Generic[_T]):
     __slots__ = ("handed", "home", "messages", "most", "name", "reads", "size")
 
     def __init__(self, size: int, name: str | None) -> None:
-        self.size = size
-        self.most = size or maxsize
-        self.name = name
+        self.size: int = size
+        self.most: int = size or maxsize
+        self.name: str | None = name
         self.messages: deque[_T] = deque()
         self.reads: deque[Waiting] = deque()
         self.handed: dict[Waiting, _T] = {}
@@ -71,7 +71,7 @@ class Core(Generic[_T]):
     """
 
     def __init__(self) -> None:
-        self.lock = new_lock(self)
+        self.lock = new_lock(self)  # CH-6.1
         self.opened = False  # CH-1.1
         self.why_closed = ""
         self.publishers: set[object] = set()
@@ -128,15 +128,15 @@ class Core(Generic[_T]):
     # Sending
 
     def commit(self, message: _T) -> bool:
-        """Put a message into every connected buffer at one instant (CH-3.1, CH-3.3, CH-3.6), unless one is full (CH-3.2)."""
+        """Put a message into every connected buffer at one instant; False if one of them is full."""
         full = self.full
         while full:
             buffer = full[-1]
             if len(buffer.messages) >= buffer.most:
-                return False
+                return False  # CH-3.2
             full.pop()  # it has been read since
         running = None
-        for buffer in self.buffers:
+        for buffer in self.buffers:  # CH-3.1, CH-3.6: all under one hold of the lock; CH-3.3: there may be none
             if buffer.reads:
                 running = running or _get_running_loop()
                 if self._hand(buffer, message, running):
@@ -148,15 +148,15 @@ class Core(Generic[_T]):
         return True
 
     def let_go(self) -> None:
-        """Commit the sends that wait, in their order, as far as there is room (CH-3.4, CH-3.5)."""
+        """Commit the sends that wait, in their order, as far as there is room."""
         while self.sends:
-            waiting, (_, message) = next(iter(self.sends.items()))
+            waiting, (_, message) = next(iter(self.sends.items()))  # CH-3.5
             there = not (waiting.done() or waiting.get_loop().is_closed())
             if there and not self.commit(message):
                 return
             del self.sends[waiting]
             if there:  # else it was cancelled, or its loop is gone (CH-3.8, CH-6.3)
-                self.committed.add(waiting)
+                self.committed.add(waiting)  # CH-3.4
                 wake(waiting, _get_running_loop())
 
     def abandon_send(self, waiting: Waiting) -> bool:
@@ -169,12 +169,12 @@ class Core(Generic[_T]):
     # Reading
 
     def _hand(self, buffer: Buffer[_T], message: _T, running: asyncio.AbstractEventLoop | None) -> bool:
-        """Complete the read that has waited longest with a message (CH-4.4, CH-4.6); False if none waits."""
+        """Complete the read that has waited longest with a message; False if none waits."""
         while buffer.reads:
-            waiting = buffer.reads.popleft()
+            waiting = buffer.reads.popleft()  # CH-4.4
             if waiting.done():
                 continue  # cancelled (CH-4.5)
-            buffer.handed[waiting] = message
+            buffer.handed[waiting] = message  # CH-4.6
             if running and buffer.home is running:  # whoever waits here goes with this loop, if it closes
                 waiting.set_result(None)
                 return True

@@ -33,7 +33,7 @@ def wake(waiting: Waiting, running: asyncio.AbstractEventLoop | None, lost: Call
     if loop.is_closed():
         return False
     try:
-        loop.call_soon_threadsafe(_resume, waiting, lost and _InQueue(loop, lost))
+        loop.call_soon_threadsafe(_resume, waiting, lost and _InQueue(loop, lost))  # CH-6.2
     except RuntimeError:  # its own thread has closed it just now
         return False
     return True

@@ -119,7 +119,7 @@ class Channel(_Closing, Generic[_T]):
 
         Args:
             buffer_size: how many messages it may leave unread before it holds back every send; 0 is unbounded, None
-                takes the channel's default (CH-2.2).
+                takes the channel's default.
             name: what `repr()`, `statistics()`, warnings and errors call it.
 
         Raises:
@@ -127,7 +127,7 @@ class Channel(_Closing, Generic[_T]):
             ValueError: `buffer_size` is negative.
             ChannelClosedError: the channel is closed.
         """
-        size = self._buffer_size if buffer_size is None else _checked_size(buffer_size)
+        size = self._buffer_size if buffer_size is None else _checked_size(buffer_size)  # CH-2.2
         subscriber: Subscriber[_T] = Subscriber(self, Buffer[_T](size, _checked_name(name)))
         with self._core.lock:
             self._require_not_closed()
@@ -152,7 +152,7 @@ class Channel(_Closing, Generic[_T]):
         Waiting sends raise `ChannelClosedError` and deliver nothing; what is buffered can still be read.
         """
         with self._core.lock:
-            self._core.close("its close() was called")
+            self._core.close("its close() was called")  # CH-5.1: with nothing to wait for
 
     def statistics(self) -> ChannelStatistics:
         """The channel's state, endpoints, buffers and waiting operations, all at one instant (CH-7.3).
@@ -166,7 +166,8 @@ class Channel(_Closing, Generic[_T]):
             while subscribers != (again := tuple(map(_statistics_of, core.buffers))):
                 subscribers = again  # reads go on, but nothing is added: what is the same twice was so at once
             assert subscribers is not None
-            return ChannelStatistics(self.state, len(core.publishers), subscribers, len(core.sends), self._name)
+            waiting = len(core.sends)
+            return ChannelStatistics(self.state, len(core.publishers), subscribers, waiting, self._name)  # CH-7.3
 
     def __repr__(self) -> str:
         core = self._core
@@ -293,7 +294,7 @@ class Subscriber(_Endpoint, Generic[_T_co]):
         try:
             return await self.read()
         except ChannelClosedError:
-            raise StopAsyncIteration from None
+            raise StopAsyncIteration from None  # CH-4.7
 
     def __repr__(self) -> str:
         buffered, size, reads, name = _statistics_of(self._buffer)

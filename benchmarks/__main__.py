@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints tables and how the lines came out, and on request writes JSON and draws a plot."""
+"""`python -m benchmarks`: measures, prints tables and how the lines came out, and on request writes JSON."""
 
 import argparse
 import json
@@ -13,77 +13,53 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .lines import judge
 from .measure import Effort, Record
-from .peers import LOOPS, OURS, QUEUE, Missing, loop_factory
+from .peers import LOOPS, Missing, loop_factory
 from .plan import Settings, groups
-from .report import as_json, machine, plot, print_lines, print_tables
+from .report import as_json, machine, print_lines, print_tables
 
 __all__ = ["main"]
 
 FULL = Settings(Effort(rounds=7, seconds=0.03, longest=1.5))
 QUICK = Settings(Effort(rounds=3, seconds=0.006, longest=0.5), subscribers=(1, 10, 1_000))
-GUARD = Settings(
-    Effort(rounds=9, seconds=0.01, longest=1.5),
-    loops=("asyncio",),
-    peers=(OURS, QUEUE),
-    subscribers=(1, 10),
-    others=(),
-)
-NOISE = 0.1  # machines differ by so much, and so does one that others use
-ATTEMPTS = 3  # the guard's: a line that is missed by more than the noise each time is missed
-GUARDED = "^behind/"  # many endpoints or threads: what they take depends too much on what else a machine does
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 if a line is missed, and 2 if nothing could be measured."""
     options = parse(arguments)
-    settings = GUARD if options.guard else QUICK if options.quick else FULL
+    settings = QUICK if options.quick else FULL
     if options.rounds:
         settings = settings._replace(effort=settings.effort._replace(rounds=options.rounds))
-    if options.loop or not options.guard:
-        wanted = LOOPS if options.loop in (None, "both") else (options.loop,)
-        settings = settings._replace(loops=wanted)
+    settings = settings._replace(loops=LOOPS if options.loop in (None, "both") else (options.loop,))
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     settings = settings._replace(loops=tuple(loop for loop in settings.loops if usable(console, loop)))
 
     start = perf_counter()
-    for _ in range(ATTEMPTS if options.guard else 1):
-        records = run(console, settings, options.only or (GUARDED if options.guard else ""))
-        if not records:
-            console.print("nothing was measured")
-            return 2
-        verdicts = judge(records, NOISE if options.guard else 0.0)
-        print_tables(console, records)
-        print_lines(console, verdicts)
-        if not any(verdict.word == "MISSED" for verdict in verdicts):
-            break
+    records = run(console, settings, options.only or "")
+    if not records:
+        console.print("nothing was measured")
+        return 2
+    verdicts = judge(records)
+    print_tables(console, records)
+    print_lines(console, verdicts)
     python = machine()
     console.print(
         f"{python['implementation']} {python['python']}, {python['cpus']} cores, {perf_counter() - start:.0f} s"
     )
     if options.json:
         report = as_json(records, verdicts, {**settings.effort._asdict(), "loops": settings.loops})
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    if options.plot:
-        plot(records, options.plot)
+        options.json.write_text(json.dumps(report) + "\n", encoding="utf-8")
     return int(any(verdict.word == "MISSED" for verdict in verdicts))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--quick", action="store_true", help="fewer and shorter samples: a minute")
-    effort.add_argument(
-        "--guard",
-        action="store_true",
-        help="for CI: few lines, missed only if by more than the noise, three times in a row",
-    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter samples: a minute")
     parser.add_argument("--rounds", type=int, metavar="N", help="samples of each")
     parser.add_argument("--loop", choices=[*LOOPS, "both"], help="event loops; both by default")
     parser.add_argument(
         "--only", metavar="PATTERN", help="what matches this regular expression, as in behind/asyncio/64"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples and ratios")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the cost a delivery by number of subscribers")
     return parser.parse_args(arguments)
 
 

@@ -66,7 +66,7 @@ def test_a_defective_channel_is_refused(name: str, tmp_path: Path, monkeypatch: 
     for verdict in failed:
         assert verdict.expected
         assert verdict.observed
-        monkeypatch.setitem(sys.modules, name, DEFECTS[name].target)  # type: ignore[misc]
+        monkeypatch.setitem(sys.modules, name, DEFECTS[name].target)
         assert_replays(describe(name, DEFECTS[name].target), verdict, tmp_path)
 
 

@@ -74,16 +74,16 @@ def test_a_target_that_escapes_is_said_to_and_not_misjudged(channel: type[Any], 
 def test_a_target_that_finds_ever_more_to_read_is_refused() -> None:
     """A read that takes nothing, and so returns the same message again and again, holds nobody up (CH-4.4)."""
 
-    class Endless(PlainChannel):
+    class Endless(PlainChannel[Any]):
         async def subscribe(self, *, buffer_size: int | None = None) -> Any:
             subscriber = await super().subscribe(buffer_size=buffer_size)
-            first = []
+            first: list[object] = []
 
             async def read() -> object:
                 first.append(first[0] if first else await type(subscriber).read(subscriber))
                 return first[0]
 
-            subscriber.read = read
+            setattr(subscriber, "read", read)
             return subscriber
 
     case = replay(describe("endless", escaping(Endless)), 0, parse("s1 p1 p1!"))

@@ -38,6 +38,13 @@ def promised(folder: str) -> set[str]:
     return {rule for text in texts for rule in re.findall(r"\bSV-\d+\.\d+\b", text)}
 
 
+def test_every_channel_rule_stands_at_the_line_that_keeps_it() -> None:
+    """Whoever comes from the specification finds each id in a comment of the channel's code."""
+    sources = (ROOT / "aioservicekit" / name for name in ("_core.py", "channels.py", "_runtime.py"))
+    comments = "\n".join(re.findall(r"#.*", "\n".join(source.read_text("utf-8") for source in sources)))
+    assert {rule for rule in RULES if not re.search(rf"{re.escape(rule)}\b", comments)} == set()
+
+
 def test_every_service_rule_is_tested_and_promised() -> None:
     """A rule of services stands in a docstring of the implementation and of a test, whatever the model says of it."""
     assert promised("tests/reference") >= set(service_rules.RULES)

@@ -19,8 +19,8 @@ def test_a_new_service_is_stopped() -> None:
     """A service is built with no running event loop, and is STOPPED; the older spellings are the same members (SV-1.1)."""
     service = Recorded()
     assert (service.state, service.name, service.failure, service.run) == (ServiceState.STOPPED, "it", None, False)
-    assert ServiceState.STOPING is ServiceState.STOPPING
-    assert ServiceState.STOPED is ServiceState.STOPPED
+    assert ServiceState["STOPING"] is ServiceState.STOPPING
+    assert ServiceState["STOPED"] is ServiceState.STOPPED
     assert repr(service) == "<Recorded 'it' STOPPED>"
 
 

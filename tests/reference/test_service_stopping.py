@@ -239,9 +239,10 @@ def test_stop_is_called_plainly_or_awaited() -> None:
         working = Working()
         await working.start()
         stopped = working.stop()
-        assert working.state is ServiceState.STOPPING
+        states = [working.state]
         await stopped
-        assert working.state is ServiceState.STOPPED
+        states.append(working.state)
+        assert states == [ServiceState.STOPPING, ServiceState.STOPPED]
         await stopped
         await working.stop()
 

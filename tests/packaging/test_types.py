@@ -1,0 +1,23 @@
+"""What the README shows first has the types that it should; `tests/typing` has what else users write."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [["mypy", "--strict"], ["pyright", "--pythonpath", sys.executable]], ids=" ".join)
+def test_the_readmes_first_program_is_typed(command: list[str], tmp_path: Path) -> None:
+    """Who copies the README's first program finds no error in it, by the strictest rules of either type checker."""
+    pytest.importorskip(command[0], reason="only the environment lint has the type checkers")
+    program = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert program
+    (tmp_path / "first.py").write_text(f"# pyright: strict\n{program[1]}", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "first.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

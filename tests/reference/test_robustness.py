@@ -1,0 +1,350 @@
+"""Nothing that users do locks a channel up: reprs, copies, forks, interrupts and finalizers in the wrong moment."""
+
+import asyncio
+import copy
+import dataclasses
+import gc
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from aioservicekit import Channel, ChannelClosedError, Publisher, Subscriber
+
+PATIENCE = 300.0  # seconds until something hangs
+
+
+@pytest.fixture
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """What was raised where nobody can catch it."""
+    seen: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda hooked: seen.append(hooked.exc_value))
+    yield seen
+    gc.collect()
+    assert seen == []
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    """Do something that may hang, and fail if it does."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "it hangs"
+    for error in errors:
+        raise error
+
+
+def run_program(program: str) -> None:
+    """Run a program of its own, which must end by itself and print `done`."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+
+
+class Talkative(Channel[int]):
+    """A subclass whose `repr()` uses the channel."""
+
+    def __repr__(self) -> str:
+        return f"<{self.statistics()}>"
+
+
+def test_no_repr_is_made_with_the_lock_held() -> None:
+    """Errors and warnings of a channel whose `repr()` takes the lock come all the same (CH-2.1, CH-3.7, CH-7.2)."""
+
+    async def use() -> None:
+        channel = Talkative()
+        publisher, subscriber = await channel.connect(), await channel.subscribe()
+        forgotten = await channel.connect()
+        with pytest.warns(ResourceWarning, match="sends_waiting=0"):
+            del forgotten
+        await channel.close()
+        for operation in (publisher.send(1), subscriber.read(), channel.connect()):
+            with pytest.raises(ChannelClosedError):
+                await operation
+
+    in_a_thread(lambda: asyncio.run(use()))
+
+
+def test_a_repr_is_made_while_endpoints_come_and_go() -> None:
+    """`repr()` takes no lock, and others may join and leave meanwhile (CH-7.3)."""
+    channel = Channel[int]()
+    done = threading.Event()
+
+    async def come_and_go() -> None:
+        for _ in range(2_000):
+            await (await channel.subscribe()).close()
+        done.set()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread = threading.Thread(target=lambda: asyncio.run(come_and_go()), daemon=True)
+        thread.start()
+        while not done.is_set():
+            assert "initiation" in repr(channel)
+        thread.join(PATIENCE)
+    finally:
+        sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("what", ["channel", "publisher", "subscriber"])
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+async def test_copies_are_refused(what: str, duplicate: Callable[[object], object], unraisable: list[object]) -> None:
+    """A copy would share buffers, and close its original when it is collected: there is none, and it says why."""
+    async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
+        with pytest.raises(TypeError, match="can't be copied or pickled"):
+            duplicate({"channel": channel, "publisher": publisher, "subscriber": subscriber}[what])
+        assert channel.statistics().publishers == len(channel.statistics().subscribers) == 1
+
+
+async def test_a_dataclass_that_holds_an_endpoint(unraisable: list[object]) -> None:
+    """`dataclasses.asdict` copies what it finds, and gets the same error."""
+
+    @dataclasses.dataclass
+    class Holder:
+        publisher: Publisher[int]
+
+    async with Channel[int]() as channel, await channel.connect() as publisher:
+        with pytest.raises(TypeError, match="can't be copied or pickled"):
+            dataclasses.asdict(Holder(publisher))
+
+
+@pytest.mark.parametrize("make", [Publisher, Subscriber])
+def test_an_endpoint_made_by_hand(make: Callable[..., object], unraisable: list[object]) -> None:
+    """What was never made has nothing to close."""
+    with pytest.raises(TypeError, match="missing"):
+        make()
+
+
+@pytest.mark.parametrize("name", [1, b"name", ["name"]])
+async def test_bad_names_are_refused(name: Any) -> None:
+    """A name is a str; anything else is refused with the value, and nothing has joined."""
+    with pytest.raises(TypeError, match=f"name must be a str or None, not {name!r}".replace("[", r"\[")):
+        Channel[int](name=name)
+    channel = Channel[int]()
+    with pytest.raises(TypeError, match="name must be a str or None"):
+        await channel.subscribe(name=name)
+    assert channel.statistics().subscribers == ()
+
+
+async def test_names_tell_which_one(unraisable: list[object]) -> None:
+    """A channel's and a subscriber's names stand in `repr()`, statistics, errors and warnings (CH-7.2, CH-7.3)."""
+    channel = Channel[int](1, name="orders")
+    publisher, slow = await channel.connect(), await channel.subscribe(name="slow")
+    await publisher.send(1)
+    assert channel.name == "orders"
+    assert repr(channel) == "<Channel 'orders' open: 1 publishers, 1 subscribers (1 full), 0 sends waiting>"
+    assert repr(slow).startswith("<subscriber 'slow' at 0x")
+    assert channel.statistics().name == "orders"
+    assert [(s.name, s.buffered, s.buffer_size) for s in channel.statistics().subscribers] == [("slow", 1, 1)]
+    with pytest.warns(ResourceWarning, match="<subscriber 'slow' at .* was forgotten while connected"):
+        del slow
+    with pytest.raises(ChannelClosedError, match="channel 'orders' is closed: its last subscriber has closed"):
+        await publisher.send(2)
+
+
+CLOSINGS = {
+    "the channel's close()": "channel is closed: its close() was called",
+    "the last publisher": "channel is closed: its last publisher has closed",
+    "the last subscriber": "channel is closed: its last subscriber has closed",
+}
+
+
+@pytest.mark.parametrize("closing", CLOSINGS)
+async def test_an_error_says_which_close_it_was(closing: str) -> None:
+    """`ChannelClosedError` tells the close that ended the channel, and the first one counts (CH-2.1, CH-3.7, CH-4.2)."""
+    channel = Channel[int]()
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    await {"the last publisher": publisher, "the last subscriber": subscriber}.get(closing, channel).close()
+    await channel.close()
+    own = {"the last publisher": publisher, "the last subscriber": subscriber}.get(closing)
+    for endpoint, operation in (
+        (publisher, publisher.send(1)),
+        (subscriber, subscriber.read()),
+        (None, channel.connect()),
+    ):
+        text = "its close() was called" if own is not None and endpoint is own else CLOSINGS[closing]
+        with pytest.raises(ChannelClosedError, match=text.replace("(", r"\(").replace(")", r"\)")):
+            await operation
+
+
+async def test_an_endpoint_closed_by_hand_says_so() -> None:
+    """The error of an endpoint that was closed alone speaks of its own close, not of its channel's (CH-3.7, CH-4.2)."""
+    async with Channel[int]() as channel, await channel.connect(), await channel.subscribe():
+        publisher, subscriber = await channel.connect(), await channel.subscribe()
+        await publisher.close()
+        await subscriber.close()
+        with pytest.raises(ChannelClosedError, match=r"the message was not sent: its close\(\) was called"):
+            await publisher.send(1)
+        with pytest.raises(ChannelClosedError, match=r"nothing left to read: its close\(\) was called"):
+            await subscriber.read()
+
+
+INTERRUPTED = """
+import asyncio, random, signal
+from aioservicekit import Channel, ChannelClosedError
+
+random.seed(0)
+interrupted = False
+
+def interrupt(*_):
+    global interrupted
+    interrupted = True
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+
+async def use(channel):
+    async def send(publisher):
+        while True:
+            await publisher.send(None)
+            await asyncio.sleep(0)
+
+    async def read(subscriber):
+        while True:
+            await subscriber.read()
+
+    one, two = await channel.subscribe(), await channel.subscribe(buffer_size=1)
+    publisher = await channel.connect()
+    for work in (send(publisher), send(publisher), read(one), read(two), read(two)):
+        asyncio.create_task(work)._log_destroy_pending = False
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-4, 1e-3))
+    while not interrupted:  # a finalizer may have swallowed it
+        await asyncio.sleep(0)
+
+def at_once(operation):
+    try:
+        operation.send(None)
+    except StopIteration:
+        return
+
+for _ in range(300):
+    channel, loop, interrupted = Channel(4), asyncio.new_event_loop(), False
+    main = loop.create_task(use(channel))
+    main._log_destroy_pending = False
+    try:
+        loop.run_until_complete(main)
+    except KeyboardInterrupt:
+        pass
+    assert not channel._core.lock.locked()
+    at_once(channel.close())
+    try:
+        at_once(channel.connect())
+        raise AssertionError("it is not closed")
+    except ChannelClosedError:
+        pass
+    loop.close()
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(__import__("signal"), "setitimer"), reason="this system has no interval timers")
+def test_an_interrupt_leaves_no_lock_held() -> None:
+    """A `KeyboardInterrupt` at any instant leaves a channel that can be used, and closed (CH-3.7)."""
+    run_program(INTERRUPTED)
+
+
+FORKED = """
+import asyncio, os, threading
+from aioservicekit import Channel
+
+channel, free = Channel(), Channel()
+held, release = threading.Event(), threading.Event()
+
+def hold():
+    with channel._core.lock:
+        held.set()
+        release.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if child:
+    _, status = os.waitpid(child, 0)
+    release.set()
+    thread.join()
+    assert channel.statistics().publishers == 0
+    assert status == 0, status
+    print("done")
+else:
+    try:
+        channel.statistics()
+    except RuntimeError as error:
+        assert "forked while another thread was using it" in str(error)
+        async def use():
+            async with free, await free.connect() as publisher, await free.subscribe() as subscriber:
+                await publisher.send(1)
+                return await subscriber.read()
+        os._exit(0 if asyncio.run(use()) == 1 else 2)
+    os._exit(1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system has no fork")
+def test_a_fork_while_another_thread_uses_a_channel() -> None:
+    """In the child such a channel raises an error that says so, and others work."""
+    run_program(FORKED)
+
+
+def test_an_interrupted_wait_leaves_the_line(unraisable: list[object]) -> None:
+    """What a signal handler raises while an operation waits takes it out of its line, and costs no message (CH-3.7)."""
+
+    class Interrupt(BaseException):
+        pass
+
+    async def use() -> None:
+        async with Channel[int](1) as channel:
+            publisher, subscriber = await channel.connect(), await channel.subscribe()
+            reading = subscriber.read()
+            reading.send(None)
+            await publisher.send(1)
+            with pytest.raises(Interrupt):
+                reading.throw(Interrupt())
+            assert channel.statistics().subscribers[0].buffered == 1
+            sending = publisher.send(2)
+            sending.send(None)
+            with pytest.raises(Interrupt):
+                sending.throw(Interrupt())
+            assert channel.statistics().sends_waiting == 0
+            assert await subscriber.read() == 1
+
+    asyncio.run(use())
+
+
+def test_a_finalizer_amid_a_repr(unraisable: list[object]) -> None:
+    """An endpoint that is collected while its channel is shown is closed, and the text is made (CH-7.2, CH-7.3)."""
+
+    class Name(str):
+        """A name that lets go of an endpoint when it is shown."""
+
+        __slots__ = ("forget",)
+        forget: Callable[[], object]
+
+        def __repr__(self) -> str:
+            self.forget()
+            return "'name'"
+
+    async def use() -> None:
+        name = Name("name")
+        channel = Channel[int](name=name)
+        endpoints = [await channel.subscribe(), await channel.subscribe()]
+        name.forget = partial(endpoints.clear)
+        with pytest.warns(ResourceWarning, match="forgotten"):
+            assert "'name'" in repr(channel)
+        assert channel.statistics().subscribers == ()
+
+    asyncio.run(use())

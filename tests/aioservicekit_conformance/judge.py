@@ -130,7 +130,8 @@ class Exploration:
         self._closely += bool(certain)
         self._since_new += 1
         pruned = prune(case)
-        if self.rules != RULES_OF_THE_TABLE and not blame(pruned.default_size, pruned.history, self.rules):
+        wholly = {rule for rule in self.rules if explains(case.default_size, case.history, rule, for_certain=True)}
+        if self.rules != RULES_OF_THE_TABLE and not (wholly or blame(pruned.default_size, pruned.history, self.rules)):
             return
         candidates = blame(pruned.default_size, pruned.history)
         self._note(pruned, candidates)
@@ -139,7 +140,7 @@ class Exploration:
             if not candidates <= of_all:  # left out was what makes it another failure
                 self._note(case, of_all)
                 candidates |= of_all
-        self._note_explained(candidates | certain)
+        self._note_explained(candidates | certain | wholly)
 
     def _explains_besides(self, case: Case) -> set[str]:
         """Rules that have not explained anything yet, and explain this history."""

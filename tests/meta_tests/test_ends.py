@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +172,18 @@ def test_rules_that_were_asked_for_have_to_be_judged(capsys: pytest.CaptureFixtu
     """Green with nothing judged there is not: a rule that is not looked at does not conform when it is asked for."""
     assert main(["aioservicekit", "--rule", "CH-6.1"]) == 1
     assert "does not conform: 1 untested" in capsys.readouterr().out
+
+
+def test_an_exported_program_ends_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though operations wait for ever, and clean up slowly, nothing is said but what was found."""
+    body = "class Channel(aioservicekit.Channel):\n    async def subscribe(self, *, buffer_size=None):\n"
+    body += "        made = await super().subscribe(buffer_size=buffer_size)\n"
+    body += "        try:\n            await asyncio.get_running_loop().create_future()\n"
+    body += "        finally:\n            await asyncio.sleep(0)\n        return made"
+    write_target(tmp_path, "waiting", f"import asyncio\n{body}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["waiting", "--max-examples", "20", "--failures", "kept"]) == 1
+    program = tmp_path / "kept" / "waiting-CH-2.5.py"
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[-1] == "the defect shows"

@@ -131,7 +131,7 @@ class Channel(_Closing, Generic[_T]):
         subscriber: Subscriber[_T] = Subscriber(self, Buffer[_T](size, _checked_name(name)))
         with self._core.lock:
             self._require_not_closed()
-            self._core.subscribe(subscriber._buffer)  # CH-2.5
+            self._core.subscribe(subscriber._buffer)  # CH-2.5, CH-2.6
         return subscriber
 
     async def connect(self) -> "Publisher[_T]":
@@ -143,7 +143,7 @@ class Channel(_Closing, Generic[_T]):
         publisher: Publisher[_T] = Publisher(self)
         with self._core.lock:
             self._require_not_closed()
-            self._core.connect(publisher._token)  # CH-2.5
+            self._core.connect(publisher._token)  # CH-2.5, CH-2.6
         return publisher
 
     async def close(self) -> None:

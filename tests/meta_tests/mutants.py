@@ -1,6 +1,6 @@
-"""Mutation testing: each small change of `aioservicekit/channels.py`, and whether the conformance suite alone notices it.
+"""Mutation testing: each small change of the channel, and whether the conformance suite alone notices it.
 
-`python tests/meta_tests/mutants.py` makes `specs/mutants.md` anew, in about twenty minutes, with cosmic-ray. A mutant that
+`python tests/meta_tests/mutants.py` makes `specs/mutants.md` anew, in about half an hour, with cosmic-ray. A mutant that
 survives and that nothing here explains fails it.
 """
 
@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "specs" / "mutants.md"
-MODULE = "aioservicekit/channels.py"
+MODULES = ("aioservicekit/_core.py", "aioservicekit/channels.py")
 EXAMPLES = 300
 CONFIGURATION = f"""
 [cosmic-ray]
-module-path = "{MODULE}"
+module-path = {list(MODULES)}
 timeout = 60.0
 test-command = "{sys.executable} tests/meta_tests/mutants.py --judge"
 distributor.name = "local"
@@ -112,10 +112,11 @@ def as_markdown(mutants: int, survived: list[Survivor]) -> str:
     for survivor in survived:
         groups[survivor.reason or "**Not explained.**"].append(survivor)
     killed = mutants - len(survived)
+    modules = " and ".join(f"`{module}`" for module in MODULES)
     parts = [
         "# Mutants\n",
         "<!-- Made by: python tests/meta_tests/mutants.py -->\n",
-        f"Small changes of `{MODULE}`, made by cosmic-ray one at a time, and judged by the conformance suite alone, with"
+        f"Small changes of {modules}, made by cosmic-ray one at a time, and judged by the conformance suite alone, with"
         f" {EXAMPLES} cases each. It refuses {killed} of {mutants}: {killed / mutants:.1%}. Of the others, each is listed here"
         " with the reason: it changes nothing that can be seen, or it breaks what the suite says that it does not judge.\n\n"
         "Not among them are those that compare identities in place of values or the other way round: states, buffers and places"

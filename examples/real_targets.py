@@ -57,8 +57,9 @@ def as_markdown(report: list[dict[str, Any]]) -> str:
 
 <!-- Made by: python examples/real_targets.py -->
 
-What the suite says of broadcast channels that people use or would build: × is a failure, · a pass; ≈ is masked: what fails beside it
-may hide a breach. Rules that the suite does not judge yet are left out. [examples/targets](../examples/targets) has the two that are built of queues and of streams.
+What the suite says of broadcast channels that people use or would build: × is a failure, · a pass, ≈ is masked: what fails
+beside it may hide a breach. Rules that the suite does not judge yet are left out. [examples/targets](../examples/targets) has
+the two that are built of queues and of streams.
 
 {matrix}
 

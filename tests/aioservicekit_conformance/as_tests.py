@@ -8,7 +8,6 @@ test_channel = conformance("my_package.channels")
 import os
 import pickle
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -29,8 +28,8 @@ ABANDONED = 600  # seconds after which a process that judges for others is taken
 
 def conformance(
     target: str, *, known_failing: Iterable[str] = (), max_examples: int = 2000, seed: int = 0
-) -> Callable[[str], None]:
-    """A test function for pytest, with a case for each rule; the target is judged once, in each process that runs any.
+) -> Callable[[str, pytest.TempPathFactory], None]:
+    """A test function for pytest, with a case for each rule; the target is judged once, also by several processes.
 
     Args:
         target: `module` or `module:attribute`, as on the command line.
@@ -51,19 +50,22 @@ def conformance(
         )
 
     @pytest.mark.parametrize("rule", [marked(rule) for rule in RULES])
-    def test(rule: str) -> None:
-        assert_kept(target, rule, max_examples, seed, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
+    def test(rule: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+        assert_kept(target, rule, max_examples, seed, tmp_path_factory)
 
     return test
 
 
-def assert_kept(target: str, rule: str, max_examples: int = 2000, seed: int = 0, run: str = "") -> None:
+def assert_kept(
+    target: str, rule: str, max_examples: int = 2000, seed: int = 0, factory: pytest.TempPathFactory | None = None
+) -> None:
     """Fail the test that runs unless the target was judged by the rule and keeps it; skip it where the rule is not asked for.
 
     Args:
-        run: names a run in several processes, so that one of them judges the target for all; "" is a run in this one.
+        factory: of a run in several processes: where they have a folder in common, so that one judges the target for all.
     """
-    report = judged_once(target, max_examples, seed, run)
+    shared = factory.getbasetemp().parent if factory and "PYTEST_XDIST_TESTRUNUID" in os.environ else None
+    report = _judged_once(target, max_examples, seed, shared)
     verdict = next(each for each in report.verdicts if each.rule == rule)
     said = "\n".join(_report(verdict)) if verdict.verdict == "fail" else f"{verdict.verdict}: {verdict.evidence}"
     match report.status(verdict):
@@ -74,12 +76,12 @@ def assert_kept(target: str, rule: str, max_examples: int = 2000, seed: int = 0,
 
 
 @cache
-def judged_once(target: str, max_examples: int, seed: int, run: str) -> Report:
+def _judged_once(target: str, max_examples: int, seed: int, shared: Path | None) -> Report:
     """The report of a target, made by the first process of a run that asks for it."""
-    if not run:
+    if shared is None:
         return _judged(target, max_examples, seed)
-    name = re.sub(r"\W", "-", f"conformance {run} {target} {max_examples} {seed}")
-    begun, done = (Path(tempfile.gettempdir(), f"{name}.{state}") for state in ("begun", "done"))
+    name = re.sub(r"\W", "-", f"conformance {target} {max_examples} {seed}")
+    begun, done = (shared / f"{name}.{state}" for state in ("begun", "done"))
     try:
         begun.touch(exist_ok=False)
     except FileExistsError:

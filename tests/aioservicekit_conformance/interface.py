@@ -3,6 +3,8 @@
 import asyncio
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 from .loop import SteppedLoop
@@ -26,7 +28,7 @@ def lacking(channel: Callable[..., Any], states: dict[Any, str]) -> str:
         found.append(await _look(channel, states))
 
     try:
-        with watched(), warnings.catch_warnings():
+        with watched(), warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")  # of endpoints that are left open
             task = loop.start(look())
             loop.run_until_rest(task.done)
@@ -100,8 +102,13 @@ def _awaited(endpoint: Any, kind: str) -> str:
     name, arguments = ("send", (object(),)) if kind == PUBLISHER else ("read", ())
     if said := _is_async(getattr(endpoint, name), f"{kind}.{name}", *arguments):
         return said
-    if kind == SUBSCRIBER and not hasattr(aiter(endpoint), "__anext__"):
-        return f"{kind} can't be iterated over with async for: what its __aiter__() returns has no __anext__()"
+    if kind == SUBSCRIBER:
+        try:
+            aiter(endpoint)
+        except TypeError as error:
+            return f"{kind} can't be iterated over with async for: {error}"
+        except (Exception, SystemExit):
+            return ""  # whatever rule that breaks: the cases show it
     return _is_async(endpoint.close, f"{kind}.close")
 
 

@@ -80,6 +80,7 @@ class Exploration:
         self.failures: list[Failure] = []
         self.hung: Case | None = None
         self._beside: dict[str, set[str]] = defaultdict(set)  # by rule: what else explained the same
+        self._staked_in_drawn: Counter[str] = Counter()
         self._since_new = 0
         self._last_new = 0
         self._closely = 0
@@ -102,7 +103,9 @@ class Exploration:
             self._explain(case)
         if sample or self.cases % SAMPLE == 0:
             self.sampled += 1
-            self.staked.update(case_at_stake(case))
+            staked = case_at_stake(case)
+            self.staked.update(staked)
+            self._staked_in_drawn.update(() if sample else staked)
 
     @property
     def enough(self) -> bool:
@@ -116,7 +119,7 @@ class Exploration:
         """Whether some rules that are judged alone are broken for certain, or have had their chances to be."""
         chances = max_examples / ALONE / SAMPLE
         return self.rules != RULES_OF_THE_TABLE and all(
-            rule in self.certain or self.staked[rule] >= max(chances, 1) for rule in self.rules
+            rule in self.certain or self._staked_in_drawn[rule] >= max(chances, 1) for rule in self.rules
         )
 
     def _explain(self, case: Case) -> None:
@@ -127,7 +130,8 @@ class Exploration:
         self._closely += bool(certain)
         self._since_new += 1
         pruned = prune(case)
-        if self.rules != RULES_OF_THE_TABLE and not blame(pruned.default_size, pruned.history, self.rules):
+        wholly = {rule for rule in self.rules if explains(case.default_size, case.history, rule, for_certain=True)}
+        if self.rules != RULES_OF_THE_TABLE and not (wholly or blame(pruned.default_size, pruned.history, self.rules)):
             return
         candidates = blame(pruned.default_size, pruned.history)
         self._note(pruned, candidates)
@@ -136,7 +140,7 @@ class Exploration:
             if not candidates <= of_all:  # left out was what makes it another failure
                 self._note(case, of_all)
                 candidates |= of_all
-        self._note_explained(candidates | certain)
+        self._note_explained(candidates | certain | wholly)
 
     def _explains_besides(self, case: Case) -> set[str]:
         """Rules that have not explained anything yet, and explain this history."""

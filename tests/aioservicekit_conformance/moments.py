@@ -8,8 +8,9 @@ from aioservicekit_model.checker import histories_states
 from aioservicekit_model.history import Event
 
 from .case import Case
+from .words import describe_call, situation
 
-__all__ = ["Moment", "describe_call", "moments"]
+__all__ = ["GLYPHS", "Moment", "moments"]
 
 GLYPHS = {"call": "○", "return": "●", "raise": "✕", "cancel": "⊘", "wake-up": "↑", "commit": "◆"}
 
@@ -24,6 +25,8 @@ class Moment(NamedTuple):
             as long as it goes on, "point" where it begins and ends.
         lane: on which lane it happens; None if on none.
         impossible: no channel that keeps the rules does this.
+        situation: what is buffered and who waits by then.
+        names: of the lanes, each that of the endpoint whose operations are on it.
     """
 
     what: str
@@ -31,6 +34,8 @@ class Moment(NamedTuple):
     lanes: tuple[str, ...] = ()
     lane: int | None = None
     impossible: bool = False
+    situation: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def glyph(self) -> str:
@@ -40,15 +45,22 @@ class Moment(NamedTuple):
 def moments(case: Case) -> tuple[Moment, ...]:
     """What a case's history shows up to where it is refused; lanes are used again when their operation has ended."""
     lanes: list[int | None] = []  # the operation on each lane
+    names: list[str] = []
     calls: dict[int, Event] = {}
     drawn: list[Moment] = []
-    for event in _happenings(case):
+    for event, told in _happenings(case):
         what, op = event.what, event.op
         if what == "call":
             calls[op] = event
-            if None not in lanes:
+            free = [
+                lane
+                for lane, (name, on) in enumerate(zip(names, lanes, strict=True))
+                if name == event.on and on is None
+            ]
+            if not free:
+                names.append(event.on)
                 lanes.append(None)
-            lanes[lanes.index(None)] = op
+            lanes[free[0] if free else -1] = op
         lane = lanes.index(op) if op in lanes else None
         impossible = event is case.judged[-1] and case.refused is not None
         text = f"[{op}] {describe_call(calls[op])} {_text(event)}" if op else _text(event)
@@ -58,50 +70,42 @@ def moments(case: Case) -> tuple[Moment, ...]:
         if what in ("return", "raise") and drawn and (drawn[-1].what, drawn[-1].lane) == ("call", lane):
             course[lane or 0] = "point"
             drawn.pop()
-        drawn.append(Moment(what, text, tuple(course), lane, impossible))
+        drawn.append(Moment(what, text, tuple(course), lane, impossible, told))
         if what in ("return", "raise") and lane is not None:
             lanes[lane] = None
-    return tuple(moment._replace(lanes=(*moment.lanes, *[""] * (len(lanes) - len(moment.lanes)))) for moment in drawn)
+    padding = [""] * len(lanes)
+    return tuple(
+        moment._replace(lanes=(*moment.lanes, *padding[len(moment.lanes) :]), names=tuple(names)) for moment in drawn
+    )
 
 
-def describe_call(event: Event) -> str:
-    match event.kind:
-        case "subscribe":
-            size = "" if event.value is None else f"buffer_size={event.value}"
-            return f"{event.on} = subscribe({size})"
-        case "connect":
-            return f"{event.on} = connect()"
-        case "send":
-            return f"{event.on}.send({event.value})"
-        case "next":
-            return f"{event.on}.__anext__()"
-        case _:
-            return f"{event.on}.{event.kind}()"
+def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
+    """The events that people want to see, and as if they were events what none of a history's tells: wake-ups and commits.
 
-
-def _happenings(case: Case) -> Iterator[Event]:
-    """The events that people want to see, and as if they were events what none of a history's tells: wake-ups and commits."""
+    With each comes what is buffered and who waits by then.
+    """
     decided: dict[int, str] = {}
     states = histories_states(case.default_size, case.judged[:-1])
     phase = "initiation"
     rested = False
     for index, event in enumerate(case.judged):
+        before, last = situation(states[index]), index == len(case.judged) - 1
+        after = before if last else situation(states[index + 1])
         for number in [number for position, number in case.wake_ups if position == index]:
             if case.judged[index - 1] != Event("cancel", number):  # asyncio's own, to throw the error in
-                yield Event("wake-up", number)
-        last = index == len(case.judged) - 1
+                yield Event("wake-up", number), before
         if event.what == "observe":
             if event.value != phase or last:
-                yield event
+                yield event, after
             phase = str(event.value)
         elif event.what != "rest" or not rested or last:
-            yield event
+            yield event, after
         rested = event.what in ("rest", "observe") and (rested or event.what == "rest")
         if not last:
             outcomes = _outcomes(states[index + 1])
             for number in sorted(outcomes.keys() - decided):
                 if number != event.op:
-                    yield Event("commit", number, value=outcomes[number])
+                    yield Event("commit", number, value=outcomes[number]), after
             decided |= outcomes
 
 

@@ -9,6 +9,7 @@ from aioservicekit_model.rules import RULES, SECTIONS, Rule, section
 
 from .moments import GLYPHS
 from .verdict import Report, Verdict
+from .words import KEY
 
 __all__ = ["as_html"]
 
@@ -20,6 +21,11 @@ class Row(NamedTuple):
 
     rule: Rule
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Every target has passed it."""
+        return all(verdict.verdict == "pass" for verdict in self.verdicts)
 
 
 def as_html(reports: list[Report], version: str, seed: int) -> str:
@@ -37,4 +43,6 @@ def as_html(reports: list[Report], version: str, seed: int) -> str:
         lstrip_blocks=True,
     )
     page = environment.get_template("page.html.jinja")
-    return page.render(reports=reports, sections=sections, marks=MARKS, glyphs=GLYPHS, version=version, seed=seed)
+    return page.render(
+        reports=reports, sections=sections, marks=MARKS, glyphs=GLYPHS, key=KEY, version=version, seed=seed
+    )

@@ -3,7 +3,6 @@
 It is loaded in every run of pytest where this project is installed: all that costs something is imported when it is wanted.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +76,7 @@ class RuleItem(pytest.Item):
         assert self.parent is not None, "it comes of its target"
         options = self.config.option
         examples, seed = options.conformance_max_examples, options.conformance_seed
-        assert_kept(self.parent.name, self.name, examples, seed, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
+        assert_kept(self.parent.name, self.name, examples, seed, self.config._tmp_path_factory)  # type: ignore[attr-defined]
 
     def reportinfo(self) -> tuple[str, None, str]:
         return self.nodeid.partition("::")[0], None, self.nodeid

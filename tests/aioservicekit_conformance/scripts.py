@@ -21,7 +21,7 @@ def _by_size(*sizes: int) -> list[str]:
     return [f"s{sizes.index(size) + 1}" for size in sorted(sizes)]
 
 
-SCRIPTS = (
+_SCRIPTS = (
     # default size, script
     (0, "s1 p1. /"),
     (0, "p1 s1. / p1!"),
@@ -86,6 +86,19 @@ SCRIPTS = (
     (0, "s1=2 p1 p1! p1! p1! s1? s2=1 p1!"),
     (0, "s1=1 p1 p1! p1! s1? s2=3 p1!"),
     *((0, f"s1={a} s2={b} s3={c} {FULL_ONE_BY_ONE}".format(*_by_size(a, b, c))) for a, b, c in permutations((1, 2, 3))),
+)
+
+
+def _mirrored(script: str) -> str:
+    """The same, with the first two subscribers joining in the other order: whom a channel serves first may make the difference."""
+    first, second, *others = script.split()
+    return " ".join([second, first, *others])
+
+
+SCRIPTS = _SCRIPTS + tuple(
+    (size, _mirrored(script))
+    for size, script in _SCRIPTS
+    if re.match(r"s1(=\d)? s2(=\d)? (?!s3)", script) and "=" in script
 )
 
 WORD = re.compile(r"(?P<verb>[/x]?)(?P<name>[sp]?\d*)(=(?P<size>\d+))?(?P<mark>[!?*]?)(\.(?P<after>\d*))?")

@@ -72,7 +72,17 @@ def shrink(target: Target, failure: Failure, rule: str) -> Case:
         improved = any(attempt(best.default_size, actions) for actions in _simpler(best.actions)) or any(
             attempt(size, best.actions) for size in (0, 1) if size != best.default_size
         )
-    return best
+    numbered = replay(target, best.default_size, _numbered(best.actions))
+    return numbered if refused_kind(numbered) == refused_kind(best) else best
+
+
+def _numbered(actions: Sequence[Action]) -> list[Action]:
+    """The same actions, with operations numbered in the order of their calls."""
+    numbers: dict[int, int] = {}
+    for action in actions:
+        if action.what != "cancel":
+            numbers[action.op] = len(numbers) + 1
+    return [action._replace(op=numbers[action.op]) for action in actions]
 
 
 def _weight(case: Case) -> tuple[int, ...]:

@@ -184,7 +184,7 @@ class _Judging:
                 self._show(rule, shrink(self._target, exploration.failure_of(rule), rule), exploration)
         if not exploration.blamed() and exploration.unexplained:
             case = shrink(self._target, exploration.unexplained, UNEXPLAINED)
-            self._show(_rule_of(case, NAMED_FOR_WANT), case, exploration)
+            self._show(_rule_of(case), case, exploration)
 
     def _show(self, rule: str, case: Case, exploration: Exploration) -> None:
         if case.refused is None or timeline(replay(self._target, case.default_size, case.actions)) != timeline(case):
@@ -209,7 +209,8 @@ class _Judging:
 
     def _hang(self, case: Case) -> None:
         self._hung = str(case.hung)
-        rule = _rule_of(case, NAMED_FOR_HANGS)
+        running = [*case.pending.values()][-1:]
+        rule = NAMED_FOR_HANGS.get(running[0].kind if running else "", "CH-2.5")
         failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", 1, "the target does not let go of its event loop"),
@@ -258,10 +259,9 @@ NAMED_FOR_WANT = {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close":
 NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close": "CH-5.1", "": "CH-1.1"}
 
 
-def _rule_of(case: Case, named: dict[str, str]) -> str:
-    call = case.call_of(case.judged[-1]) if case.judged else None
-    kind = call.kind if call else ""
-    return named.get(kind, "CH-2.5" if named is NAMED_FOR_HANGS else "CH-2.1")
+def _rule_of(case: Case) -> str:
+    call = case.call_of(case.judged[-1])
+    return NAMED_FOR_WANT.get(call.kind if call else "", "CH-2.1")
 
 
 def _does_not_end(where: str) -> str:

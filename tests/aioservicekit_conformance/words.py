@@ -5,9 +5,8 @@ from aioservicekit_model.checker import histories_states
 from aioservicekit_model.history import READS, Event
 
 from .case import Case
-from .moments import describe_call
 
-__all__ = ["KEY", "because", "explain", "situation", "timeline"]
+__all__ = ["KEY", "because", "describe_call", "explain", "situation", "timeline"]
 
 KEY = "[n] is the operation that was called n-th; a message has the number of its send"
 
@@ -50,6 +49,7 @@ def _outcome(state: State, op: Op) -> str:
 def timeline(case: Case) -> list[str]:
     """A case's history for people to read, a line an event; what a call comes to at once stands beside it."""
     lines = [f"channel = Channel(buffer_size={case.default_size})"]
+    states = histories_states(case.default_size, case.judged[:-1])
     seen = "initiation"
     calls: dict[int, Event] = {}
     waiting: dict[int, int] = {}  # where the line of an operation's call stands, as long as nothing came after it
@@ -73,8 +73,9 @@ def timeline(case: Case) -> list[str]:
             case "observe" if event.value != seen or refused:
                 seen = str(event.value)
                 lines.append(f"    the channel is in {seen}{mark}")
-            case "rest" if refused or lines[-1] != "    at rest":
-                lines.append(f"    at rest{mark}")
+            case "rest" if refused or not lines[-1].startswith("    at rest"):
+                told = situation(states[index]) if states[index] and next(iter(states[index])).subscribers else ""
+                lines.append(f"    at rest{': ' if told else ''}{told}{mark}")
                 waiting.clear()
     return lines
 
@@ -112,19 +113,16 @@ def situation(states: frozenset[State]) -> str:
     if not states:
         return ""
     told = []
-    for name in [s.name for s in next(iter(states)).subscribers]:
-        buffers = {state.subscriber(name).buffer for state in states if any(s.name == name for s in state.subscribers)}
-        subscriber = next((s for s in _same(states) if s.name == name), None)
-        marks = [f"size {next(iter(states)).subscriber(name).size or 'unbounded'}"]
-        if subscriber and subscriber.full:
-            marks.append("full")
-        if subscriber and subscriber.closed:
-            marks.append("closed")
-        holds = " or ".join(sorted(_listed(buffer) for buffer in buffers))
-        told.append(f"{name} holds {holds} ({', '.join(marks)})")
-    waiting = [op for op in next(iter(states)).ops if all(op.number in _undecided(state) for state in states)]
+    agreed = {s.name: s for s in _same(states)}
+    for name in sorted({s.name for state in states for s in state.subscribers}):
+        alike = [s for state in states for s in state.subscribers if s.name == name]
+        marks = ["size " + " or ".join(sorted({str(s.size or "unbounded") for s in alike}))]
+        marks += ["full"] if name in agreed and agreed[name].full else []
+        marks += ["closed"] if name in agreed and agreed[name].closed else []
+        told.append(f"{name} holds {' or '.join(sorted({_listed(s.buffer) for s in alike}))} ({', '.join(marks)})")
+    waiting = set.intersection(*(_undecided(state) for state in states))
     if waiting:
-        told.append("in line: " + ", ".join(f"[{op.number}] {op.on}.{op.kind}" for op in waiting))
+        told.append("in line: " + ", ".join(f"[{number}] {on}.{kind}" for number, on, kind in sorted(waiting)))
     return (
         "; ".join(told)
         or f"the channel is in {' or '.join(sorted({state.phase for state in states}))}, with no subscriber"
@@ -133,13 +131,27 @@ def situation(states: frozenset[State]) -> str:
 
 def _same(states: frozenset[State]) -> list[Subscriber]:
     """The subscribers that are alike in all states."""
-    first, *others = states
-    return [s for s in first.subscribers if all(s in state.subscribers for state in others)]
+    return sorted(set.intersection(*(set(state.subscribers) for state in states)), key=lambda s: s.name)
 
 
-def _undecided(state: State) -> set[int]:
-    return {op.number for op in state.ops if op.outcome is None and op.kind in ("send", *READS)}
+def _undecided(state: State) -> set[tuple[int, str, str]]:
+    return {(op.number, op.on, op.kind) for op in state.ops if op.outcome is None and op.kind in ("send", *READS)}
 
 
 def _listed(buffer: tuple[object, ...]) -> str:
     return ", ".join(map(str, buffer)) or "nothing"
+
+
+def describe_call(event: Event) -> str:
+    match event.kind:
+        case "subscribe":
+            size = "" if event.value is None else f"buffer_size={event.value}"
+            return f"{event.on} = subscribe({size})"
+        case "connect":
+            return f"{event.on} = connect()"
+        case "send":
+            return f"{event.on}.send({event.value})"
+        case "next":
+            return f"{event.on}.__anext__()"
+        case _:
+            return f"{event.on}.{event.kind}()"

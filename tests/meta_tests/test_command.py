@@ -267,6 +267,14 @@ def test_what_people_use_today_is_judged(target: str, broken: str, tmp_path: Pat
     assert done.stderr == ""
 
 
+def test_a_masked_rule_does_not_pass() -> None:
+    """With a queue a subscriber a cancelled send has reached somebody: CH-3.8 is masked by CH-3.1, also when asked for alone."""
+    done = run("asyncio_queues", "--rule", "CH-3.8", "--max-examples", "60", cwd=TARGETS)
+    assert done.returncode == 1, done.stdout
+    assert "masked  CH-3.8  Cancelling a send  by CH-3.1: " in done.stdout
+    assert "asyncio_queues does not conform: 1 masked" in done.stdout
+
+
 def test_a_junit_report(deaf: Path) -> None:
     """--junit has a suite a target and a case a rule; failures tell what was expected and observed."""
     done = run("deaf_channel", "aioservicekit", "--max-examples", "50", "--junit", "report.xml", cwd=deaf)

@@ -1,0 +1,189 @@
+"""How judging ends when the target hangs, exits, prints or fails, and when somebody presses Ctrl+C."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
+
+from aioservicekit_conformance import watchdog
+from aioservicekit_conformance.command import main
+from aioservicekit_conformance.target import describe
+from aioservicekit_conformance.verdict import Report, judge
+from aioservicekit_model.rules import RULES
+
+
+def judged(channel: type[Any], examples: int = 20) -> Report:
+    target = Target(channel, ChannelState, ChannelClosedError)
+    return judge(describe("theirs", target), frozenset(RULES), examples, 0)
+
+
+class HangsInSend(PlainChannel[Any]):
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        while True:
+            pass
+
+
+class ExitsInSend(PlainChannel[Any]):
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        raise SystemExit(0)
+
+
+class ExitsInATask(PlainChannel[Any]):
+    async def connect(self) -> Any:
+        self._task = asyncio.ensure_future(self._exit_later())
+        return await super().connect()
+
+    async def _exit_later(self) -> None:
+        raise SystemExit(0)
+
+
+class FailsInSend(PlainChannel[Any]):
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        raise KeyError("lost")
+
+
+class PrintsInSend(PlainChannel[Any]):
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        print("sending")
+        await super()._send(publisher, message)
+
+
+class SpinsInClose(PlainChannel[Any]):
+    async def _close(self, end: Any) -> None:
+        while True:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+def test_a_hang_is_a_verdict_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A send that never comes back is interrupted: CH-3.4 fails with file and line, and the rest is untested."""
+    monkeypatch.setattr(watchdog, "SECONDS", 0.5)
+    report = judged(HangsInSend)
+    (failed,) = (verdict for verdict in report.verdicts if verdict.verdict == "fail")
+    assert failed.rule == "CH-3.4"
+    assert "test_ends.py, line " in failed.observed
+    assert "p1.send(" in failed.history[-1]
+    assert {verdict.verdict for verdict in report.verdicts} == {"fail", "untested"}
+    assert not report.conforms
+
+
+def test_a_module_that_never_comes_back_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is interrupted as it is imported: status 2, with file and line."""
+    (tmp_path / "endless.py").write_text("while True:\n    pass\n")
+    monkeypatch.setattr(watchdog, "SECONDS", 0.1)
+    monkeypatch.chdir(tmp_path)
+    assert main(["endless"]) == 2
+    assert "for seconds it ran at endless.py, line " in capsys.readouterr().err
+
+
+def test_a_module_that_exits_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sys.exit(0)` at import is no success."""
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["leaving"]) == 2
+    assert "can't be imported: SystemExit: 0 (leaving.py, line 2)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("channel", [ExitsInSend, FailsInSend])
+def test_an_error_is_shown_with_its_text_and_line(channel: type[Any]) -> None:
+    """A send that raises what nobody expects breaks CH-3.7, also where that would end the program."""
+    (failed,) = (verdict for verdict in judged(channel).verdicts if verdict.rule == "CH-3.7")
+    assert failed.verdict == "fail"
+    said = "SystemExit: 0" if channel is ExitsInSend else "KeyError: 'lost'"
+    assert failed.observed.startswith(f"raises {said} (test_ends.py, line ")
+
+
+def test_a_task_that_exits_is_unsupported() -> None:
+    """What a target's own task does to the program is no verdict on a rule, and no success."""
+    report = judged(ExitsInATask)
+    assert not report.conforms
+    assert "fail" not in {verdict.verdict for verdict in report.verdicts}
+    assert any("sys.exit()" in verdict.evidence for verdict in report.verdicts if verdict.verdict == "unsupported")
+
+
+def test_a_close_that_spins_breaks_its_rule() -> None:
+    """A loop that lets others run and never ends is a wait: CH-5.1 fails, and what needs no close is judged."""
+    verdicts = {verdict.rule: verdict.verdict for verdict in judged(SpinsInClose, 100).verdicts}
+    assert verdicts["CH-5.1"] == "fail"
+    assert "unsupported" not in verdicts.values()
+    assert verdicts["CH-3.5"] == "pass"
+
+
+def write_target(directory: Path, name: str, body: str) -> None:
+    (directory / f"{name}.py").write_text(
+        f"import aioservicekit\nfrom aioservicekit import ChannelClosedError, ChannelState\n\n{body}\n"
+    )
+
+
+def test_what_a_target_prints_does_not_flood_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says how much was printed."""
+    body = "class Channel(aioservicekit.Channel):\n    async def connect(self):\n"
+    body += "        print('hullabaloo')\n        return await super().connect()"
+    write_target(tmp_path, "noisy", body)
+    monkeypatch.chdir(tmp_path)
+    main(["noisy", "--max-examples", "5"])
+    said = capsys.readouterr()
+    assert said.out.count("hullabaloo") == 1
+    assert "lines, which are left out here, from 'hullabaloo' on" in " ".join(said.out.split())
+    assert said.err == ""
+
+
+def test_ctrl_c_ends_with_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 130, one line; the targets that were judged before are in the report."""
+    body = "made = []\nclass Channel(aioservicekit.Channel):\n    def __init__(self, buffer_size=0):\n"
+    body += "        made.append(self)\n        if len(made) > 30:\n            raise KeyboardInterrupt\n"
+    body += "        super().__init__(buffer_size)"
+    write_target(tmp_path, "interrupted", body)
+    monkeypatch.chdir(tmp_path)
+    assert main(["aioservicekit", "interrupted", "--max-examples", "5", "--json", "made/report.json"]) == 130
+    said = capsys.readouterr()
+    assert "interrupted while interrupted was judged: 29 cases made, 0 refused" in said.err
+    assert said.err.count("\n") == 1
+    report = json.loads((tmp_path / "made" / "report.json").read_text())
+    assert [target["target"] for target in report["targets"]] == ["aioservicekit"]
+
+
+def test_an_error_of_the_suite_has_a_status_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 3, and a line that says so."""
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("no idea")
+
+    monkeypatch.setattr("aioservicekit_conformance.verdict.explore", broken)
+    assert main(["aioservicekit"]) == 3
+    assert "an error of the suite itself, please report it: RuntimeError: no idea" in capsys.readouterr().err
+
+
+def test_rules_that_were_asked_for_have_to_be_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Green with nothing judged there is not: a rule that is not looked at does not conform when it is asked for."""
+    assert main(["aioservicekit", "--rule", "CH-6.1"]) == 1
+    assert "does not conform: 1 untested" in capsys.readouterr().out
+
+
+def test_an_exported_program_ends_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though operations wait for ever, and clean up slowly, nothing is said but what was found."""
+    body = "class Channel(aioservicekit.Channel):\n    async def subscribe(self, *, buffer_size=None):\n"
+    body += "        made = await super().subscribe(buffer_size=buffer_size)\n"
+    body += "        try:\n            await asyncio.get_running_loop().create_future()\n"
+    body += "        finally:\n            await asyncio.sleep(0)\n        return made"
+    write_target(tmp_path, "waiting", f"import asyncio\n{body}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["waiting", "--max-examples", "20", "--failures", "kept"]) == 1
+    program = tmp_path / "kept" / "waiting-CH-2.5.py"
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[-1] == "the defect shows"

@@ -240,7 +240,7 @@ def test_the_handlers_of_before_are_back_after_a_start_that_fails() -> None:
 
 
 def test_handlers_of_the_program_are_put_back() -> None:
-    """Handlers that the program has set before are not called while services run, and are again after that (SV-6.3)."""
+    """Handlers that the program has set before are called too while services run, and are back after that (SV-6.3, SV-6.5)."""
     with child("""
         def mine(number, frame):
             print("mine", number)
@@ -255,7 +255,7 @@ def test_handlers_of_the_program_are_put_back() -> None:
     """) as application:
         application.read()
         application.send(signal.SIGTERM)
-        assert application.end() == (0, ["worker stops", "ended", "mine 2", "mine 15"])
+        assert application.end() == (0, ["mine 15", "worker stops", "ended", "mine 2", "mine 15"])
 
 
 def test_handlers_that_the_program_sets_meanwhile_stay() -> None:

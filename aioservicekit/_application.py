@@ -1,0 +1,106 @@
+"""What runs on an event loop, services and blocks of `run_services`, and how all of it comes to an end.
+
+An application is an event loop with its services. It ends by a signal (`shutdown`), or by an *exit*: a SystemExit or
+KeyboardInterrupt that a service's code raises. asyncio lets those through the loop at once, which cuts off whatever runs; here
+they are kept, every service stops gracefully, and then they are raised (SV-1.3).
+"""
+
+import asyncio
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+__all__ = ["Application", "application", "exit_in"]
+
+
+class Stoppable(Protocol):
+    """A service, from STARTING to STOPPED."""
+
+    @property
+    def heeds_signals(self) -> bool: ...
+
+    def shut_down(self) -> None:
+        """Stop the service; when it is called a second time, without grace."""
+
+
+class Block(Protocol):
+    """A block of `run_services`."""
+
+    def hear_of_shutdown(self) -> None: ...
+
+
+class Application:
+    """What runs on one event loop.
+
+    Attributes:
+        impatient: of all: two signals have come, and a third one, a KeyboardInterrupt perhaps, is to have its effect at once.
+    """
+
+    impatient = False
+
+    def __init__(self) -> None:
+        self.lives: dict[Stoppable, None] = {}
+        self.blocks: dict[Block, None] = {}
+        self.exit: BaseException | None = None
+        self.shuts_down = False  # from the first signal until its services have stopped and its blocks have ended
+
+    def shut_down(self) -> None:
+        """Stop all services that heed signals; again: at once."""
+        if heeding := [life for life in self.lives if life.heeds_signals]:
+            self.shuts_down = True
+            self._stop(heeding)
+
+    def exit_with(self, error: BaseException) -> None:
+        """Stop all services, then raise the exit; the first one counts."""
+        if Application.impatient:
+            raise error
+        if self.exit is None:
+            self.exit = error
+            self._stop(list(self.lives))
+            self.look_for_the_end()
+
+    def _stop(self, lives: list[Stoppable]) -> None:
+        for block in tuple(self.blocks):
+            block.hear_of_shutdown()
+        for life in lives:
+            life.shut_down()
+
+    def look_for_the_end(self) -> None:
+        """A service is STOPPED: the shutdown is over when nothing is left.
+
+        That is seen a turn of the loop later: listeners that hear of the last STOPPED still belong to the shutdown.
+        """
+        asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        self.end_block(None)
+        if not self.lives and not self.blocks and (error := self.take_exit()):
+            raise error
+
+    def end_block(self, block: Block | None) -> None:
+        """A block has ended: so is the shutdown when nothing is left."""
+        if block:
+            self.blocks.pop(block)
+        if not self.lives and not self.blocks:
+            self.shuts_down = False
+
+    def take_exit(self) -> BaseException | None:
+        """The exit, for who raises it."""
+        error, self.exit = self.exit, None
+        return error
+
+
+_applications: "WeakKeyDictionary[asyncio.AbstractEventLoop, Application]" = WeakKeyDictionary()
+
+
+def application() -> Application:
+    """That of the running event loop."""
+    return _applications.setdefault(asyncio.get_running_loop(), Application())
+
+
+def exit_in(error: BaseException) -> BaseException | None:
+    """The exit that an exception is, or that a group of exceptions holds."""
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := exit_in(each))), None)
+    return None

@@ -1,0 +1,418 @@
+"""The life of a service: what there is of it from STARTING to STOPPED.
+
+One task, `Life._live`, walks through it, and others do the user's parts: the start hook, the work, the stop hook. Calls only
+ask: who wants the stop resolves `stop_requested`, and that task does the rest. So there is one place at which a service reaches
+STOPPED, whatever the user's parts do. An exception of a part never leaves its task as such, since asyncio would let a SystemExit
+through the whole loop: it is the task's result (`_outcome`).
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from enum import IntEnum
+from functools import partial
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from ._application import application
+from .shutdown import shutdowns
+
+if TYPE_CHECKING:
+    from ._lifecycle import Lifecycle
+
+__all__ = [
+    "Life",
+    "ServiceCancelledError",
+    "ServiceState",
+    "ServiceStoppedError",
+    "is_given_up",
+    "outcome_of",
+    "part",
+    "pause_after",
+    "resolve",
+]
+
+_logger = logging.getLogger("aioservicekit")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
+_TURNS = 10  # of the loop, for what is cancelled to end in, also with no grace: nested tasks take one each
+_SPINNING = 1000  # calls of work in a row that have waited for nothing, after which the log names it (SV-3.4)
+
+_Part = asyncio.Task[BaseException | None]
+
+part: ContextVar[tuple["Life", str] | None] = ContextVar("part", default=None)  # what of which service runs here
+
+
+class ServiceState(IntEnum):
+    """A service's states; STOPING and STOPED are older spellings of the same members (SV-1.1)."""
+
+    STARTING = 1
+    RUNNING = 2
+    STOPPING = 3
+    STOPPED = 4
+    STOPING = 3
+    STOPED = 4
+
+
+class ServiceStoppedError(Exception):
+    """A start was given up: the service or one of its dependencies was stopped, or the application shuts down."""
+
+
+class ServiceCancelledError(ServiceStoppedError):
+    """A service's code raised a CancelledError that nobody had asked for: a failure, with that error as its cause (SV-1.3).
+
+    The CancelledError itself would pass for the cancellation of whoever gets it.
+    """
+
+
+def is_given_up(error: BaseException) -> bool:
+    """Whether an exception of a start says that nothing has failed."""
+    return isinstance(error, ServiceStoppedError) and not isinstance(error, ServiceCancelledError)
+
+
+def pause_after(failures: int) -> float:
+    """Seconds, after so many failures in a row."""
+    return min(_FIRST_PAUSE * float(2 ** min(failures - 1, 30)), _LONGEST_PAUSE)
+
+
+class Life:
+    """A service from STARTING to STOPPED.
+
+    Attributes:
+        settled: RUNNING, or never going to be.
+        stop_requested: with the reason in `why`.
+        work_may_end: no dependent uses the service any more (SV-4.2).
+        grace_over: what works is cancelled at once.
+        time_over: so is whatever else runs: the shutdown takes too long (SV-6.6).
+        stopped: STOPPED.
+    """
+
+    def __init__(self, owner: "Lifecycle") -> None:
+        self.owner = owner
+        self.loop = loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+        self.application = application()
+        self.heeds_signals = owner.heeds_signals
+        self.settled: asyncio.Future[None] = loop.create_future()
+        self.stop_requested: asyncio.Future[None] = loop.create_future()
+        self.work_may_end: asyncio.Future[None] = loop.create_future()
+        self.grace_over: asyncio.Future[None] = loop.create_future()
+        self.time_over: asyncio.Future[None] = loop.create_future()
+        self.stopped: asyncio.Future[None] = loop.create_future()
+        self.why: BaseException | None = None
+        self.stop_announced = False  # by a signal or another thread: it will be requested in a moment
+        self.shutdowns = 0  # that it has heard of
+        self.uses_dependencies = False  # `__on_start__` has begun
+        self.prepared = False  # `__on_start__` has completed: `__on_stop__` is due
+        self.ran = False  # it was RUNNING
+        self.users: dict[Lifecycle, None] = {}  # dependents that have still to stop before the work may end
+        self.taken_down: tuple[Lifecycle, ...] = ()  # the dependents that its stop has stopped
+        self.tasks: set[asyncio.Task[Any]] = set()  # of the user's, by `create_task`
+        self.start: _Part | None = None
+        self.work: _Part | None = None
+        self.stop: _Part | None = None
+        self._context = copy_context()  # hooks and work share it: what the start hook sets the work sees
+        self._was_given_up = False
+        self._waiting_for_itself = 0
+        self._task = loop.create_task(
+            self._live(), name=owner.name
+        )  # last: where no task can be made nothing has begun
+        self._task.add_done_callback(self._end)
+
+    # What is asked of it
+
+    def shut_down(self) -> None:
+        self.shutdowns += 1
+        self.owner.stop(ServiceStoppedError(f"{self.owner!r} was stopped: the application shuts down"))
+        if self.shutdowns > 1:
+            resolve(self.grace_over)
+
+    def run_out_of_time(self, seconds: float) -> None:
+        """The shutdown has taken so many seconds, and may take no more (SV-6.6)."""
+        if not self.stopped.done() and not self.time_over.done():
+            _logger.error("%r is cut short: the shutdown takes more than %s s", self.owner, seconds)
+            resolve(self.grace_over)
+            resolve(self.time_over)
+
+    def is_in_own_hook(self) -> bool:
+        """Whether the caller is a hook, which comes before the end that it would wait for."""
+        if self.start is not None and self.start is _current_task():
+            return True
+        return part.get() == (self, "stop hook") and self.stop is not None and not self.stop.done()
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Work that waits for the end of its own service, or of one that waits for it, gets no grace: it could not end."""
+        life, what = part.get() or (None, "")
+        if life is None or what != "work" or not life.owner.needs(self.owner):
+            yield
+            return
+        life._waiting_for_itself += 1
+        resolve(life.grace_over)
+        try:
+            yield
+        finally:
+            life._waiting_for_itself -= 1
+            if not life._waiting_for_itself and not life.stop_requested.done() and not life.loop.is_closed():
+                life.grace_over = life.loop.create_future()
+
+    # From STARTING to STOPPED
+
+    async def _live(self) -> None:
+        part.set(None)  # it may be another service's work that has started this one
+        await self._until(
+            [_after_turns(1)]
+        )  # the life is complete before a hook may ask it to stop, with eager tasks too
+        for phase in (self._starts, self._works, self._drains, self._ends_its_work, self._cleans_up):
+            try:
+                await phase()
+            except Exception as error:  # no memory, or no task to be had
+                self.owner.report(error)
+                self.owner.stop(error, failed=True)
+
+    async def _starts(self) -> None:
+        if not self.stop_requested.done():
+            await self._try_to_start("start", self._start_dependencies, None)
+        if not self.stop_requested.done():
+            self.uses_dependencies = True
+            await self._try_to_start("start hook", self._prepare, self.owner.start_timeout)
+
+    async def _try_to_start(
+        self, what: str, function: Callable[[], Coroutine[Any, Any, None]], seconds: float | None
+    ) -> None:
+        self.start = self._part(what, function)
+        await self._until([self.start], seconds, unless=self.stop_requested)
+        self._was_given_up = self.stop_requested.done()
+        if self._was_given_up:
+            return  # `_drains` sees to what comes of it
+        if not self.start.done():
+            self.owner.stop(TimeoutError(f"{self.owner!r} has not started within {seconds} s"), failed=True)
+        elif self.start.cancelled():
+            self.owner.stop(self._cancelled())
+        elif error := self.start.result():
+            self.owner.fail_to_start(error)
+
+    async def _start_dependencies(self) -> None:
+        refusals: list[BaseException] = []  # in a shutdown; a dependency that fails asks its dependents itself
+
+        async def start(dependency: "Lifecycle") -> None:
+            if error := await outcome_of(lambda: dependency.bring_up(shutdowns(), self)):
+                refusals.append(error)
+                raise _RefusedError
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for dependency in self.owner.dependencies:
+                    group.create_task(start(dependency))
+        except ExceptionGroup:
+            raise refusals[0] from None
+
+    async def _prepare(self) -> None:
+        result = self.owner.service.__on_start__()
+        if isawaitable(result):
+            await result
+        self.prepared = True
+
+    async def _works(self) -> None:
+        if not self.stop_requested.done():
+            self.ran = True
+            self.owner.enter(ServiceState.RUNNING)
+            resolve(self.settled)
+            self.work = self._part("work", self._work)
+            await self._until([self.work], unless=self.stop_requested)
+            self.owner.stop(self._cancelled())
+
+    async def _drains(self) -> None:
+        await self._until([self.work_may_end])
+        if self.start and self._was_given_up:
+            await self._cancel([self.start])
+            if (error := _result(self.start)) and not is_given_up(error):
+                self.owner.fail(error)  # no caller gets it
+
+    async def _ends_its_work(self) -> None:
+        if self.work:
+            await self._until([self.work], self.owner.grace, unless=self.grace_over)
+            await self._cancel([self.work])
+        await self._cancel(self.tasks)
+
+    async def _cleans_up(self) -> None:
+        if self.prepared:
+            self.stop = self._part("stop hook", self.owner.service.__on_stop__)
+            await self._until([self.stop], self.owner.stop_timeout, unless=self.time_over)
+            await self._cancel([self.stop])
+            if error := _result(self.stop):
+                self.owner.fail(error)
+            await self._cancel(self.tasks)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        self.owner.stop(self._cancelled())  # in case that the task was cancelled before it began
+        self.owner.has_stopped(self)
+
+    def _cancelled(self) -> ServiceStoppedError:
+        return ServiceStoppedError(f"{self.owner!r} was cancelled")
+
+    # Working
+
+    async def _work(self) -> None:
+        failures, without_waiting = 0, 0
+        while not self.work_may_end.done():
+            if self.stop_announced and not self.stop_requested.done():
+                await asyncio.wait([self.stop_requested])
+                continue
+            call = _Watched(self.owner.service.__work__)
+            if error := await outcome_of(call):
+                failures += 1
+                if not self.owner.fail_at_work(error):
+                    return
+                await asyncio.wait([self.work_may_end], timeout=pause_after(failures))
+                continue
+            failures = self.owner.restarts = 0
+            without_waiting = 0 if call.has_waited else without_waiting + 1
+            if without_waiting == _SPINNING:
+                _logger.warning(_ADVICE, self.owner, _SPINNING)
+            await asyncio.sleep(0)  # it need not have suspended itself (SV-3.3)
+
+    # Tasks
+
+    def _part(self, what: str, function: Callable[[], Awaitable[None] | None]) -> _Part:
+        """A task for one of the user's parts; its exception is its result, since asyncio lets a SystemExit through the loop."""
+
+        async def run() -> BaseException | None:
+            part.set((self, what))
+            return await outcome_of(function)
+
+        return self.loop.create_task(run(), name=f"{self.owner.name}-{what}", context=self._context)
+
+    async def _until(
+        self,
+        futures: Collection["asyncio.Future[Any]"],
+        seconds: float | None = None,
+        *,
+        unless: "asyncio.Future[Any] | None" = None,
+    ) -> None:
+        """Wait until all are done, at most so long, or until `unless` is.
+
+        A life that is cancelled, as all tasks are when their loop closes, goes on, and stops in a hurry.
+        """
+        end = None if seconds is None else self.loop.time() + seconds
+        while waiting := [future for future in futures if not future.done()]:
+            left = None if end is None else end - self.loop.time()
+            if (unless and unless.done()) or (left is not None and left <= 0):
+                return
+            try:
+                await asyncio.wait(
+                    [*waiting, unless] if unless else waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
+            except asyncio.CancelledError:
+                self.owner.stop(self._cancelled())
+                resolve(self.grace_over)
+
+    async def _cancel(self, tasks: Collection["asyncio.Task[Any]"]) -> None:
+        """Cancel, once, what has not ended, and wait for it as long as the grace; what refuses is left behind (SV-4.3)."""
+        cancelled = [task for task in tasks if not task.done()]
+        for task in cancelled:
+            if not task.cancelling():
+                task.cancel()
+        if self.owner.grace != 0:
+            await self._until(cancelled, self.owner.grace, unless=self.time_over)
+        if self.owner.grace == 0 or self.time_over.done():
+            await self._until(cancelled, unless=_after_turns(_TURNS))
+        for task in cancelled:
+            if not task.done():
+                _logger.error("%r leaves behind a task that refuses to be cancelled: %r", self.owner, task)
+
+
+_ADVICE = (
+    "%r: its work has ended %d times in a row and has waited for nothing: if it has finished for good, let it say so with "
+    "self.stop(); if not, let it wait for what it has to do"
+)
+
+
+class _RefusedError(Exception):
+    """A dependency does not start."""
+
+
+class _Watched:
+    """A call of work, which notes whether it has waited for anything."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._work = work
+        self.has_waited = False
+
+    def __call__(self) -> "_Watched":
+        return self
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps = self._work().__await__()
+        resume: Callable[[], Any] = steps.__next__
+        while True:
+            try:
+                waits_for = resume()
+            except StopIteration:
+                return
+            self.has_waited = True
+            try:
+                yield waits_for
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:
+                resume = partial(steps.throw, error)
+            else:
+                yield from steps
+                return
+
+
+async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseException | None:
+    """Call a function, or a coroutine function, and return what it raises, whatever it is.
+
+    A cancellation that was asked for goes through, and so does the GeneratorExit of a coroutine that is closed.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    try:
+        result = function()
+        if isawaitable(result):
+            await result
+    except asyncio.CancelledError as error:
+        if task.cancelling():
+            raise
+        return error
+    except GeneratorExit as error:
+        if _current_task() is not task:
+            raise
+        return error
+    except BaseException as error:
+        return error
+    return None
+
+
+def _result(task: _Part) -> BaseException | None:
+    return task.result() if task.done() and not task.cancelled() else None
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    return asyncio.current_task() if asyncio._get_running_loop() else None
+
+
+def _after_turns(turns: int) -> "asyncio.Future[None]":
+    """What is done after so many turns of the loop."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def turn(left: int) -> None:
+        if left:
+            loop.call_soon(turn, left - 1)
+        else:
+            resolve(future)
+
+    turn(turns)
+    return future
+
+
+def resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -21,6 +21,8 @@ class Stoppable(Protocol):
     def shut_down(self) -> None:
         """Stop the service; when it is called a second time, without grace."""
 
+    async def wait_for_the_end(self) -> None: ...
+
 
 class Block(Protocol):
     """A block of `run_services`."""

@@ -17,8 +17,8 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from . import shutdown
 from ._application import application
-from .shutdown import shutdowns
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
@@ -39,6 +39,7 @@ _logger = logging.getLogger("aioservicekit")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
 _TURNS = 10  # of the loop, for what is cancelled to end in, also with no grace: nested tasks take one each
+_WATCHED_STEPS = 100  # of a call of work: a server sets its handlers of signals in the first ones
 _SPINNING = 1000  # calls of work in a row that have waited for nothing, after which the log names it (SV-3.4)
 
 _Part = asyncio.Task[BaseException | None]
@@ -130,6 +131,9 @@ class Life:
         if self.shutdowns > 1:
             resolve(self.grace_over)
 
+    async def wait_for_the_end(self) -> None:
+        await asyncio.wait([self.stopped])
+
     def run_out_of_time(self, seconds: float) -> None:
         """The shutdown has taken so many seconds, and may take no more (SV-6.6)."""
         if not self.stopped.done() and not self.time_over.done():
@@ -199,7 +203,7 @@ class Life:
         refusals: list[BaseException] = []  # in a shutdown; a dependency that fails asks its dependents itself
 
         async def start(dependency: "Lifecycle") -> None:
-            if error := await outcome_of(lambda: dependency.bring_up(shutdowns(), self)):
+            if error := await outcome_of(lambda: dependency.bring_up(shutdown.shutdowns(), self)):
                 refusals.append(error)
                 raise _RefusedError
 
@@ -207,8 +211,8 @@ class Life:
             async with asyncio.TaskGroup() as group:
                 for dependency in self.owner.dependencies:
                     group.create_task(start(dependency))
-        except ExceptionGroup:
-            raise refusals[0] from None
+        except ExceptionGroup as errors:
+            raise (refusals or errors.exceptions)[0] from None
 
     async def _prepare(self) -> None:
         result = self.owner.service.__on_start__()
@@ -336,7 +340,7 @@ class _RefusedError(Exception):
 
 
 class _Watched:
-    """A call of work, which notes whether it has waited for anything."""
+    """A call of work, which notes whether it has waited for anything, and whether it has set handlers of signals."""
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._work = work
@@ -347,13 +351,16 @@ class _Watched:
 
     def __await__(self) -> Generator[Any, Any, None]:
         steps = self._work().__await__()
-        resume: Callable[[], Any] = steps.__next__
-        while True:
+        resume = first = steps.__next__
+        left = _WATCHED_STEPS
+        while left > 0 or resume is not first:
+            left -= 1
             try:
                 waits_for = resume()
             except StopIteration:
                 return
             self.has_waited = True
+            shutdown.take_over_from_loops()
             try:
                 yield waits_for
             except GeneratorExit:
@@ -362,8 +369,8 @@ class _Watched:
             except BaseException as error:
                 resume = partial(steps.throw, error)
             else:
-                yield from steps
-                return
+                resume = first
+        yield from steps
 
 
 async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseException | None:

@@ -248,6 +248,12 @@ class Lifecycle:
             with life.waited_for():
                 await asyncio.wait([life.stopped])
 
+    async def let_the_others_exit(self) -> None:
+        """In an exit, wait until nothing runs any more: an exception of the caller might end the event loop before."""
+        running = application()
+        while running.exit and running.lives and part.get() is None:  # or else some service waits for the caller
+            await next(iter(running.lives)).wait_for_the_end()
+
     # Restarting
 
     async def start_again(self) -> None:
@@ -360,8 +366,13 @@ class Lifecycle:
 
     async def _as_task(self, coro: Coroutine[Any, Any, _T]) -> _T:
         part.set(None)  # work that makes a task does not wait for it
+        task = asyncio.current_task()
         try:
             return await coro
+        except asyncio.CancelledError as error:
+            if task and not task.cancelling():
+                self.report(error)
+            raise
         except (SystemExit, KeyboardInterrupt) as error:
             self.fail(error)
             raise asyncio.CancelledError from error

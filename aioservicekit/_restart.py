@@ -55,6 +55,9 @@ class Restart:
         if error:
             raise error
 
+    async def wait_for_the_end(self) -> None:
+        await asyncio.wait([self.task])
+
     def shut_down(self) -> None:
         resolve(self._abandoned)
 

@@ -189,7 +189,11 @@ class Service(ABC):
         lifecycle = lifecycle_of(self)
         if lifecycle.life and lifecycle.life.is_in_own_hook():
             raise RuntimeError(f"{lifecycle!r} can't be started by its own hook")
-        await lifecycle.bring_up(shutdown.shutdowns())
+        try:
+            await lifecycle.bring_up(shutdown.shutdowns())
+        except BaseException:
+            await lifecycle.let_the_others_exit()
+            raise
 
     def stop(self) -> Awaitable[None]:
         """Begin to stop, at once; on a service that is STOPPING or STOPPED, do nothing more (SV-4.1, SV-4.6).

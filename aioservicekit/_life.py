@@ -114,8 +114,8 @@ class Life:
         self.tasks: set[asyncio.Task[Any]] = set()  # of the user's, by `create_task`
         self.start: _Part | None = None
         self.work: _Part | None = None
-        self.stop: _Part | None = None
         self._context = copy_context()  # hooks and work share it: what the start hook sets the work sees
+        self._running: dict[str, asyncio.Task[Any] | None] = {}  # the parts, known before an eager task comes back
         self._was_given_up = False
         self._waiting_for_itself = 0
         self._task = loop.create_task(
@@ -143,9 +143,9 @@ class Life:
 
     def is_in_own_hook(self) -> bool:
         """Whether the caller is a hook, which comes before the end that it would wait for."""
-        if self.start is not None and self.start is _current_task():
-            return True
-        return part.get() == (self, "stop hook") and self.stop is not None and not self.stop.done()
+        if "start hook" in self._running:
+            return self._running["start hook"] is _current_task()
+        return "stop hook" in self._running and part.get() == (self, "stop hook")
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:
@@ -244,10 +244,10 @@ class Life:
 
     async def _cleans_up(self) -> None:
         if self.prepared:
-            self.stop = self._part("stop hook", self.owner.service.__on_stop__)
-            await self._until([self.stop], self.owner.stop_timeout, unless=self.time_over)
-            await self._cancel([self.stop])
-            if error := _result(self.stop):
+            stop = self._part("stop hook", self.owner.service.__on_stop__)
+            await self._until([stop], self.owner.stop_timeout, unless=self.time_over)
+            await self._cancel([stop])
+            if error := _result(stop):
                 self.owner.fail(error)
             await self._cancel(self.tasks)
 
@@ -286,7 +286,11 @@ class Life:
 
         async def run() -> BaseException | None:
             part.set((self, what))
-            return await outcome_of(function)
+            self._running[what] = asyncio.current_task()
+            try:
+                return await outcome_of(function)
+            finally:
+                del self._running[what]
 
         return self.loop.create_task(run(), name=f"{self.owner.name}-{what}", context=self._context)
 

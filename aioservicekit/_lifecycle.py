@@ -161,6 +161,11 @@ class Lifecycle:
     # Stopping
 
     @property
+    def is_running(self) -> bool:
+        """Whether it is RUNNING, and its event loop has not been closed meanwhile."""
+        return self.state is ServiceState.RUNNING and self.life is not None and not self.life.loop.is_closed()
+
+    @property
     def is_stopping(self) -> bool:
         return self.life is not None and self.life.stop_requested.done()
 
@@ -169,7 +174,8 @@ class Lifecycle:
         """What completes before the service is STOPPED for good: a restart brings it up again."""
         if self.restart:
             return self.restart.task
-        return self.life.stopped if self.life and not self.life.stopped.done() else None
+        life = self.life
+        return life.stopped if life and not life.stopped.done() and not life.loop.is_closed() else None
 
     def ask_to_stop(self) -> None:
         """Begin to stop; from another thread as soon as the loop of the service comes to it."""

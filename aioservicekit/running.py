@@ -93,7 +93,7 @@ class _Block:
         self._loop = asyncio.get_running_loop()
         self._application = application()
         self._task = asyncio.current_task()
-        self._started = [each for each in self._needed if each.state is not ServiceState.RUNNING]
+        self._started = [each for each in self._needed if not each.is_running]
         self._future = _AllStopped(self._loop)
         self._application.blocks[self] = None
         for each in self._started:
@@ -157,7 +157,8 @@ class _Block:
         cancelled: asyncio.CancelledError | None = None
         while pending := self._ask_to_stop():
             try:
-                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                held_back = any(not stop.done() for stop in self._stops.values())
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED if held_back else asyncio.ALL_COMPLETED)
             except asyncio.CancelledError as error:
                 cancelled = error
         self._look()

@@ -245,7 +245,12 @@ class Life:
     async def _cleans_up(self) -> None:
         if self.prepared:
             stop = self._part("stop hook", self.owner.service.__on_stop__)
-            await self._until([stop], self.owner.stop_timeout, unless=self.time_over)
+            seconds = self.owner.stop_timeout
+            await self._until([stop], seconds, unless=self.time_over)
+            if self.time_over.done():
+                await self._until([stop], unless=_after_turns(_TURNS))  # it is due, and may end at once
+            elif not stop.done():
+                _logger.error("%r: its stop hook takes more than %s s, and is cancelled", self.owner, seconds)
             await self._cancel([stop])
             if error := _result(stop):
                 self.owner.fail(error)

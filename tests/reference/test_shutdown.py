@@ -10,7 +10,7 @@ import pytest
 from settling import settle
 from stepping import Recorded, listen, now, run
 
-from aioservicekit import ServiceStoppedError, on_shutdown, run_services
+from aioservicekit import ServiceStoppedError, on_shutdown, run_services, shutdown
 from aioservicekit_conformance.loop import SteppedLoop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -260,3 +260,110 @@ def test_in_another_thread_no_handlers_are_set() -> None:
     thread.start()
     thread.join(30)
     assert seen == [before]
+
+
+def test_a_block_that_comes_to_wait_for_its_services_is_not_cancelled() -> None:
+    """A block that is busy when its services stop, and then waits for them, goes on as ever (SV-6.3)."""
+
+    async def main() -> float:
+        async with run_services([Recorded(grace=0)]) as stopped:
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(0.9)
+            await stopped
+            await asyncio.sleep(10)
+        return now()
+
+    assert run(main) == 10.9
+
+
+@pytest.mark.parametrize("waits", ["a second more", "for the end"])
+def test_a_block_is_cancelled_a_second_after_its_services(waits: str) -> None:
+    """It may end by itself before; the signal then has the effect that it would have had without services (SV-6.3)."""
+    heard: list[int] = []
+
+    async def block() -> str:
+        async with run_services([Recorded(grace=2)]):
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(2.9 if waits == "a second more" else 100)
+        return "has ended"
+
+    async def main() -> list[Any]:
+        task = asyncio.ensure_future(block())
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        return [outcome if isinstance(outcome, str) else type(outcome), now()]
+
+    before = signal.getsignal(signal.SIGTERM)
+
+    def tell(number: int) -> None:
+        heard.append(number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aioservicekit.shutdown.tell", tell)
+        outcome = run(main)
+    assert signal.getsignal(signal.SIGTERM) == before
+    if waits == "a second more":
+        assert (outcome, heard) == (["has ended", 2.9], [])
+    else:
+        assert (outcome, heard) == ([asyncio.CancelledError, 3], [signal.SIGTERM])
+
+
+def test_a_handler_of_the_program_knows_what_to_do() -> None:
+    """A block whose program has set a handler is left to it: the handler is called with each signal (SV-6.5)."""
+    heard: list[int] = []
+
+    def own(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    async def main() -> float:
+        async with run_services([Recorded(grace=None)]):
+            await settle()
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+                await asyncio.sleep(5)
+            await asyncio.sleep(100)
+        return now()
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        assert run(main) == 110
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM] * 2
+
+
+def test_a_block_that_another_task_has_entered() -> None:
+    """A block that was entered in a task which has ended has nobody to be cancelled: the signal is delivered (SV-6.3)."""
+    heard: list[int] = []
+
+    async def main() -> None:
+        block = run_services([Recorded(grace=0)])
+        await asyncio.create_task(block.__aenter__())
+        await settle()
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(5)
+        await block.__aexit__(None, None, None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aioservicekit.shutdown.tell", heard.append)
+        run(main)
+    assert heard == [signal.SIGTERM]
+
+
+def test_a_signal_is_delivered_to_the_handler_of_before() -> None:
+    """It goes to whoever was there before the services, and never to them again (SV-6.3)."""
+    heard: list[int] = []
+
+    def own(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        shutdown.tell(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, shutdown._handle)
+        shutdown.tell(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]

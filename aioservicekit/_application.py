@@ -6,10 +6,14 @@ they are kept, every service stops gracefully, and then they are raised (SV-1.3)
 """
 
 import asyncio
+from contextvars import ContextVar
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-__all__ = ["Application", "application", "exit_in"]
+__all__ = ["Application", "application", "exit_in", "was_told_in_shutdown"]
+
+# Whether this is a listener, or what it has begun, that heard of a state in a shutdown: to start a service would undo it.
+was_told_in_shutdown: ContextVar[bool] = ContextVar("was_told_in_shutdown", default=False)
 
 
 class Stoppable(Protocol):
@@ -67,23 +71,15 @@ class Application:
             life.shut_down()
 
     def look_for_the_end(self) -> None:
-        """A service is STOPPED: the shutdown is over when nothing is left.
-
-        That is seen a turn of the loop later: listeners that hear of the last STOPPED still belong to the shutdown.
-        """
-        asyncio.get_running_loop().call_soon(self._end)
-
-    def _end(self) -> None:
-        self.end_block(None)
-        if not self.lives and not self.blocks and (error := self.take_exit()):
-            raise error
-
-    def end_block(self, block: Block | None) -> None:
-        """A block has ended: so is the shutdown when nothing is left."""
-        if block:
-            self.blocks.pop(block)
+        """A service is STOPPED, or a block has ended: the shutdown is over when nothing is left."""
         if not self.lives and not self.blocks:
             self.shuts_down = False
+            if self.exit:
+                asyncio.get_running_loop().call_soon(self._raise_exit)
+
+    def _raise_exit(self) -> None:
+        if not self.lives and not self.blocks and (error := self.take_exit()):
+            raise error
 
     def take_exit(self) -> BaseException | None:
         """The exit, for who raises it."""

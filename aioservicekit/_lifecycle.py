@@ -14,7 +14,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import shutdown
-from ._application import application, exit_in
+from ._application import application, exit_in, was_told_in_shutdown
 from ._life import Life, ServiceCancelledError, ServiceState, ServiceStoppedError, is_given_up, part, resolve
 from ._restart import Restart
 from .events import Event
@@ -155,7 +155,7 @@ class Lifecycle:
     def _refuse_in_a_shutdown(self, asked_at: int) -> None:
         if self.blocks_that_end:
             raise ServiceStoppedError(f"{self!r} can't start: the block of run_services that it runs in ends")
-        if shutdown.refuses_starts(self.heeds_signals) or (self.heeds_signals and shutdown.shutdowns() != asked_at):
+        if shutdown.refuses_starts(self.heeds_signals, asked_at):
             raise ServiceStoppedError(f"{self!r} can't start: the application shuts down")
 
     # Stopping
@@ -339,6 +339,8 @@ class Lifecycle:
         self._changes.append(state)
         if len(self._changes) == 1:  # or else a listener brought it about: all have to hear of the one before first
             was_in = part.set(None)  # listeners are no part of the work that may have brought it about
+            ends = self.life is not None and self.heeds_signals and self.life.application.shuts_down
+            told = was_told_in_shutdown.set(ends or was_told_in_shutdown.get())
             try:
                 while self._changes:
                     try:
@@ -347,6 +349,7 @@ class Lifecycle:
                         del self._changes[0]
             finally:
                 part.reset(was_in)
+                was_told_in_shutdown.reset(told)
 
     def tell_watchers(self) -> None:
         for watcher in tuple(self.watchers):

@@ -59,13 +59,22 @@ class Restart:
         await asyncio.wait([self.task])
 
     def shut_down(self) -> None:
+        """Start nothing any more; so it is not among what a shutdown waits for."""
         resolve(self._abandoned)
+        self._leave()
+
+    def _leave(self) -> None:
+        self._application.lives.pop(self, None)
+        shutdown.end(self)
+        self._application.look_for_the_end()
 
     async def _carry_out(self, life: Life | None, asked_at: int) -> BaseException | None:
         part.set(None)  # the work that asks for it does not wait for it
         await asyncio.sleep(0)
         if life:
             await asyncio.wait([life.stopped])
+        if self._abandoned.done():
+            return self._was_stopped()
         while error := await self._start(asked_at):
             if not self.after_failure or is_given_up(error) or not self._of.may_start_again():
                 return error
@@ -79,7 +88,7 @@ class Restart:
             _logger.info("%s: starts again in %s s", self._of.name, pause)
             await asyncio.wait([self._abandoned], timeout=pause)
             if self._abandoned.done():
-                return ServiceStoppedError(f"{self._of!r} was stopped before it started again")
+                return self._was_stopped()
         return await self._bring_up(self._of, asked_at)
 
     async def _bring_up(self, each: "Lifecycle", asked_at: int) -> BaseException | None:
@@ -92,10 +101,11 @@ class Restart:
         error = None if task.cancelled() else task.result()
         if error and not (self._callers or self.after_failure or is_given_up(error)):
             self._of.report(error)
-        self._application.lives.pop(self, None)
-        shutdown.end(self)
         for each in (self._of, *self._again):
             if each.restart is self:
                 each.restart = None
                 each.tell_watchers()
-        self._application.look_for_the_end()
+        self._leave()
+
+    def _was_stopped(self) -> ServiceStoppedError:
+        return ServiceStoppedError(f"{self._of!r} was stopped before it started again")

@@ -232,7 +232,8 @@ class _Block:
             each.heeds_signals, each.on_failure_by_default = True, "retry"
         for each in self._needed:
             each.watchers.pop(self._look, None)
-        self._application.end_block(self)
+        del self._application.blocks[self]
+        self._application.look_for_the_end()
 
 
 class _AllStopped(asyncio.Future[None]):

@@ -17,7 +17,7 @@ import threading
 from types import FrameType
 from typing import Any, Protocol
 
-from ._application import Application, application
+from ._application import Application, application, was_told_in_shutdown
 from .events import Event
 
 __all__ = ["on_shutdown"]
@@ -58,11 +58,13 @@ def on_shutdown() -> Event[[signal.Signals]]:
     return _event
 
 
-def refuses_starts(heeding_signals: bool) -> bool:
-    """Whether the application of the running loop comes to its end, and no service may start."""
+def refuses_starts(heeding_signals: bool, asked_at: int) -> bool:
+    """Whether the application of the running loop comes to its end, or has since `asked_at`, how many ends there had been."""
     _forget_closed_loops()
     ends = application()
-    return ends.exit is not None or (heeding_signals and (_received > 0 or ends.shuts_down))
+    if ends.exit or not heeding_signals:
+        return ends.exit is not None
+    return _received > 0 or ends.shuts_down or was_told_in_shutdown.get() or _shutdowns != asked_at
 
 
 def shutdowns() -> int:

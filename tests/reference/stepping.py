@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from aioservicekit import Event, Service
 from aioservicekit_conformance.loop import SteppedLoop
 
-__all__ = ["EAGER", "Recorded", "listen", "now", "run"]
+__all__ = ["EAGER", "EagerLoop", "Recorded", "listen", "now", "run"]
 
 _T = TypeVar("_T")
 

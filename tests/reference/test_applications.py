@@ -452,16 +452,14 @@ def test_without_a_block_the_last_stop_ends_the_shutdown() -> None:
 
         async def start_again(state: ServiceState) -> None:
             if state is ServiceState.STOPPED:
-                try:
-                    await service.start()
-                except ServiceStoppedError as error:
-                    outcomes.append(error)
+                await asyncio.sleep(0.1)
+                outcomes.extend(await asyncio.gather(service.start(), return_exceptions=True))
 
         service.on_state_change.add_listener(start_again)
         await service.start()
         signal.raise_signal(signal.SIGTERM)
         await service.wait()
-        await settle()
+        await asyncio.sleep(1)
         assert [type(outcome) for outcome in outcomes] == [ServiceStoppedError]
         service.on_state_change.remove_listener(start_again)
         await service.start()

@@ -7,10 +7,10 @@ they are kept, every service stops gracefully, and then they are raised (SV-1.3)
 
 import asyncio
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-__all__ = ["Application", "application", "exit_in", "was_told_in_shutdown"]
+__all__ = ["Application", "application", "was_told_in_shutdown"]
 
 # Whether this is a listener, or what it has begun, that heard of a state in a shutdown: to start a service would undo it.
 was_told_in_shutdown: ContextVar[bool] = ContextVar("was_told_in_shutdown", default=False)
@@ -19,13 +19,11 @@ was_told_in_shutdown: ContextVar[bool] = ContextVar("was_told_in_shutdown", defa
 class Stoppable(Protocol):
     """A service, from STARTING to STOPPED."""
 
-    @property
-    def heeds_signals(self) -> bool: ...
+    heeds_signals: bool
+    end: "asyncio.Future[Any]"
 
     def shut_down(self) -> None:
         """Stop the service; when it is called a second time, without grace."""
-
-    async def wait_for_the_end(self) -> None: ...
 
 
 class Block(Protocol):
@@ -51,9 +49,9 @@ class Application:
 
     def shut_down(self) -> None:
         """Stop all services that heed signals; again: at once."""
-        if heeding := [life for life in self.lives if life.heeds_signals]:
-            self.shuts_down = True
-            self._stop(heeding)
+        self.shuts_down = True
+        self._stop([life for life in self.lives if life.heeds_signals])
+        self.look_for_the_end()
 
     def exit_with(self, error: BaseException) -> None:
         """Stop all services, then raise the exit; the first one counts."""
@@ -93,12 +91,3 @@ _applications: "WeakKeyDictionary[asyncio.AbstractEventLoop, Application]" = Wea
 def application() -> Application:
     """That of the running event loop."""
     return _applications.setdefault(asyncio.get_running_loop(), Application())
-
-
-def exit_in(error: BaseException) -> BaseException | None:
-    """The exit that an exception is, or that a group of exceptions holds."""
-    if isinstance(error, SystemExit | KeyboardInterrupt):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for each in error.exceptions if (found := exit_in(each))), None)
-    return None

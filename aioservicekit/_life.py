@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import application
+from ._outcome import current_task, outcome_of
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
@@ -29,7 +30,6 @@ __all__ = [
     "ServiceState",
     "ServiceStoppedError",
     "is_given_up",
-    "outcome_of",
     "part",
     "pause_after",
     "resolve",
@@ -102,7 +102,7 @@ class Life:
         self.work_may_end: asyncio.Future[None] = loop.create_future()
         self.grace_over: asyncio.Future[None] = loop.create_future()
         self.time_over: asyncio.Future[None] = loop.create_future()
-        self.stopped: asyncio.Future[None] = loop.create_future()
+        self.stopped = self.end = loop.create_future()
         self.why: BaseException | None = None
         self.stop_announced = False  # by a signal or another thread: it will be requested in a moment
         self.shutdowns = 0  # that it has heard of
@@ -131,9 +131,6 @@ class Life:
         if self.shutdowns > 1:
             resolve(self.grace_over)
 
-    async def wait_for_the_end(self) -> None:
-        await asyncio.wait([self.stopped])
-
     def run_out_of_time(self, seconds: float) -> None:
         """The shutdown has taken so many seconds, and may take no more (SV-6.6)."""
         if not self.stopped.done() and not self.time_over.done():
@@ -144,7 +141,7 @@ class Life:
     def is_in_own_hook(self) -> bool:
         """Whether the caller is a hook, which comes before the end that it would wait for."""
         if "start hook" in self._running:
-            return self._running["start hook"] is _current_task()
+            return self._running["start hook"] is current_task()
         return "stop hook" in self._running and part.get() == (self, "stop hook")
 
     @contextmanager
@@ -159,9 +156,12 @@ class Life:
         try:
             yield
         finally:
-            life._waiting_for_itself -= 1
-            if not life._waiting_for_itself and not life.stop_requested.done() and not life.loop.is_closed():
-                life.grace_over = life.loop.create_future()
+            life._give_grace_again()
+
+    def _give_grace_again(self) -> None:
+        self._waiting_for_itself -= 1
+        if not (self._waiting_for_itself or self.stop_requested.done() or self.loop.is_closed()):
+            self.grace_over = self.loop.create_future()
 
     # From STARTING to STOPPED
 
@@ -372,9 +372,6 @@ class _Watched:
             shutdown.take_over_from_loops()
             try:
                 yield waits_for
-            except GeneratorExit:
-                steps.close()
-                raise
             except BaseException as error:
                 resume = partial(steps.throw, error)
             else:
@@ -382,36 +379,8 @@ class _Watched:
         yield from steps
 
 
-async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseException | None:
-    """Call a function, or a coroutine function, and return what it raises, whatever it is.
-
-    A cancellation that was asked for goes through, and so does the GeneratorExit of a coroutine that is closed.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    try:
-        result = function()
-        if isawaitable(result):
-            await result
-    except asyncio.CancelledError as error:
-        if task.cancelling():
-            raise
-        return error
-    except GeneratorExit as error:
-        if _current_task() is not task:
-            raise
-        return error
-    except BaseException as error:
-        return error
-    return None
-
-
 def _result(task: _Part) -> BaseException | None:
     return task.result() if task.done() and not task.cancelled() else None
-
-
-def _current_task() -> "asyncio.Task[Any] | None":
-    return asyncio.current_task() if asyncio._get_running_loop() else None
 
 
 def _after_turns(turns: int) -> "asyncio.Future[None]":

@@ -14,8 +14,9 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import shutdown
-from ._application import application, exit_in, was_told_in_shutdown
+from ._application import application, was_told_in_shutdown
 from ._life import Life, ServiceCancelledError, ServiceState, ServiceStoppedError, is_given_up, part, resolve
+from ._outcome import current_task, exit_in
 from ._restart import Restart
 from .events import Event
 
@@ -258,7 +259,7 @@ class Lifecycle:
         """In an exit, wait until nothing runs any more: an exception of the caller might end the event loop before."""
         running = application()
         while running.exit and running.lives and part.get() is None:  # or else some service waits for the caller
-            await next(iter(running.lives)).wait_for_the_end()
+            await asyncio.wait([next(iter(running.lives)).end])
 
     # Restarting
 
@@ -375,11 +376,12 @@ class Lifecycle:
 
     async def _as_task(self, coro: Coroutine[Any, Any, _T]) -> _T:
         part.set(None)  # work that makes a task does not wait for it
-        task = asyncio.current_task()
+        task = current_task()
+        assert task is not None
         try:
             return await coro
         except asyncio.CancelledError as error:
-            if task and not task.cancelling():
+            if not task.cancelling():
                 self.report(error)
             raise
         except (SystemExit, KeyboardInterrupt) as error:

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import application
-from ._life import Life, ServiceStoppedError, is_given_up, outcome_of, part, pause_after, resolve
+from ._life import Life, ServiceStoppedError, is_given_up, part, pause_after, resolve
+from ._outcome import outcome_of
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
@@ -38,7 +39,10 @@ class Restart:
         self._callers = 0
         self._abandoned: asyncio.Future[None] = self.loop.create_future()
         self._application = application()
-        self.task = asyncio.create_task(self._carry_out(of.life, shutdown.shutdowns()), name=f"{of.name}-restart")
+        self.task = asyncio.create_task(
+            self._carry_out(of.life, shutdown.shutdowns()), name=f"{of.name}-restart"
+        )
+        self.end: asyncio.Future[Any] = self.task
         self.task.add_done_callback(self._end)
         for each in (of, *again):
             each.restart = self
@@ -54,9 +58,6 @@ class Restart:
             self._callers -= 1
         if error:
             raise error
-
-    async def wait_for_the_end(self) -> None:
-        await asyncio.wait([self.task])
 
     def shut_down(self) -> None:
         """Start nothing any more; so it is not among what a shutdown waits for."""

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec, Self
 
-from ._application import application, exit_in
+from ._application import application
+from ._outcome import exit_in, outcome_of
 
 __all__ = ["Event", "EventClosedError"]
 
@@ -103,13 +104,7 @@ class Event(Generic[_P]):
 
 
 async def _listened(result: Awaitable[Any], listener: object) -> None:
-    try:
-        await result
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
-            raise
+    if error := await outcome_of(lambda: result):
         _failed(listener, error)
 
 

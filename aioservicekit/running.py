@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from . import _systemd, shutdown
-from ._application import application, exit_in
+from ._application import application
 from ._arguments import checked_choice, checked_instances, checked_seconds
-from ._life import ServiceState, is_given_up, outcome_of
+from ._life import is_given_up
 from ._lifecycle import Lifecycle
+from ._outcome import exit_in, outcome_of
 from .services import Service, lifecycle_of
 
 __all__ = ["main", "run", "run_services"]

@@ -47,7 +47,8 @@ def test_the_failure_of_one_stops_all_and_is_raised(waits: str) -> None:
 
     async def main() -> list[Any]:
         failing, other = Failing(grace=0), Recorded("other", grace=2)
-        with pytest.raises(Failed) as raised:
+
+        async def block() -> None:
             async with run_services([failing, other], on_failure="stop") as stopped:
                 if waits == "for all":
                     await stopped
@@ -55,6 +56,9 @@ def test_the_failure_of_one_stops_all_and_is_raised(waits: str) -> None:
                     await asyncio.Event().wait()
                 else:
                     await asyncio.sleep(1.5)
+
+        with pytest.raises(Failed) as raised:
+            await block()
         assert raised.value is failing.failure
         assert other.failure is None
         await asyncio.sleep(0)  # who was cancelled for it is so no more
@@ -81,11 +85,11 @@ def test_without_it_the_others_go_on() -> None:
 
     async def main() -> None:
         failing, other = Failing(on_failure="stop"), Recorded("other", grace=0)
-        with pytest.raises(Failed):
-            async with run_services([failing, other]) as stopped:
-                await asyncio.sleep(10)
-                assert other.run
-                other.stop()
+        async with run_services([failing, other]) as stopped:
+            await asyncio.sleep(10)
+            assert other.run
+            other.stop()
+            with pytest.raises(Failed):
                 await stopped
 
     run(main)
@@ -187,7 +191,7 @@ def test_a_shutdown_within_the_limit_is_not_cut_short(caplog: pytest.LogCaptureF
 
 
 def test_a_start_has_a_limit() -> None:
-    """A start hook that takes longer than `start_timeout` is cancelled, and the start fails (SV-2.5)."""
+    """A start hook that takes longer than `start_timeout` is cancelled, and the start fails (SV-2.3)."""
 
     async def main() -> None:
         slow = Slow("slow", start=10, start_timeout=3)
@@ -254,7 +258,7 @@ def test_bad_arguments_of_a_service(options: dict[str, Any], error: type[Excepti
 
 
 def test_a_service_starts_again_after_a_failure() -> None:
-    """With `on_failure="restart"` it stops and starts, hooks and dependents included, after growing pauses (SV-5.4)."""
+    """With `on_failure="restart"` it stops and starts, hooks and dependents included, after growing pauses (SV-3.2)."""
 
     async def main() -> None:
         failing = Failing(times=3, on_failure="restart", grace=0)
@@ -276,7 +280,7 @@ def test_a_service_starts_again_after_a_failure() -> None:
 
 
 def test_restarts_have_a_limit() -> None:
-    """After `max_restarts` in a row the failure stops the service for good; the block hears of it then (SV-5.4)."""
+    """After `max_restarts` in a row the failure stops the service for good; the block hears of it then (SV-3.2)."""
 
     async def main() -> None:
         failing = Failing(on_failure="restart", max_restarts=2, grace=0)
@@ -291,7 +295,7 @@ def test_restarts_have_a_limit() -> None:
 
 
 def test_a_start_that_fails_after_a_failure_is_tried_again() -> None:
-    """The start hook may fail too: that counts, is reported, and the next pause is longer (SV-5.4)."""
+    """The start hook may fail too: that counts, is reported, and the next pause is longer (SV-3.2)."""
 
     class Unlucky(Failing):
         async def __on_start__(self) -> None:
@@ -312,7 +316,7 @@ def test_a_start_that_fails_after_a_failure_is_tried_again() -> None:
 
 
 def test_a_dependent_that_fails_to_start_again_is_reported() -> None:
-    """Nobody waits for a restart after a failure: what fails in it goes to `on_error` (SV-1.3, SV-5.4)."""
+    """Nobody waits for a restart after a failure: what fails in it goes to `on_error` (SV-1.3, SV-3.2)."""
 
     class Once(Recorded):
         async def __on_start__(self) -> None:
@@ -332,7 +336,7 @@ def test_a_dependent_that_fails_to_start_again_is_reported() -> None:
 
 @pytest.mark.parametrize("how", ["stop", "signal", "leave", "restart"])
 def test_the_pause_before_a_restart_can_be_ended(how: str) -> None:
-    """A stop, a signal or the end of the block during the pause ends the restart; a restart by hand shares it (SV-5.4)."""
+    """A stop, a signal or the end of the block during the pause ends the restart; a restart by hand shares it (SV-3.2)."""
 
     async def main() -> None:
         failing = Failing(times=1, on_failure="restart", grace=0)
@@ -357,7 +361,7 @@ def test_the_pause_before_a_restart_can_be_ended(how: str) -> None:
 
 
 def test_work_that_ends_well_resets_the_count_of_restarts() -> None:
-    """The limit is one of restarts in a row (SV-5.4)."""
+    """The limit is one of restarts in a row (SV-3.2)."""
 
     class Alternating(Failing):
         calls = 0
@@ -499,7 +503,7 @@ def test_the_block_gets_a_future() -> None:
         service, called = Recorded(grace=0), []
         async with run_services([service]) as stopped:
             assert isinstance(stopped, asyncio.Future)
-            done, pending = await asyncio.wait({stopped}, timeout=1)
+            _, pending = await asyncio.wait({stopped}, timeout=1)
             assert pending == {stopped}
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(stopped, 1)
@@ -529,7 +533,7 @@ def test_a_failure_that_nobody_waits_for_is_no_complaint_of_the_future() -> None
 
 
 def test_states_and_signals_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Each change of state and each signal is a line of level INFO (SV-6.7)."""
+    """Each change of state and each signal is a line of level INFO (SV-6.1)."""
 
     async def main() -> None:
         async with run_services([Recorded("worker", grace=0)]) as stopped:
@@ -550,7 +554,7 @@ def test_states_and_signals_are_logged(caplog: pytest.LogCaptureFixture) -> None
 
 @pytest.mark.parametrize("abstract", [True, False])
 def test_a_supervisor_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where NOTIFY_SOCKET is set it hears when the services run and when they stop, once each (SV-6.7)."""
+    """Where NOTIFY_SOCKET is set it hears when the services run and when they stop, once each (SV-6.1)."""
     address = f"@aioservicekit-{tmp_path.name}-{id(tmp_path)}" if abstract else str(tmp_path / "socket")
     monkeypatch.setenv("NOTIFY_SOCKET", address)
 
@@ -573,7 +577,7 @@ def test_a_supervisor_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytes
 def test_a_supervisor_that_is_not_there_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A NOTIFY_SOCKET at which nobody listens is named in the log (SV-6.7)."""
+    """A NOTIFY_SOCKET at which nobody listens is named in the log (SV-6.1)."""
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "socket"))
 
     async def main() -> None:
@@ -707,3 +711,34 @@ def test_what_0_6_0_had_says_what_to_use(name: str) -> None:
     with pytest.raises(ImportError, match=f"no {name}, which 0.6.0 on PyPI had: use "):
         exec(f"from aioservicekit import {name}")
     assert not hasattr(aioservicekit, "Other")
+
+
+def test_the_limit_passes_over_what_has_never_started(caplog: pytest.LogCaptureFixture) -> None:
+    """A service whose own `start` does nothing has nothing that could be cut short (SV-6.6)."""
+
+    class Idle(Recorded):
+        async def start(self) -> None:
+            pass
+
+    async def main() -> None:
+        async with run_services([Idle(), Slow("slow", grace=None)], timeout=2):
+            await settle()
+        assert now() == 2
+
+    run(main)
+    assert caplog.text.count("is cut short") == 1
+
+
+def test_a_diamond_starts_and_stops_in_order() -> None:
+    """What is needed twice is started once, first, and stopped last (SV-2.1, SV-4.2)."""
+
+    async def main() -> list[str]:
+        log: list[str] = []
+        below = Recorded("below", log, grace=0)
+        sides = [Recorded(name, log, dependences=[below], grace=0) for name in ("left", "right")]
+        async with run_services([Recorded("above", log, dependences=sides, grace=0)]):
+            await settle()
+        return [entry for entry in log if entry.endswith(("starts", "stops"))]
+
+    log = run(main)
+    assert (log[0], log[3], log[4], log[-1]) == ("below starts", "above starts", "above stops", "below stops")

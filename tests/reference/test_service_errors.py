@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from textwrap import dedent
@@ -13,6 +14,7 @@ from settling import settle
 from stepping import EAGER, Recorded, now, run
 
 from aioservicekit import Event, Service, ServiceCancelledError, ServiceState, ServiceStoppedError, run_services
+from aioservicekit_conformance.loop import SteppedLoop
 
 
 class Odd(BaseException):
@@ -63,7 +65,9 @@ class Raising(Recorded):
 
 @pytest.mark.parametrize("eager", EAGER)
 @pytest.mark.parametrize("error", UNUSUAL)
-def test_what_work_raises_is_reported_and_the_work_called_again(error: Callable[[], BaseException], eager: bool) -> None:
+def test_what_work_raises_is_reported_and_the_work_called_again(
+    error: Callable[[], BaseException], eager: bool
+) -> None:
     """Whatever it is, an exception of work goes to `on_error`, and the work is called again after a pause (SV-3.2)."""
     raised = error()
 
@@ -114,6 +118,26 @@ def test_what_a_start_hook_raises_fails_the_start(error: Callable[[], BaseExcept
         assert service.state is dependent.state is ServiceState.STOPPED
 
     run(main, eager=eager)
+
+
+@pytest.mark.parametrize("part", ["start hook", "work", "stop hook", "task"])
+def test_an_exit_of_any_part_is_what_the_block_raises(part: str) -> None:
+    """SystemExit of a hook, the work or a task stops all services, and comes out of the block then (SV-1.3)."""
+
+    async def main() -> None:
+        other, leaving = Recorded("other", grace=2), Raising(part, SystemExit(9), grace=0)
+
+        async def block() -> None:
+            async with run_services([other, leaving]) as stopped:
+                await settle()
+                leaving.stop()
+                await stopped
+
+        with pytest.raises(SystemExit, match="9"):
+            await block()
+        assert other.state is leaving.state is ServiceState.STOPPED
+
+    run(main)
 
 
 @pytest.mark.parametrize("part", ["stop hook", "task"])
@@ -312,12 +336,16 @@ def test_an_exit_in_a_block_that_waits_for_something_else() -> None:
 
     async def main() -> None:
         ended: list[str] = []
-        with pytest.raises(SystemExit, match="3"):
+
+        async def block() -> None:
             async with run_services([Raising("work", SystemExit(3))]):
                 try:
                     await asyncio.Event().wait()
                 finally:
                     ended.append("block")
+
+        with pytest.raises(SystemExit, match="3"):
+            await block()
         assert ended == ["block"]
         await asyncio.sleep(0)  # it is not cancelled any more
 
@@ -344,12 +372,16 @@ def test_nothing_starts_while_an_exit_is_carried_out() -> None:
 
     async def main() -> None:
         other = Recorded("other", grace=2)
-        with pytest.raises(SystemExit):
+
+        async def block() -> None:
             async with run_services([Raising("work", SystemExit()), other]) as stopped:
                 await settle(8)
                 with pytest.raises(ServiceStoppedError, match="the application shuts down"):
                     await Recorded("late").start()
                 await stopped
+
+        with pytest.raises(SystemExit):
+            await block()
         assert now() == 2
 
     run(main)
@@ -397,3 +429,113 @@ def test_a_stop_iteration_fails_a_start_like_others() -> None:
                 raise AssertionError
 
     run(main)
+
+
+def test_an_exit_where_nobody_waits_is_raised_when_all_have_stopped() -> None:
+    """With no block it comes out of the event loop, after the last service; the first of several counts (SV-1.3)."""
+    services: list[Recorded] = []
+
+    class Leaving(Service):
+        def __init__(self, seconds: float, status: int) -> None:
+            super().__init__(grace=2)
+            self.seconds, self.status = seconds, status
+
+        async def __work__(self) -> None:
+            await asyncio.sleep(self.seconds)
+            sys.exit(self.status)
+
+    async def main() -> None:
+        services.append(Recorded("other", grace=3))
+        for service in (services[0], Leaving(1, 6), Leaving(2, 7)):
+            await service.start()
+        await asyncio.Event().wait()
+
+    with pytest.raises(SystemExit, match="6"):
+        run(main)
+    assert services[0].log[-2:] == ["other stops", "other STOPPED"]
+
+
+def test_after_two_signals_an_exit_is_raised_at_once() -> None:
+    """Whoever is impatient gets what a third signal raises, wherever that is (SV-6.3)."""
+
+    class Stuck(Recorded):
+        async def __on_stop__(self) -> None:
+            await asyncio.sleep(3600)
+
+    def leave(what: str) -> None:
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        event = Event[[str]]()
+        event.add_listener(leave)
+        async with run_services([Stuck(grace=0)]):
+            await settle()
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+                await settle()
+            event.notify("a")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main)
+
+
+def test_a_start_hook_that_cancels_itself_gives_the_start_up() -> None:
+    """A cancellation that the hook has asked for is no failure (SV-2.3)."""
+
+    class Cancelling(Recorded):
+        async def __on_start__(self) -> None:
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+            await asyncio.sleep(1)
+
+    async def main() -> None:
+        service = Cancelling()
+        with pytest.raises(ServiceStoppedError, match="was cancelled"):
+            await service.start()
+        assert service.failure is None
+
+    run(main)
+
+
+def test_coroutines_that_are_closed_run_nothing_any_more() -> None:
+    """What an abandoned loop leaves of a service can be closed: nothing of it goes on (SV-1.3)."""
+
+    class Waiting(Recorded):
+        async def __on_start__(self) -> None:
+            self.create_task(asyncio.sleep(1))
+
+    service = Waiting()
+    loop = SteppedLoop()
+    loop.start(service.start())
+    for _ in range(40):
+        loop.step()
+    assert service.log[-1] == "it works"
+    for task in asyncio.all_tasks(loop):
+        coro = task.get_coro()
+        assert coro
+        coro.close()
+    loop.close()
+    assert service.log[-1] == "it works"
+
+
+def test_exceptions_reach_work_wherever_it_waits() -> None:
+    """However often work has waited, what is raised into it comes to where it is (SV-3.1)."""
+
+    class Patient(Recorded):
+        async def __work__(self) -> None:
+            for number in range(95, 110):
+                for _ in range(number):
+                    await asyncio.sleep(0)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await asyncio.sleep(2)
+            self.stop()
+
+    async def main() -> list[BaseException]:
+        patient = Patient()
+        await patient.start()
+        await patient.wait()
+        return patient.errors
+
+    assert run(main) == []

@@ -1,4 +1,4 @@
-"""What subclasses of `Service` may do: their names are their own, and the usual ways of writing classes work (SV-5.4)."""
+"""What subclasses of `Service` may do: their names are their own, and the usual ways of writing classes work (SV-2.4)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -125,7 +125,9 @@ def test_a_hook_with_a_yield_is_refused(hook: str, is_async: bool) -> None:
         yield
 
     generator = type("Generator", (Recorded,), {hook: generate_async if is_async else generate})
-    with pytest.raises(TypeError, match=rf"Generator\.{hook} must be a function or a coroutine function, and has a yield"):
+    with pytest.raises(
+        TypeError, match=rf"Generator\.{hook} must be a function or a coroutine function, and has a yield"
+    ):
         generator()
 
 

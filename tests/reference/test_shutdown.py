@@ -367,3 +367,150 @@ def test_a_signal_is_delivered_to_the_handler_of_before() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), LookupError("oh")])
+def test_a_handler_of_the_program_may_raise(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """An exit is raised when the services have stopped; another exception is logged, and they stop (SV-1.3, SV-6.5)."""
+
+    def own(number: int, frame: FrameType | None) -> None:
+        raise error
+
+    async def main() -> None:
+        async with run_services([Recorded(grace=2)]) as stopped:
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await stopped
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        if isinstance(error, SystemExit):
+            with pytest.raises(SystemExit, match="3"):
+                run(main)
+        else:
+            run(main)
+            assert "the handler of a signal failed" in caplog.text
+            assert "LookupError: oh" in caplog.text
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_ignored_signal_is_not_taken() -> None:
+    """SIG_IGN is no handler that could be replaced (SV-6.5)."""
+
+    async def main() -> None:
+        async with run_services([Recorded(grace=0)]):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is shutdown._handle
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(main)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_handler_that_work_adds_to_the_loop_keeps_nothing_from_the_services() -> None:
+    """The services hear of the signal, and so does the loop; a handler of another kind is left in its place (SV-6.5)."""
+    heard: list[str] = []
+
+    def own(number: int, frame: FrameType | None) -> None:
+        raise AssertionError
+
+    class Adding(Recorded):
+        async def __work__(self) -> None:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, heard.append, "SIGTERM")
+            signal.signal(signal.SIGHUP, own)
+            ready = asyncio.Event()
+            loop.call_soon(ready.set)
+            await ready.wait()
+            signal.raise_signal(signal.SIGTERM)
+            await self.stopping
+
+    async def main() -> None:
+        async with run_services([Adding()]) as stopped:
+            await stopped
+        await settle()
+
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        asyncio.run(asyncio.wait_for(main(), 30))
+        assert signal.getsignal(signal.SIGHUP) is own
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert heard == ["SIGTERM"]
+
+
+def test_a_signal_stops_the_services_of_other_threads() -> None:
+    """With services in the main thread too, each stops on its own loop; the work there sets no handlers (SV-6.3)."""
+    started, service = threading.Event(), Recorded("elsewhere", grace=0)
+
+    class Adding(Recorded):
+        async def __work__(self) -> None:
+            if self.name == "here":
+                signal.signal(signal.SIGTERM, lambda number, frame: None)
+                await asyncio.to_thread(started.wait, 30)
+                signal.signal(signal.SIGTERM, shutdown._handle)
+                signal.raise_signal(signal.SIGTERM)
+            await self.stopping
+
+    async def elsewhere() -> None:
+        async with run_services([service]) as stopped:
+            await settle()
+            started.set()
+            await stopped
+
+    async def here() -> None:
+        async with run_services([Adding("here", grace=0)]) as stopped:
+            thread.start()
+            await stopped
+
+    thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+    asyncio.run(asyncio.wait_for(here(), 30))
+    thread.join(30)
+    assert service.log[-1] == "elsewhere STOPPED"
+
+
+def test_the_event_when_nothing_runs() -> None:
+    """A closed one is replaced then too (SV-6.3)."""
+    on_shutdown().close()
+    assert not on_shutdown().is_closed
+    assert not on_shutdown().has_listeners
+
+
+def test_emitting_the_event_passes_over_closed_loops() -> None:
+    """Services that a closed loop has left behind are nobody's any more (SV-6.3)."""
+    left = Recorded("left")
+    loop = SteppedLoop()
+    task = loop.start(left.start())
+    for _ in range(30):
+        loop.step()
+    assert task.done()
+    loop.close()
+
+    async def main() -> None:
+        await on_shutdown().emit(signal.SIGTERM)
+        service = Recorded(grace=0)
+        async with run_services([service]) as stopped:
+            await on_shutdown().emit(signal.SIGTERM)
+            await stopped
+
+    run(main)
+
+
+def test_a_signal_between_two_calls_of_work() -> None:
+    """The signal is the request: work is not called again although the services have not heard of it yet (SV-3.4)."""
+
+    class Calling(Recorded):
+        async def __work__(self) -> None:
+            self.log.append("works")
+            asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+
+    async def main() -> list[str]:
+        calling = Calling()
+        async with run_services([calling]) as stopped:
+            await stopped
+        return calling.log
+
+    assert run(main).count("works") == 1

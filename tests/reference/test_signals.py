@@ -840,7 +840,9 @@ def test_ctrl_c_ends_a_test_runner(waits: str, tmp_path: Path) -> None:
             print("the second test runs")
         """)
     )
-    with Child(f"import pytest, sys; sys.exit(pytest.main(['-s', '-q', '-p', 'no:cacheprovider', {str(test)!r}]))") as runner:
+    with Child(
+        f"import pytest, sys; sys.exit(pytest.main(['-s', '-q', '-p', 'no:cacheprovider', {str(test)!r}]))"
+    ) as runner:
         runner.read()
         runner.send(signal.SIGINT)
         status, printed = runner.end()

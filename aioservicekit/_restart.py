@@ -39,9 +39,7 @@ class Restart:
         self._callers = 0
         self._abandoned: asyncio.Future[None] = self.loop.create_future()
         self._application = application()
-        self.task = asyncio.create_task(
-            self._carry_out(of.life, shutdown.shutdowns()), name=f"{of.name}-restart"
-        )
+        self.task = asyncio.create_task(self._carry_out(of.life, shutdown.shutdowns()), name=f"{of.name}-restart")
         self.end: asyncio.Future[Any] = self.task
         self.task.add_done_callback(self._end)
         for each in (of, *again):

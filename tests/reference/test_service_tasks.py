@@ -328,7 +328,7 @@ def test_a_service_that_a_closed_loop_has_left_behind_starts_again(stopping: boo
 
     run(main)
     assert service.log[-1] == "it STOPPED"
-    assert service.log.count("it STOPPING") == 3
+    assert service.log.count("it STOPPING") == 4
 
 
 def test_only_a_coroutine_makes_a_task() -> None:

@@ -294,7 +294,7 @@ def test_services_follow_the_model(eager: bool) -> None:
     """
     MET.clear()
     cases = settings(
-        max_examples=300,
+        max_examples=150 if eager else 300,
         stateful_step_count=25,
         derandomize=True,
         deadline=None,

@@ -49,6 +49,3 @@ class RuleItem(pytest.Item):
 
     def reportinfo(self) -> tuple[str, None, str]:
         return self.target, None, f"{self.target} {self.rule}"
-
-
-pytest_plugins = ("aioservicekit_conformance.service_fixture",)

@@ -29,6 +29,8 @@ class Stoppable(Protocol):
 class Block(Protocol):
     """A block of `run_services`."""
 
+    heeds_signals: bool
+
     def hear_of_shutdown(self) -> None: ...
 
 
@@ -50,7 +52,9 @@ class Application:
     def shut_down(self) -> None:
         """Stop all services that heed signals; again: at once."""
         self.shuts_down = True
-        self._stop([life for life in self.lives if life.heeds_signals])
+        self._stop(
+            [block for block in self.blocks if block.heeds_signals], [life for life in self.lives if life.heeds_signals]
+        )
         self.look_for_the_end()
 
     def exit_with(self, error: BaseException) -> None:
@@ -59,11 +63,11 @@ class Application:
             raise error
         if self.exit is None:
             self.exit = error
-            self._stop(list(self.lives))
+            self._stop(list(self.blocks), list(self.lives))
             self.look_for_the_end()
 
-    def _stop(self, lives: list[Stoppable]) -> None:
-        for block in tuple(self.blocks):
+    def _stop(self, blocks: list[Block], lives: list[Stoppable]) -> None:
+        for block in blocks:
             block.hear_of_shutdown()
         for life in lives:
             life.shut_down()

@@ -11,11 +11,11 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from enum import IntEnum
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import shutdown
 from ._application import application
@@ -35,6 +35,7 @@ __all__ = [
     "resolve",
 ]
 
+_T = TypeVar("_T")
 _logger = logging.getLogger("aioservicekit")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
@@ -118,9 +119,8 @@ class Life:
         self._running: dict[str, asyncio.Task[Any] | None] = {}  # the parts, known before an eager task comes back
         self._was_given_up = False
         self._waiting_for_itself = 0
-        self._task = loop.create_task(
-            self._live(), name=owner.name
-        )  # last: where no task can be made nothing has begun
+        # Last, as where no task can be made nothing has begun.
+        self._task = _task(loop, self._live(), owner.name, None)
         self._task.add_done_callback(self._end)
 
     # What is asked of it
@@ -167,9 +167,7 @@ class Life:
 
     async def _live(self) -> None:
         part.set(None)  # it may be another service's work that has started this one
-        await self._until(
-            [_after_turns(1)]
-        )  # the life is complete before a hook may ask it to stop, with eager tasks too
+        await self._until([_after_turns(1)])  # it is complete before a hook may ask it to stop, with eager tasks too
         for phase in (self._starts, self._works, self._drains, self._ends_its_work, self._cleans_up):
             try:
                 await phase()
@@ -297,7 +295,7 @@ class Life:
             finally:
                 del self._running[what]
 
-        return self.loop.create_task(run(), name=f"{self.owner.name}-{what}", context=self._context)
+        return _task(self.loop, run(), f"{self.owner.name}-{what}", self._context)
 
     async def _until(
         self,
@@ -377,6 +375,16 @@ class _Watched:
             else:
                 resume = first
         yield from steps
+
+
+def _task(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, _T], name: str, context: Context | None
+) -> "asyncio.Task[_T]":
+    try:
+        return loop.create_task(coro, name=name, context=context)
+    except BaseException:
+        coro.close()
+        raise
 
 
 def _result(task: _Part) -> BaseException | None:

@@ -184,12 +184,15 @@ class Lifecycle:
         if life is None or life.loop.is_closed():
             return
         if threading.get_ident() == life.thread:
-            self._ask_to_stop()
+            self._ask_to_stop(life)
+            life.loop.call_soon_threadsafe(_nothing)  # a signal handler may have called: the loop must wake up
         else:
             life.stop_announced = True
-        life.loop.call_soon_threadsafe(self._ask_to_stop)  # a signal handler may have called: the loop must wake up
+            life.loop.call_soon_threadsafe(self._ask_to_stop, life)
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self, life: Life) -> None:
+        if self.life is not life:
+            return  # it has stopped meanwhile, and was started again
         if self.restart and self.restart.after_failure:
             self.restart.shut_down()
         self.stop(ServiceStoppedError(f"{self!r} was stopped"))
@@ -391,6 +394,10 @@ class Lifecycle:
     def _report_failed(self, task: "asyncio.Task[Any]") -> None:
         if not task.cancelled() and (error := task.exception()):
             self.report(error)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _seen_from_elsewhere(

@@ -46,6 +46,9 @@ def run_services(
     first, and returns when they are STOPPED, also when it is cancelled meanwhile. A shutdown signal that comes before all
     are RUNNING gives the starts up, and the block runs with services that stop.
 
+    Each change of a state and each signal is a line of level INFO in the log "aioservicekit"; where NOTIFY_SOCKET is set, as by
+    systemd, its owner hears READY=1 when the services run and STOPPING=1 when they begin to stop.
+
     A block in which nobody waits for the future is told of a signal in another way, unless a handler of the program was there
     before, which is called too: when its services have stopped, its task is cancelled, and when that has ended the signal has
     the effect that it would have had without services (SV-6.3).
@@ -62,6 +65,7 @@ def run_services(
     Raises:
         TypeError: at the call, `services` is not a collection of services, or another argument of the wrong type.
         ValueError: at the call, a negative `timeout`, or an unknown `on_failure`.
+        RuntimeError: on entering, the block has been entered before.
         Exception: on entering, that of a start that failed, or an `ExceptionGroup` of several; what had started is
             STOPPED by then.
     """
@@ -80,25 +84,29 @@ class _Block:
         self._listed = [lifecycle_of(service) for service in services]
         needed = (each for listed in self._listed for each in listed.in_starting_order())
         self._needed = list(dict.fromkeys(needed))
-        self._signals = signals
+        self.heeds_signals = signals
         self._fails_fast = fails_fast
         self._timeout = timeout
         self._timer: asyncio.TimerHandle | None = None
         self._block_timer: asyncio.TimerHandle | None = None
         self._stops: dict[Lifecycle, asyncio.Task[None]] = {}
         self._shuts_down = False  # it has begun
-        self._ends = False
+        self._is_entered = self._ends = False
         self._was_cancelled = False
 
     async def __aenter__(self) -> "asyncio.Future[None]":
+        if self._is_entered:
+            raise RuntimeError("this block of run_services has been entered before: make another one")
+        self._is_entered = True
         self._loop = asyncio.get_running_loop()
         self._application = application()
+        self._tells_supervisor = not self._application.blocks  # one inside of others is no business of its
         self._task = asyncio.current_task()
         self._started = [each for each in self._needed if not each.is_running]
         self._future = _AllStopped(self._loop)
         self._application.blocks[self] = None
         for each in self._started:
-            each.heeds_signals = self._signals
+            each.heeds_signals = self.heeds_signals
             each.on_failure_by_default = "stop" if self._fails_fast else "retry"
         try:
             if failure := _combined(await self._start()):
@@ -110,7 +118,8 @@ class _Block:
         for each in self._needed:
             each.watchers[self._look] = None
         self._look()
-        _systemd.notify("READY=1")
+        if self._tells_supervisor and not self._shuts_down:
+            _systemd.notify("READY=1")
         return self._future
 
     async def __aexit__(
@@ -184,7 +193,8 @@ class _Block:
         if self._shuts_down:
             return
         self._shuts_down = True
-        _systemd.notify("STOPPING=1")
+        if self._tells_supervisor:
+            _systemd.notify("STOPPING=1")
         if self._timeout is not None:
             self._timer = self._loop.call_later(self._timeout, self._run_out_of_time, self._timeout)
 
@@ -211,7 +221,7 @@ class _Block:
 
     def _tell(self) -> None:
         """Cancel the block, in which nobody waits for its services, unless it knows otherwise of what has stopped them."""
-        number = shutdown.untold() if self._application.shuts_down and self._signals else None
+        number = shutdown.untold() if self._application.shuts_down and self.heeds_signals else None
         told = self._future.is_awaited or not (self._raises() or number)
         if told or self._ends or self._task is None:
             return

@@ -574,6 +574,61 @@ def test_a_supervisor_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytes
             supervisor.recv(100)
 
 
+def test_a_supervisor_hears_of_the_outer_block_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block inside of another one is not the application; a shutdown that comes before the start is all that is told."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "socket"))
+
+    class Slow(Recorded):
+        async def __on_start__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(100)
+
+    async def main() -> None:
+        async with run_services([Recorded(grace=0)]):
+            assert supervisor.recv(100) == b"READY=1"
+            async with run_services([Recorded("inner", grace=0)]):
+                pass
+        assert supervisor.recv(100) == b"STOPPING=1"
+        async with run_services([Slow()]) as stopped:
+            await stopped
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(tmp_path / "socket"))
+        run(main)
+        assert supervisor.recv(100) == b"STOPPING=1"
+        supervisor.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            supervisor.recv(100)
+
+
+def test_a_block_is_entered_once() -> None:
+    """Each block is made by a call of its own (SV-6.1)."""
+
+    async def main() -> None:
+        block = run_services([Recorded(grace=0)])
+        async with block:
+            await settle()
+        with pytest.raises(RuntimeError, match="has been entered before"):
+            await block.__aenter__()
+
+    run(main)
+
+
+def test_a_limit_is_none_of_a_signal_that_is_left_alone() -> None:
+    """A block with `signals=False` has all of its time, whatever signals come (SV-6.5, SV-6.6)."""
+
+    async def main() -> None:
+        service, heeding = Recorded(grace=0), Recorded("heeding", grace=0)
+        async with run_services([service], signals=False, timeout=3), run_services([heeding]) as stopped:
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await stopped
+            await asyncio.sleep(10)
+            assert service.run
+
+    run(main)
+
+
 def test_a_supervisor_that_is_not_there_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from settling import settle
 from stepping import EAGER, EagerLoop, Recorded, now, run
 
 from aioservicekit import Service, ServiceState, run_services
+from aioservicekit.services import lifecycle_of
 from aioservicekit_conformance.loop import SteppedLoop
 
 DEEP = 1200  # deeper than Python's recursion
@@ -240,6 +241,23 @@ def test_a_stop_from_another_thread() -> None:
     thread.join(30)
     assert seen == [ServiceState.STOPPED]
     assert service.log[-3:] == ["it STOPPING", "it stops", "it STOPPED"]
+
+
+def test_a_stop_from_another_thread_that_comes_late_is_none_of_the_next_life() -> None:
+    """What was asked for of a life is not done to the one after it (SV-4.1)."""
+
+    async def main() -> None:
+        service = Recorded(grace=0)
+        await service.start()
+        late = lifecycle_of(service).life
+        assert late
+        await service.stop()
+        async with run_services([service]):
+            lifecycle_of(service)._ask_to_stop(late)  # as the loop would have called it
+            await settle()
+            assert service.run
+
+    run(main)
 
 
 def test_who_waits_in_another_thread_may_be_cancelled() -> None:

@@ -40,7 +40,8 @@ def run_services(
 
     Dependencies start first, independent services side by side. The block gets a future that completes when all `services` have
     stopped, and then raises the failure of the one that failed, or an `ExceptionGroup` of several failures; it may be awaited
-    any number of times, and to cancel who awaits it stops nothing.
+    any number of times, and to cancel who awaits it stops nothing. (On Python 3.11 `asyncio.wait_for` cancels the future itself,
+    which can be awaited all the same; `asyncio.timeout` does not.)
 
     Leaving the block stops all services that entering it had started, the dependencies that nobody listed too, dependents
     first, and returns when they are STOPPED, also when it is cancelled meanwhile. A shutdown signal that comes before all

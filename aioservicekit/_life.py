@@ -9,27 +9,23 @@ through the whole loop: it is the task's result (`_outcome`).
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from enum import IntEnum
-from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import shutdown
 from ._application import application
+from ._call import Call
 from ._outcome import current_task, outcome_of
+from .states import ServiceState, ServiceStoppedError, is_given_up
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
 
 __all__ = [
     "Life",
-    "ServiceCancelledError",
-    "ServiceState",
-    "ServiceStoppedError",
-    "is_given_up",
     "part",
     "pause_after",
     "resolve",
@@ -40,39 +36,11 @@ _logger = logging.getLogger("aioservicekit")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
 _TURNS = 10  # of the loop, for what is cancelled to end in, also with no grace: nested tasks take one each
-_WATCHED_STEPS = 100  # of a call of work: a server sets its handlers of signals in the first ones
 _SPINNING = 1000  # calls of work in a row that have waited for nothing, after which the log names it (SV-3.4)
 
 _Part = asyncio.Task[BaseException | None]
 
 part: ContextVar[tuple["Life", str] | None] = ContextVar("part", default=None)  # what of which service runs here
-
-
-class ServiceState(IntEnum):
-    """A service's states; STOPING and STOPED are older spellings of the same members (SV-1.1)."""
-
-    STARTING = 1
-    RUNNING = 2
-    STOPPING = 3
-    STOPPED = 4
-    STOPING = 3
-    STOPED = 4
-
-
-class ServiceStoppedError(Exception):
-    """A start was given up: the service or one of its dependencies was stopped, or the application shuts down."""
-
-
-class ServiceCancelledError(ServiceStoppedError):
-    """A service's code raised a CancelledError that nobody had asked for: a failure, with that error as its cause (SV-1.3).
-
-    The CancelledError itself would pass for the cancellation of whoever gets it.
-    """
-
-
-def is_given_up(error: BaseException) -> bool:
-    """Whether an exception of a start says that nothing has failed."""
-    return isinstance(error, ServiceStoppedError) and not isinstance(error, ServiceCancelledError)
 
 
 def pause_after(failures: int) -> float:
@@ -269,7 +237,7 @@ class Life:
             if self.stop_announced and not self.stop_requested.done():
                 await asyncio.wait([self.stop_requested])
                 continue
-            call = _Watched(self.owner.service.__work__)
+            call = Call(self.owner.service.__work__)
             if error := await outcome_of(call):
                 failures += 1
                 if not self.owner.fail_at_work(error):
@@ -344,37 +312,6 @@ _ADVICE = (
 
 class _RefusedError(Exception):
     """A dependency does not start."""
-
-
-class _Watched:
-    """A call of work, which notes whether it has waited for anything, and whether it has set handlers of signals."""
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._work = work
-        self.has_waited = False
-
-    def __call__(self) -> "_Watched":
-        return self
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        steps = self._work().__await__()
-        resume = first = steps.__next__
-        left = _WATCHED_STEPS
-        while left > 0 or resume is not first:
-            left -= 1
-            try:
-                waits_for = resume()
-            except StopIteration:
-                return
-            self.has_waited = True
-            shutdown.take_over_from_loops()
-            try:
-                yield waits_for
-            except BaseException as error:
-                resume = partial(steps.throw, error)
-            else:
-                resume = first
-        yield from steps
 
 
 def _task(

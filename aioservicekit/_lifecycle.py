@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import shutdown
 from ._application import application, was_told_in_shutdown
-from ._life import Life, ServiceCancelledError, ServiceState, ServiceStoppedError, is_given_up, part, resolve
+from ._life import Life, part, resolve
 from ._outcome import current_task, exit_in
 from ._restart import Restart
 from .events import Event
+from .states import ServiceCancelledError, ServiceState, ServiceStoppedError, is_given_up
 
 if TYPE_CHECKING:
     from .services import Service

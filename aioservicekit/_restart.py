@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import application
-from ._life import Life, ServiceStoppedError, is_given_up, part, pause_after, resolve
+from ._life import Life, part, pause_after, resolve
 from ._outcome import outcome_of
+from .states import ServiceStoppedError, is_given_up
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle

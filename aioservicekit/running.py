@@ -13,10 +13,10 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from . import _systemd, shutdown
 from ._application import application
 from ._arguments import checked_choice, checked_instances, checked_seconds
-from ._life import is_given_up
 from ._lifecycle import Lifecycle
 from ._outcome import exit_in, outcome_of
 from .services import Service, lifecycle_of
+from .states import is_given_up
 
 __all__ = ["main", "run", "run_services"]
 

@@ -31,9 +31,9 @@ from ._arguments import (
     checked_name,
     checked_seconds,
 )
-from ._life import ServiceCancelledError, ServiceState, ServiceStoppedError
 from ._lifecycle import Lifecycle
 from .events import Event
+from .states import ServiceCancelledError, ServiceState, ServiceStoppedError
 
 __all__ = ["Service", "ServiceCancelledError", "ServiceState", "ServiceStoppedError", "Stopping", "service"]
 

@@ -74,10 +74,11 @@ class Application:
 
     def look_for_the_end(self) -> None:
         """A service is STOPPED, or a block has ended: the shutdown is over when nothing is left."""
-        if not self.lives and not self.blocks:
-            self.shuts_down = False
-            if self.exit:
-                asyncio.get_running_loop().call_soon(self._raise_exit)
+        if self.shuts_down:
+            heeding = [block.heeds_signals for block in self.blocks] + [life.heeds_signals for life in self.lives]
+            self.shuts_down = any(heeding)
+        if self.exit and not self.lives and not self.blocks:
+            asyncio.get_running_loop().call_soon(self._raise_exit)
 
     def _raise_exit(self) -> None:
         if not self.lives and not self.blocks and (error := self.take_exit()):

@@ -184,12 +184,12 @@ class Lifecycle:
         life = self.life
         if life is None or life.loop.is_closed():
             return
-        if threading.get_ident() == life.thread:
-            self._ask_to_stop(life)
-            life.loop.call_soon_threadsafe(_nothing)  # a signal handler may have called: the loop must wake up
-        else:
+        if threading.get_ident() != life.thread:
             life.stop_announced = True
             life.loop.call_soon_threadsafe(self._ask_to_stop, life)
+        elif self.restart or not life.stop_requested.done():
+            self._ask_to_stop(life)
+            life.loop.call_soon_threadsafe(_nothing)  # a signal handler may have called: the loop must wake up
 
     def _ask_to_stop(self, life: Life) -> None:
         if self.life is not life:

@@ -105,8 +105,8 @@ def end(running: Running) -> None:
             on_shutdown().remove_listener(_stop_all)
     if running in _in_main_thread:
         del _in_main_thread[running]
-        if not _in_main_thread:
-            _put_back()
+        if not _in_main_thread and threading.current_thread() is threading.main_thread():
+            _put_back()  # elsewhere, where a closed loop is forgotten, it is left to the next signal
 
 
 def take_over_from_loops() -> None:

@@ -514,3 +514,51 @@ def test_a_signal_between_two_calls_of_work() -> None:
         return calling.log
 
     assert run(main).count("works") == 1
+
+
+def test_a_closed_loop_may_be_forgotten_in_another_thread() -> None:
+    """Handlers can be put back in the main thread alone: a service that starts elsewhere is not in the way (SV-6.3)."""
+    service = Recorded(grace=0)
+    loop = SteppedLoop()
+    task = loop.start(service.start())
+    for _ in range(30):
+        loop.step()
+    assert task.done()
+    before = signal.getsignal(signal.SIGTERM)
+    loop.close()
+    outcomes: list[Any] = []
+
+    async def elsewhere() -> None:
+        async with run_services([service]):
+            outcomes.append(service.run)
+
+    thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+    thread.start()
+    thread.join(30)
+    assert outcomes == [True]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+    async def main() -> None:
+        async with run_services([service]) as stopped:
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await stopped
+
+    run(main)
+    assert signal.getsignal(signal.SIGTERM) is not before
+
+
+def test_a_shutdown_is_over_though_services_that_leave_signals_alone_go_on() -> None:
+    """It is one of those that heed signals: they start again when it is over, whatever else runs (SV-6.3, SV-6.5)."""
+
+    async def main() -> None:
+        alone, heeding = Recorded("alone", grace=0), Recorded("heeding", grace=0)
+        async with run_services([alone], signals=False):
+            for _ in range(2):
+                async with run_services([heeding]) as stopped:
+                    await settle()
+                    signal.raise_signal(signal.SIGTERM)
+                    await stopped
+            assert heeding.log.count("heeding RUNNING") == 2
+
+    run(main)

@@ -36,7 +36,7 @@ _logger = logging.getLogger("aioservicekit")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
 _TURNS = 10  # of the loop, for what is cancelled to end in, also with no grace: nested tasks take one each
-_SPINNING = 1000  # calls of work in a row that have waited for nothing, after which the log names it (SV-3.4)
+_SPINNING, _SPINNING_SECONDS = 1000, 0.5  # calls of work in a row, for so long, that have waited for nothing (SV-3.4)
 
 _Part = asyncio.Task[BaseException | None]
 
@@ -232,7 +232,7 @@ class Life:
     # Working
 
     async def _work(self) -> None:
-        failures, without_waiting = 0, 0
+        failures, without_waiting, since, is_named = 0, 0, 0.0, False
         while not self.work_may_end.done():
             if self.stop_announced and not self.stop_requested.done():
                 await asyncio.wait([self.stop_requested])
@@ -246,8 +246,11 @@ class Life:
                 continue
             failures = self.owner.restarts = 0
             without_waiting = 0 if call.has_waited else without_waiting + 1
-            if without_waiting == _SPINNING:
-                _logger.warning(_ADVICE, self.owner, _SPINNING)
+            if without_waiting == 1:
+                since = self.loop.time()
+            elif without_waiting >= _SPINNING and not is_named and self.loop.time() - since >= _SPINNING_SECONDS:
+                is_named = True
+                _logger.warning(_ADVICE, self.owner, without_waiting)
             await asyncio.sleep(0)  # it need not have suspended itself (SV-3.3)
 
     # Tasks

@@ -132,9 +132,9 @@ _RULES = (
         Level.MUST,
         "After a stop was asked for, by a call, a signal or another thread, no new call of `__work__` MAY begin "
         "unless dependents that still stop use the service; `stopping` MUST be set from the instant at which the "
-        "work is asked to end until the next start; work that has ended 1000 times in a row and has waited for "
-        "nothing MUST be named in the log, once in a life, with the way to say that it has finished: "
-        "`self.stop()`.",
+        "work is asked to end until the next start; work that has ended 1000 times in a row, for half a second at "
+        "least, and has waited for nothing MUST be named in the log, once in a life, with the way to say that it "
+        "has finished: `self.stop()`.",
         "A server that a signal has ended must not be served again; work that waits hears of the stop before its "
         "grace has run out; work that has nothing left to do must not burn a core in silence.",
         "A stop that is only looked for when its message has arrived; an event that is set while dependents still "

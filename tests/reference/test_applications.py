@@ -677,8 +677,15 @@ class Spinning(Recorded):
             self.stop()
 
 
-def test_work_that_waits_for_nothing_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Work that ends again and again and never waits is a line in the log, with advice; it is called all the same (SV-3.4)."""
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_work_that_waits_for_nothing_is_named_once(
+    seconds: float, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work that ends again and again and never waits is a line in the log, with advice; it is called all the same (SV-3.4).
+
+    A burst that takes no time, such as that of a consumer which takes what is buffered, is none.
+    """
+    monkeypatch.setattr("aioservicekit._life._SPINNING_SECONDS", seconds)
 
     async def main() -> None:
         spinning = Spinning(name="spinning")
@@ -687,13 +694,19 @@ def test_work_that_waits_for_nothing_is_named_once(caplog: pytest.LogCaptureFixt
         assert spinning.calls == 3000
 
     run(main)
+    if seconds:
+        assert caplog.records == []
+        return
     assert len(caplog.records) == 1
     assert "<Spinning 'spinning' RUNNING>: its work has ended 1000 times in a row" in caplog.text
     assert "self.stop()" in caplog.text
 
 
-def test_work_that_waits_now_and_then_is_not_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_work_that_waits_now_and_then_is_not_named(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who takes what is there, and waits when nothing is, does useful work (SV-3.4)."""
+    monkeypatch.setattr("aioservicekit._life._SPINNING_SECONDS", 0)
 
     class Taking(Spinning):
         async def __work__(self) -> None:

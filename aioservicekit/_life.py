@@ -155,6 +155,8 @@ class Life:
     ) -> None:
         self.start = self._part(what, function)
         await self._until([self.start], seconds, unless=self.stop_requested)
+        if seconds == 0 and not self.stop_requested.done():
+            await self._until([self.start], unless=_after_turns(_TURNS))  # it may end at once
         self._was_given_up = self.stop_requested.done()
         if self._was_given_up:
             return  # `_drains` sees to what comes of it
@@ -213,9 +215,9 @@ class Life:
             stop = self._part("stop hook", self.owner.service.__on_stop__)
             seconds = self.owner.stop_timeout
             await self._until([stop], seconds, unless=self.time_over)
-            if self.time_over.done():
+            if not stop.done():
                 await self._until([stop], unless=_after_turns(_TURNS))  # it is due, and may end at once
-            elif not stop.done():
+            if not stop.done() and not self.time_over.done():
                 _logger.error("%r: its stop hook takes more than %s s, and is cancelled", self.owner, seconds)
             await self._cancel([stop])
             if error := _result(stop):

@@ -220,6 +220,22 @@ def test_a_stop_hook_has_a_limit(caplog: pytest.LogCaptureFixture) -> None:
     assert "<Slow 'slow' STOPPING>: its stop hook takes more than 3 s, and is cancelled" in caplog.text
 
 
+def test_hooks_with_no_time_may_end_at_once() -> None:
+    """A limit of 0 is no time to wait for anything, and enough for a hook that waits for nothing (SV-2.3, SV-4.4)."""
+
+    async def main() -> list[str]:
+        quick = Recorded("quick", start_timeout=0, stop_timeout=0, grace=0)
+        async with run_services([quick]):
+            await settle()
+        slow = Slow("slow", start=1, start_timeout=0)
+        with pytest.raises(TimeoutError):
+            await slow.start()
+        assert now() == 0
+        return quick.log
+
+    assert run(main)[-2:] == ["quick stops", "quick STOPPED"]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

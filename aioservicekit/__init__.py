@@ -12,8 +12,8 @@ from .channels import (
     _ChannelSubscriber,
 )
 from .events import Event, EventClosedError
-from .running import main, run_services
-from .services import Service, ServiceState, ServiceStoppedError, service
+from .running import main, run, run_services
+from .services import Service, ServiceCancelledError, ServiceState, ServiceStoppedError, service
 from .shutdown import on_shutdown
 
 __version__ = "1.0.0.dev0"
@@ -27,6 +27,7 @@ __all__ = [
     "EventClosedError",
     "Publisher",
     "Service",
+    "ServiceCancelledError",
     "ServiceState",
     "ServiceStoppedError",
     "Subscriber",
@@ -35,6 +36,20 @@ __all__ = [
     "_ChannelSubscriber",
     "main",
     "on_shutdown",
+    "run",
     "run_services",
     "service",
 ]
+
+_WERE_IN_0_6_0 = {
+    "Task": "use @service() with work that ends with a sleep, or asyncio.create_task",
+    "task": "use @service() with work that ends with a sleep, or asyncio.create_task",
+    "TaskGroup": "use asyncio.TaskGroup, or Service.create_task",
+    "on_signal": "use on_shutdown(), which the signals emit while services run, or signal.signal",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _WERE_IN_0_6_0:
+        raise ImportError(f"this aioservicekit has no {name}, which 0.6.0 on PyPI had: {_WERE_IN_0_6_0[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

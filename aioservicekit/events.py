@@ -6,6 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec, Self
 
+from ._application import application
+from ._outcome import exit_in, outcome_of
+
 __all__ = ["Event", "EventClosedError"]
 
 _P = ParamSpec("_P")
@@ -20,7 +23,8 @@ class Event(Generic[_P]):
     """Something that happens again and again, with the arguments that its listeners get.
 
     Listeners are plain functions or coroutine functions, and are called in the order in which they were added. One that
-    raises is logged and disturbs nobody. As a context manager the event closes at the end.
+    raises, whatever it raises, is logged and disturbs nobody; an exit, SystemExit or KeyboardInterrupt, ends the application
+    once all have been called and its services have stopped (SV-1.3). As a context manager the event closes at the end.
     """
 
     def __init__(self) -> None:
@@ -79,18 +83,13 @@ class Event(Generic[_P]):
             try:
                 result = listener(*args, **kwargs)
                 if inspect.isawaitable(result):
-                    task = asyncio.ensure_future(result)
+                    task = asyncio.ensure_future(_listened(result, listener))
                     self._tasks.add(task)
-                    task.add_done_callback(self._listened)
+                    task.add_done_callback(self._tasks.discard)
                     started.append(task)
-            except Exception:
-                _logger.exception("a listener failed: %r", listener)
+            except BaseException as error:
+                _failed(listener, error)
         return started
-
-    def _listened(self, task: "asyncio.Future[Any]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            _logger.error("a listener failed: %r", task, exc_info=error)
 
     def close(self) -> None:
         """Forget all listeners, and take no more; again does nothing. Listeners that are running go on."""
@@ -102,3 +101,18 @@ class Event(Generic[_P]):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+async def _listened(result: Awaitable[Any], listener: object) -> None:
+    if error := await outcome_of(lambda: result):
+        _failed(listener, error)
+
+
+def _failed(listener: object, error: BaseException) -> None:
+    found = exit_in(error)
+    if found and asyncio._get_running_loop() is None:
+        raise found
+    if found:
+        application().exit_with(found)
+    else:
+        _logger.error("a listener failed: %r", listener, exc_info=error)

@@ -3,105 +3,337 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, ParamSpec, TypeVar
+import logging
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterable
+from contextlib import AbstractAsyncContextManager
+from contextvars import Context
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, TypeVar
 
-from .services import Service, ServiceState, ServiceStoppedError, checked_services
+from . import _systemd, shutdown
+from ._application import application
+from ._arguments import checked_choice, checked_instances, checked_seconds
+from ._lifecycle import Lifecycle
+from ._outcome import exit_in, outcome_of
+from .services import Service, lifecycle_of
+from .states import is_given_up
 
-__all__ = ["main", "run_services"]
+__all__ = ["main", "run", "run_services"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_logger = logging.getLogger("aioservicekit")
+
+_TIME_TO_END = 1.0  # seconds, that a block has when its services have stopped by a signal
+
+OnFailure = Literal["continue", "stop"]
 
 
-def run_services(services: Collection[Service]) -> AbstractAsyncContextManager[Awaitable[None]]:
+def run_services(
+    services: Collection[Service],
+    *,
+    signals: bool = True,
+    on_failure: OnFailure = "continue",
+    timeout: float | None = None,
+) -> "AbstractAsyncContextManager[asyncio.Future[None]]":
     """Start services for the duration of an `async with` block (SV-6.1, SV-6.2).
 
-    Dependencies start first, independent services side by side. The block gets an awaitable that completes when all
-    `services` have stopped, and then raises the failure of the one that failed, or an `ExceptionGroup` of several
-    failures; it may be awaited any number of times, and to cancel who awaits it stops nothing.
+    Dependencies start first, independent services side by side. The block gets a future that completes when all `services` have
+    stopped, and then raises the failure of the one that failed, or an `ExceptionGroup` of several failures; it may be awaited
+    any number of times, and to cancel who awaits it stops nothing. (On Python 3.11 `asyncio.wait_for` cancels the future itself,
+    which can be awaited all the same; `asyncio.timeout` does not.)
 
     Leaving the block stops all services that entering it had started, the dependencies that nobody listed too, dependents
     first, and returns when they are STOPPED, also when it is cancelled meanwhile. A shutdown signal that comes before all
     are RUNNING gives the starts up, and the block runs with services that stop.
 
+    Each change of a state and each signal is a line of level INFO in the log "aioservicekit"; where NOTIFY_SOCKET is set, as by
+    systemd, its owner hears READY=1 when the services run and STOPPING=1 when they begin to stop.
+
+    A block in which nobody waits for the future is told of a signal in another way, unless a handler of the program was there
+    before, which is called too: when its services have stopped, its task is cancelled, and when that has ended the signal has
+    the effect that it would have had without services (SV-6.3).
+
+    Args:
+        services: what runs.
+        signals: whether signals stop the services; if not, their handlers are left alone, and whoever leaves the block, or
+            calls `stop()`, says when to stop: an ASGI server, a test (SV-6.5).
+        on_failure: "stop" stops all when one fails, and leaving the block raises the failure; an exception of work whose
+            service says nothing else is such a failure. With "continue", the default, the others go on (SV-6.6).
+        timeout: seconds, 0 or more, that the whole shutdown may take, from the signal or the end of the block; then whatever
+            still runs is cancelled, and named in the log. None, the default, sets no limit (SV-6.6).
+
     Raises:
-        TypeError: at the call, `services` is not a collection of services.
+        TypeError: at the call, `services` is not a collection of services, or another argument of the wrong type.
+        ValueError: at the call, a negative `timeout`, or an unknown `on_failure`.
+        RuntimeError: on entering, the block has been entered before.
         Exception: on entering, that of a start that failed, or an `ExceptionGroup` of several; what had started is
             STOPPED by then.
     """
-    return _run(checked_services(services, "services"))
+    listed = checked_instances(services, Service, "services")
+    if not isinstance(signals, bool):
+        raise TypeError(f"signals must be True or False, not {signals!r}")
+    checked_choice(on_failure, "on_failure", "continue", "stop")
+    return _Block(listed, signals, on_failure == "stop", checked_seconds(timeout, "timeout"))
 
 
-@asynccontextmanager
-async def _run(listed: tuple[Service, ...]) -> AsyncIterator[Awaitable[None]]:
-    needed = dict.fromkeys(each for service in listed for each in service._with_dependencies)
-    started = [service for service in needed if service.state is not ServiceState.RUNNING]
-    try:
-        await _start(listed)
-        yield _AllStopped(listed)
-    finally:
-        await _stop(started)
+class _Block:
+    """A block of `run_services`."""
 
-
-async def _start(services: Iterable[Service]) -> None:
-    failures: tuple[BaseException, ...] = ()
-    try:
-        async with asyncio.TaskGroup() as group:
-            for service in services:
-                group.create_task(_start_unless_stopped(service))
-    except BaseExceptionGroup as errors:
-        failures = errors.exceptions
-    _raise(failures)
-
-
-async def _start_unless_stopped(service: Service) -> None:
-    try:
-        await service.start()
-    except ServiceStoppedError:
-        pass  # somebody, or a signal, has stopped it meanwhile: nothing has failed
-
-
-async def _stop(services: Collection[Service]) -> None:
-    cancelled: asyncio.CancelledError | None = None
-    while pending := _pending(services):
-        for service in services:
-            service.stop()
-        try:
-            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled:
-        raise cancelled
-
-
-class _AllStopped:
-    """What the block of `run_services` gets."""
-
-    def __init__(self, services: Collection[Service]) -> None:
+    def __init__(self, services: Collection[Service], signals: bool, fails_fast: bool, timeout: float | None) -> None:
         self._services = services
+        self._listed = [lifecycle_of(service) for service in services]
+        needed = (each for listed in self._listed for each in listed.in_starting_order())
+        self._needed = list(dict.fromkeys(needed))
+        self.heeds_signals = signals
+        self._fails_fast = fails_fast
+        self._timeout = timeout
+        self._timer: asyncio.TimerHandle | None = None
+        self._block_timer: asyncio.TimerHandle | None = None
+        self._stops: dict[Lifecycle, asyncio.Task[None]] = {}
+        self._shuts_down = False  # it has begun
+        self._is_entered = self._ends = False
+        self._was_cancelled = False
+
+    async def __aenter__(self) -> "asyncio.Future[None]":
+        if self._is_entered:
+            raise RuntimeError("this block of run_services has been entered before: make another one")
+        self._is_entered = True
+        self._loop = asyncio.get_running_loop()
+        self._application = application()
+        self._tells_supervisor = not self._application.blocks  # one inside of others is no business of its
+        self._task = asyncio.current_task()
+        self._started = [each for each in self._needed if not each.is_running]
+        self._future = _AllStopped(self._loop)
+        self._application.blocks[self] = None
+        for each in self._started:
+            each.heeds_signals = self.heeds_signals
+            each.on_failure_by_default = "stop" if self._fails_fast else "retry"
+        try:
+            if failure := _combined(await self._start()):
+                raise failure
+        except BaseException:
+            await self._leave()
+            self._application.take_exit()
+            raise
+        for each in self._needed:
+            each.watchers[self._look] = None
+        self._look()
+        if self._tells_supervisor and not self._shuts_down:
+            _systemd.notify("READY=1")
+        return self._future
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._leave()
+        raised = self._raises()
+        self._application.take_exit()
+        was_told = self._was_cancelled and isinstance(error, asyncio.CancelledError)
+        if raised and (error is None or was_told or exit_in(raised)) and error is not raised:
+            if was_told and self._task:
+                self._task.uncancel()
+            raise raised from None
+
+    async def _start(self) -> list[BaseException]:
+        """Start all, and give the rest up when one fails."""
+        starts = {asyncio.create_task(_start(service)) for service in self._services}
+        failures: list[BaseException] = []
+        cancelled: asyncio.CancelledError | None = None
+        while starts:
+            try:
+                done, starts = await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError as error:
+                cancelled, done = error, set()
+            failures += [failure for start in done if not start.cancelled() and (failure := start.result())]
+            if failures or cancelled:
+                for start in starts:
+                    if not start.cancelling():
+                        start.cancel()
+        if cancelled:
+            raise cancelled
+        return failures
+
+    async def _leave(self) -> None:
+        """Stop what entering has started, and wait until all of it is STOPPED, also when cancelled meanwhile."""
+        self._ends = True
+        for each in self._started:
+            each.blocks_that_end[self] = None
+        self.hear_of_shutdown()
+        self._stops = {
+            each: asyncio.create_task(_stop(each))
+            for each in reversed(self._started)
+            if each.pending and type(each.service).stop is not Service.stop
+        }
+        cancelled: asyncio.CancelledError | None = None
+        while pending := self._ask_to_stop():
+            try:
+                held_back = any(not stop.done() for stop in self._stops.values())
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED if held_back else asyncio.ALL_COMPLETED)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        self._look()
+        self._forget()
+        if cancelled:
+            raise cancelled
+
+    def _ask_to_stop(self) -> list["asyncio.Future[Any]"]:
+        """Ask what is not held back by a `stop` of a subclass's own, which has to have its turn; return what to wait for."""
+        stopping = [each for each, stop in self._stops.items() if not stop.done()]
+        for each in self._started:
+            if each.pending and not any(other.needs(each) for other in stopping):
+                each.ask_to_stop()
+        return [stop for stop in self._stops.values() if not stop.done()] + [
+            pending for each in self._started if (pending := each.pending)
+        ]
+
+    # The shutdown
+
+    def hear_of_shutdown(self) -> None:
+        """It begins, by a signal, an exit, a failure or the end of the block."""
+        if self._shuts_down:
+            return
+        self._shuts_down = True
+        if self._tells_supervisor:
+            _systemd.notify("STOPPING=1")
+        if self._timeout is not None:
+            self._timer = self._loop.call_later(self._timeout, self._run_out_of_time, self._timeout)
+
+    def _run_out_of_time(self, seconds: float) -> None:
+        for each in self._started:
+            if each.life:
+                each.life.run_out_of_time(seconds)
+        for stop in self._stops.values():
+            stop.cancel()
+
+    def _look(self) -> None:
+        """Whether all have stopped for good, or one has failed; it is called each time that this may be so."""
+        if self._fails_fast and self._failures():
+            self.hear_of_shutdown()
+            for each in self._started:
+                each.ask_to_stop()
+        if not any(each.pending for each in self._listed) and not self._future.has_ended:
+            self._future.end(_combined(self._failures()))
+            if not self._ends:
+                self._block_timer = self._loop.call_later(_TIME_TO_END, self._tell)
+
+    def _failures(self) -> list[BaseException]:
+        return [each.failure for each in self._listed if each.failure and not each.pending]
+
+    def _tell(self) -> None:
+        """Cancel the block, in which nobody waits for its services, unless it knows otherwise of what has stopped them."""
+        number = shutdown.untold() if self._application.shuts_down and self.heeds_signals else None
+        told = self._future.is_awaited or not (self._raises() or number)
+        if told or self._ends or self._task is None:
+            return
+        _logger.warning("the services have stopped, and their block waits for something else: it is cancelled")
+        self._was_cancelled = self._task.cancel()
+        if number:
+            self._task.add_done_callback(lambda task: shutdown.tell(number))
+
+    def _raises(self) -> BaseException | None:
+        """What leaving the block raises."""
+        return self._application.exit or (_combined(self._failures()) if self._fails_fast else None)
+
+    def _forget(self) -> None:
+        for timer in (self._timer, self._block_timer):
+            if timer:
+                timer.cancel()
+        for each in self._started:
+            each.blocks_that_end.pop(self)
+            each.heeds_signals, each.on_failure_by_default = True, "retry"
+        for each in self._needed:
+            each.watchers.pop(self._look, None)
+        del self._application.blocks[self]
+        self._application.look_for_the_end()
+
+
+class _AllStopped(asyncio.Future[None]):
+    """What the block of `run_services` gets.
+
+    Who awaits it awaits something of their own, so that a cancelled one cancels nobody else.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._end: asyncio.Future[None] = loop.create_future()
+        self.is_awaited = False
+
+    @property
+    def has_ended(self) -> bool:
+        return self._end.done()
+
+    def end(self, failure: BaseException | None) -> None:
+        for future in (self._end, self):
+            if future.done():  # somebody has cancelled it
+                continue
+            if failure:
+                future.set_exception(failure)
+                future.exception()  # it has been reported: asyncio need not complain if nobody waits for it
+            else:
+                future.set_result(None)
+
+    def add_done_callback(self, callback: Callable[..., object], /, *, context: Context | None = None) -> None:
+        self.is_awaited = True
+        super().add_done_callback(callback, context=context)
 
     def __await__(self) -> Generator[Any, None, None]:
-        return self._wait().__await__()
+        self.is_awaited = True
+        return asyncio.shield(self._end).__await__()
 
-    async def _wait(self) -> None:
-        while pending := _pending(self._services):
-            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        _raise(service.failure for service in self._services if service.failure)
+    __iter__ = __await__
 
 
-def _pending(services: Iterable[Service]) -> list["asyncio.Future[None]"]:
-    return [future for service in services if (future := service._pending)]
+async def _start(service: Service) -> BaseException | None:
+    error = await outcome_of(service.start)
+    return None if error and is_given_up(error) else error
 
 
-def _raise(failures: Iterable[BaseException]) -> None:
-    """Raise what there is to raise; dependents fail with the very exception of their dependency, which counts once."""
+async def _stop(lifecycle: Lifecycle) -> None:
+    if error := await outcome_of(lifecycle.service.stop):
+        lifecycle.fail(error)
+
+
+def _combined(failures: Iterable[BaseException]) -> BaseException | None:
+    """What there is to raise; dependents fail with the very exception of their dependency, which counts once."""
     different = list({id(failure): failure for failure in failures}.values())
-    if len(different) == 1:
-        raise different[0]
-    if different:
-        raise BaseExceptionGroup("several services failed", different)
+    if found := next((found for failure in different if (found := exit_in(failure))), None):
+        return found
+    return (
+        BaseExceptionGroup("several services failed", different) if len(different) > 1 else next(iter(different), None)
+    )
+
+
+def run(
+    *services: Service,
+    signals: bool = True,
+    on_failure: OnFailure = "continue",
+    timeout: float | None = None,
+    debug: bool | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Run services until all have stopped, in an event loop of their own: `asyncio.run` of `run_services` (SV-6.1).
+
+    It returns after a signal, and raises the failure of a service, with which a program ends with status 1.
+
+    Args:
+        services: what runs.
+        signals, on_failure, timeout: as of `run_services`.
+        debug, loop_factory: as of `asyncio.Runner`.
+
+    Raises:
+        TypeError, ValueError: as of `run_services`, at the call.
+        RuntimeError: called in a running event loop: use `run_services` there.
+        Exception: the failure of a service, or an `ExceptionGroup` of several failures.
+    """
+    block = run_services(services, signals=signals, on_failure=on_failure, timeout=timeout)
+
+    async def until_all_have_stopped() -> None:
+        async with block as stopped:
+            await stopped
+
+    with asyncio.Runner(debug=debug, loop_factory=loop_factory) as runner:
+        runner.run(until_all_have_stopped())
 
 
 def main(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:

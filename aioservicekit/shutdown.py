@@ -1,31 +1,48 @@
 """Shutdown: the signals that end an application, and the event behind them.
 
-While services run, SIGINT and SIGTERM (SIGHUP and SIGBREAK where they exist) emit `on_shutdown()`, to which every service
-listens. The first asks all to stop, the second ends the grace of those that still work, and the third has its default
-effect. Handlers are in place from the first service's start to the last one's end, and then those are back that were
-there before (SV-6.3).
+While services run, SIGINT and SIGTERM (SIGHUP and SIGBREAK where they exist) emit `on_shutdown()`, and that stops every service.
+The first asks all to stop, the second ends the grace of those that still work, and the third has its default effect. Handlers
+are in place from the first service's start to the last one's end, and then those are back that were there before (SV-6.3).
+
+The program around the services goes on working: a handler that was there before is called too, and a signal that was ignored
+stays so (SV-6.5). The handlers of Python and of `asyncio.run` are no one's: they would end what is to end gracefully.
 """
 
 import asyncio
 import functools
+import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
+from ._application import Application, application, was_told_in_shutdown
 from .events import Event
 
 __all__ = ["on_shutdown"]
 
+_logger = logging.getLogger("aioservicekit")
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
+
+class Running(Protocol):
+    """What runs, and is to be stopped by signals: a service, or a restart of one."""
+
+    loop: asyncio.AbstractEventLoop
+    stop_announced: bool
+    heeds_signals: bool
+
+
+_getsignal = getattr(signal.getsignal, "__wrapped__", signal.getsignal)  # the other one takes 2 us on Python 3.11
+
 _event: Event[[signal.Signals]] = Event()
-_running: dict[Callable[[signal.Signals], None], asyncio.AbstractEventLoop] = {}  # in the main thread: who, and where
+_running: dict[Running, None] = {}  # all that heeds signals, of every thread
+_in_main_thread: dict[Running, None] = {}
 _replaced: dict[signal.Signals, Any] = {}  # the handlers that were there before
 _received = 0  # signals, since the handlers are in place
 _shutdowns = 0  # ever
+_untold: signal.Signals | None = None  # the last signal that nobody but the services has got
 
 
 def on_shutdown() -> Event[[signal.Signals]]:
@@ -36,15 +53,18 @@ def on_shutdown() -> Event[[signal.Signals]]:
     global _event
     if _event.is_closed:
         _event = Event()
-        for listener in _running:
-            _event.add_listener(listener)
+        if _running:
+            _event.add_listener(_stop_all)
     return _event
 
 
-def shutting_down() -> bool:
-    """Whether a signal has come, and services have still to stop: no other one may start."""
+def refuses_starts(heeding_signals: bool, asked_at: int) -> bool:
+    """Whether the application of the running loop comes to its end, or has since `asked_at`, how many ends there had been."""
     _forget_closed_loops()
-    return _received > 0
+    ends = application()
+    if ends.exit or not heeding_signals:
+        return ends.exit is not None
+    return _received > 0 or ends.shuts_down or was_told_in_shutdown.get() or _shutdowns != asked_at
 
 
 def shutdowns() -> int:
@@ -52,26 +72,67 @@ def shutdowns() -> int:
     return _shutdowns
 
 
-def begin(listener: Callable[[signal.Signals], None]) -> None:
-    """A service starts, on the running loop: it listens, and the handlers are in place if this is the main thread."""
-    on_shutdown().add_listener(listener)
+def untold() -> signal.Signals | None:
+    """The signal that has stopped the services, if nobody else was told of it."""
+    return _untold
+
+
+def tell(number: signal.Signals) -> None:
+    """Let a signal have the effect that it would have had without services."""
+    if signal.getsignal(number) is not _handle:
+        signal.raise_signal(number)
+
+
+def begin(running: Running) -> None:
+    """Something starts, on the running loop; the handlers are in place if this is the main thread."""
+    global _untold
+    if running.heeds_signals:
+        _running[running] = None
+        on_shutdown().add_listener(_stop_all)
+        if threading.current_thread() is threading.main_thread():
+            _in_main_thread[running] = None
+            if not _replaced:
+                _untold = None
+                for number in _SIGNALS:
+                    _take(number)
+
+
+def end(running: Running) -> None:
+    """Something has stopped; after the last one the handlers that were there before are back."""
+    if running in _running:
+        del _running[running]
+        if not _running:
+            on_shutdown().remove_listener(_stop_all)
+    if running in _in_main_thread:
+        del _in_main_thread[running]
+        if not _in_main_thread and threading.current_thread() is threading.main_thread():
+            _put_back()  # elsewhere, where a closed loop is forgotten, it is left to the next signal
+
+
+def take_over_from_loops() -> None:
+    """A server that runs as a service's work, and adds its handlers to the loop, must not keep signals from the services.
+
+    `loop.add_signal_handler` replaces ours, and would work with ours on top of it.
+    """
+    if signal.SIGTERM not in _replaced or _getsignal(signal.SIGTERM) is _handle or _received > 1:
+        return
     if threading.current_thread() is threading.main_thread():
-        _running[listener] = asyncio.get_running_loop()
-        if not _replaced:
-            for number in _SIGNALS:
-                _replaced[number] = signal.signal(number, _handle)
+        for number in _replaced:
+            if _is_of_a_loop(signal.getsignal(number)):
+                _take(number)
 
 
-def end(listener: Callable[[signal.Signals], None]) -> None:
-    """A service has stopped; after the last one the handlers that were there before are back."""
-    on_shutdown().remove_listener(listener)
-    if _running.pop(listener, None) and not _running:
-        _put_back()
+def _take(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    if before not in (signal.SIG_IGN, None):  # None is a handler that was not set from Python, and can't be put back
+        _replaced[number] = before
+        signal.signal(number, _handle)
 
 
 def _put_back() -> None:
     global _received
     _received = 0
+    Application.impatient = False
     for number in tuple(_replaced):
         _put_one_back(number)
 
@@ -84,20 +145,39 @@ def _put_one_back(number: signal.Signals) -> None:
         signal.signal(number, before)
 
 
-def _is_of_a_run_that_has_ended(handler: Any) -> bool:
-    """`asyncio.run` takes its handler of SIGINT away at the end, but not while it finds ours in its place."""
+def _main_task_of(handler: Any) -> "asyncio.Task[Any] | None":
+    """Whose handler of SIGINT it is, if `asyncio.run` has set it: it cancels the main task."""
     task = handler.keywords.get("main_task") if isinstance(handler, functools.partial) else None
-    return isinstance(task, asyncio.Task) and task.done()
+    return task if isinstance(task, asyncio.Task) else None
+
+
+def _is_of_a_run_that_has_ended(handler: Any) -> bool:
+    """`asyncio.run` takes its handler away at the end, but not while it finds ours in its place."""
+    task = _main_task_of(handler)
+    return task is not None and task.done()
+
+
+def _is_of_a_loop(handler: Any) -> bool:
+    """Whether it is what `loop.add_signal_handler` sets: the loop hears of signals in another way, and is not kept from it."""
+    return getattr(handler, "__name__", "") == "_sighandler_noop" or isinstance(
+        getattr(handler, "__self__", None), asyncio.AbstractEventLoop
+    )
+
+
+def _is_of_the_program(handler: Any) -> bool:
+    """Whether somebody has set it who expects to be called, which Python and `asyncio.run` do not."""
+    return callable(handler) and handler not in (_handle, signal.default_int_handler) and not _main_task_of(handler)
 
 
 def _forget_closed_loops() -> None:
-    for listener, loop in tuple(_running.items()):
-        if loop.is_closed():
-            end(listener)
+    for running in tuple(_running):
+        if running.loop.is_closed():
+            end(running)
 
 
 def _forget_all() -> None:  # pragma: no cover, it runs in forked processes
     _running.clear()
+    _in_main_thread.clear()
     _put_back()
 
 
@@ -109,7 +189,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     global _received, _shutdowns
     number = signal.Signals(number)
     _forget_closed_loops()
-    if not _running:  # nobody is left to be stopped
+    if not _in_main_thread:  # nobody is left to be stopped
         _put_one_back(number)
         signal.raise_signal(number)
         return
@@ -117,11 +197,55 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _received == 1:
         _shutdowns += 1
     else:
+        Application.impatient = True
         for ours in _replaced:
             signal.signal(ours, _default(ours))
-    loops = list(_running.values())
+    for running in tuple(_running):
+        running.stop_announced = True
+    loops = [running.loop for running in _in_main_thread]
     loop = next((loop for loop in reversed(loops) if loop.is_running()), loops[-1])
-    loop.call_soon_threadsafe(on_shutdown().notify, number)
+    loop.call_soon_threadsafe(_hear, number)
+    _call_the_one_before(number, frame, loop)
+
+
+def _hear(number: signal.Signals) -> None:
+    _logger.info("%s: the services stop", number.name)  # not in the handler: logging may just be interrupted by it
+    on_shutdown().notify(number)
+
+
+def _call_the_one_before(number: signal.Signals, frame: FrameType | None, loop: asyncio.AbstractEventLoop) -> None:
+    global _untold
+    before: Any = _replaced.get(number)
+    if not _is_of_the_program(before):
+        _untold = number
+    else:
+        try:
+            before(number, frame)
+        except (SystemExit, KeyboardInterrupt) as error:
+            loop.call_soon_threadsafe(_exit, error)
+        except Exception as error:
+            loop.call_soon_threadsafe(functools.partial(_report, before, error))
+
+
+def _shut_down() -> None:
+    application().shut_down()
+
+
+def _exit(error: BaseException) -> None:
+    application().exit_with(error)
+
+
+def _report(handler: object, error: Exception) -> None:
+    _logger.error("the handler of a signal failed: %r", handler, exc_info=error)
+
+
+def _stop_all(number: signal.Signals) -> None:
+    """Stop what runs, each on its own loop; it listens to the event while anything runs."""
+    for loop in {id(running.loop): running.loop for running in tuple(_running)}.values():
+        if loop is asyncio._get_running_loop():
+            application().shut_down()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(_shut_down)
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch

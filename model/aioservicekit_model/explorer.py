@@ -1,50 +1,32 @@
 """Exploring the model of services exhaustively: every state that can be reached, and what holds in all of them.
 
 Within bounds: so many services with given dependencies, at most one caller of `start()` a service, one restart and two signals
-at a time. `ALWAYS` holds in every state, `NEVER` of no step, and each of `SOMETIMES` in at least one state: what is never
-reached has not been checked. Two properties are those of paths: with nobody calling anything, whatever has begun ends; and all
-services can be brought to STOPPED from wherever they are.
+at a time, and, where that is asked for, one block of `run_services` around them. What holds is in `service.properties`. Three
+properties are those of paths: with nobody calling anything, whatever has begun ends; all services can be brought to STOPPED from
+wherever they are; and a shutdown whose time is over waits for nobody.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from .service import (
-    CALLS,
-    CANCELLED_WORK,
-    DONE,
-    FAILED,
-    IDLE,
-    NOTHING,
-    READY,
-    RUNNING,
-    START_HOOK,
-    STARTING,
-    STOP_HOOK,
-    STOPPED,
-    STOPPING,
-    STUCK,
-    UNSEEN,
-    USERS_PART,
-    WORK,
-    Dependencies,
-    Row,
-    State,
-    Step,
-    World,
-    initial,
-    steps,
-)
+from .service.faults import Fault
+from .service.guards import all_are_stopped
+from .service.machine import BLOCK, CALLS, UNSEEN, USERS_PART, Row, Step, initial, steps
+from .service.properties import ALWAYS, NEVER
+from .service.states import RUNNING, STOPPED, Dependencies, State, World
 
-__all__ = ["ALWAYS", "ENDS", "NEVER", "REACHABLE", "SOMETIMES", "Explored", "explore", "graphs", "violations"]
+__all__ = ["ENDS", "IN_TIME", "REACHABLE", "Explored", "explore", "graphs", "violations"]
 
 MOST_CALLERS = 1
 
-NO_END = {row.name for row in CALLS} | {"its work is called"}  # what brings nothing nearer to its end
+# What brings nothing nearer to its end, and what needs nobody.
+NO_END = {row.name for row in CALLS} | {"its work is called", "a block is entered", "the block is left"}
+BY_ITSELF = {row.name for row in UNSEEN} | {"it is cut short", "the block has ended"}
 
 ENDS = "with nobody calling anything, whatever has begun ends"
 REACHABLE = "STOPPED can be reached from every state"
+IN_TIME = "a shutdown whose time is over waits for nobody"
 
 
 class Explored(NamedTuple):
@@ -82,12 +64,16 @@ def graphs(services: int) -> Iterator[Dependencies]:
             yield (*smaller, tuple(s for s in range(services - 1) if chosen >> s & 1))
 
 
-def explore(world: World, calls: tuple[Row, ...] = CALLS) -> Explored:
+def explore(
+    world: World, calls: tuple[Row, ...] = CALLS, *, block: bool = False, fault: Fault | None = None
+) -> Explored:
     """Every state that can be reached, breadth first."""
     first = initial(world.dependencies)
     explored = Explored(world, {first: None}, {})
     fringe = deque([first])
-    rows = UNSEEN + USERS_PART + calls
+    rows = UNSEEN + USERS_PART + calls + (BLOCK if block else ())
+    if fault:
+        rows = fault.of(rows)
     while fringe:
         state = fringe.popleft()
         explored.steps[state] = tuple(
@@ -112,13 +98,17 @@ def violations(explored: Explored) -> Iterator[tuple[str, list[str]]]:
                 break
     for name, happens in NEVER.items():
         for state, following in explored.steps.items():
-            wrong = next((step for step in following if happens(state, step)), None)
+            wrong = next((step for step in following if happens(world, state, step)), None)
             if wrong:
                 yield name, [*explored.path(state), f"{wrong.name} ({wrong.service})"]
                 break
     for state in explored.steps:
         if not explored.on_their_own(state) and not all(s.phase in (STOPPED, RUNNING) for s in state.services):
             yield ENDS, explored.path(state)
+            break
+    for state, following in explored.steps.items():
+        if state.time_is_over and not all_are_stopped(state) and not any(s.name in BY_ITSELF for s in following):
+            yield IN_TIME, explored.path(state)
             break
     if cycle := _cycle(explored):
         yield ENDS, explored.path(cycle)
@@ -155,74 +145,3 @@ def _not_reaching_stopped(explored: Explored) -> State | None:
         reaching.update(new)
         fringe.extend(new)
     return next((state for state in explored.steps if state not in reaching), None)
-
-
-# ------------------------------------------------------------------------------------------------------------ properties
-
-
-def uses_only_what_is_there(world: World, state: State) -> bool:
-    """While a hook or the work of a service runs, nobody ends the work of its dependencies (it may have failed)."""
-    return all(
-        state.services[s].own in (NOTHING, FAILED, READY, IDLE, DONE, STUCK)
-        or all(state.services[d].own in (READY, WORK, IDLE) for d in world.dependencies[s])
-        for s in range(len(state.services))
-    )
-
-
-def own_part_fits_the_phase(world: World, state: State) -> bool:
-    fitting = {
-        STOPPED: (NOTHING,),
-        STARTING: (NOTHING, START_HOOK, FAILED, READY),
-        RUNNING: (READY, WORK),
-        STOPPING: (NOTHING, START_HOOK, FAILED, READY, WORK, CANCELLED_WORK, IDLE, STOP_HOOK, DONE),
-    }
-    return all(service.own in fitting[service.phase] for service in state.services)
-
-
-def leaves_the_order_of_the_phases(state: State, step: Step) -> bool:
-    order = {(STOPPED, STARTING), (STARTING, RUNNING), (RUNNING, STOPPING), (STARTING, STOPPING), (STOPPING, STOPPED)}
-    changed = zip(state.services, step.after.services, strict=True)
-    return any(a.phase != b.phase and (a.phase, b.phase) not in order for a, b in changed)
-
-
-def starts_during_a_shutdown(state: State, step: Step) -> bool:
-    changed = zip(state.services, step.after.services, strict=True)
-    return state.signals > 0 and any(a.phase == STOPPED and b.phase == STARTING for a, b in changed)
-
-
-def ignores_a_stop(state: State, step: Step) -> bool:
-    return step.name in ("stop", "signal") and step.after.services[step.service].active
-
-
-ALWAYS: dict[str, Callable[[World, State], bool]] = {
-    "no hook and no work uses a dependency that is torn down": uses_only_what_is_there,
-    "the user's part fits the phase": own_part_fits_the_phase,
-}
-
-NEVER: dict[str, Callable[[State, Step], bool]] = {
-    "a service leaves the order of the phases": leaves_the_order_of_the_phases,
-    "a service starts during a shutdown": starts_during_a_shutdown,
-    "a stop is ignored": ignores_a_stop,
-}
-
-SOMETIMES: dict[str, Callable[[World, State], bool]] = {
-    "work goes on while a dependent stops": lambda world, state: any(
-        state.services[s].phase == STOPPING
-        and state.services[s].own == WORK
-        and any(state.services[d].own == STOP_HOOK for d in world.dependents(s))
-        for s in range(len(state.services))
-    ),
-    "a start hook is given up": lambda world, state: any(
-        s.phase == STOPPING and s.own == START_HOOK for s in state.services
-    ),
-    "a start is wanted while the service stops": lambda world, state: any(
-        s.phase == STOPPING and s.callers for s in state.services
-    ),
-    "work is cancelled": lambda world, state: any(s.own == CANCELLED_WORK for s in state.services),
-    "a dependent waits for a dependency that stops": lambda world, state: any(
-        state.services[s].waiting and any(state.services[d].phase == STOPPING for d in world.dependencies[s])
-        for s in range(len(state.services))
-    ),
-    "a restart brings up what it took down": lambda world, state: bool(state.restart and state.restart.begun),
-    "a second signal comes": lambda world, state: state.signals == 2,
-}

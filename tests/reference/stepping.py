@@ -1,22 +1,61 @@
 """Running a test's main coroutine on the stepped loop: real tasks, virtual time, and no clock to wait for."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from aioservicekit import Event, Service
 from aioservicekit_conformance.loop import SteppedLoop
 
-__all__ = ["Recorded", "listen", "now", "run"]
+__all__ = ["EAGER", "EagerLoop", "Recorded", "listen", "now", "run"]
 
 _T = TypeVar("_T")
 
+EAGER = [False, True] if sys.version_info >= (3, 12) else [False]
 
-def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+
+class Loop(SteppedLoop):
+    """Lets an exit through, as asyncio's event loops do, and runs as long as there is something to run."""
+
+    def run_to_the_end(self) -> None:
+        for _ in range(100_000):
+            if not self.step():
+                return
+        raise AssertionError("it never comes to rest")
+
+    def _run(self, callback: Any) -> None:
+        _, context, function, arguments = callback
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            context.run(function, *arguments)
+        except Exception as error:
+            self.call_exception_handler({"message": f"exception in callback {function!r}", "exception": error})
+        finally:
+            asyncio._set_running_loop(outer)
+
+
+class EagerLoop(Loop):
+    """Runs each task at once, up to where it waits, as with `asyncio.eager_task_factory`."""
+
+    def create_task(self, coro: Any, **options: Any) -> "asyncio.Task[Any]":
+        return super().create_task(coro, eager_start=True, **options)
+
+    def start(self, coro: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            return self.create_task(coro)
+        finally:
+            asyncio._set_running_loop(outer)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, _T]], *, eager: bool = False) -> _T:
     """What a coroutine function returns or raises; it must end with nothing left to run."""
-    loop = SteppedLoop()
+    loop = EagerLoop() if eager else Loop()
     task = loop.start(main())
-    loop.run_until_rest()
+    loop.run_to_the_end()
     assert loop.escapes == []
     assert task.done(), f"waits for ever: {task!r}"
     assert loop.errors == []

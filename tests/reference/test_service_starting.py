@@ -459,7 +459,7 @@ def test_a_hook_can_not_start_its_own_service() -> None:
         ({"grace": float("nan")}, ValueError, "not nan"),
         ({"grace": True}, TypeError, "a number of seconds or None, not True"),
         ({"grace": "1"}, TypeError, "a number of seconds or None, not '1'"),
-        ({"on_failure": "again"}, ValueError, 'must be "retry" or "stop", not \'again\''),
+        ({"on_failure": "again"}, ValueError, 'must be "retry", "stop" or "restart", not \'again\''),
         ({"name": 1}, TypeError, "name must be a str or None, not 1"),
     ],
 )

@@ -256,6 +256,22 @@ def test_stopping_what_is_stopped_does_nothing() -> None:
     assert working.log == []
 
 
+def test_stopping_what_is_stopped_does_nothing_to_the_next_start() -> None:
+    """A stop that comes to nothing is forgotten, also if the service is started at once after it (SV-4.6)."""
+
+    async def main() -> None:
+        working = Working(grace=0)
+        await working.start()
+        await working.stop()
+        working.stop()
+        await working.start()
+        await settle()
+        assert working.run
+        await working.stop()
+
+    run(main)
+
+
 def test_dependents_stop_first_and_wholly() -> None:
     """The work of a dependency goes on until its dependents are STOPPED; then it is asked to end (SV-4.2)."""
 

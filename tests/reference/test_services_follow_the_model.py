@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from stepping import EAGER, EagerLoop
 
 from aioservicekit import Service, ServiceState
 from aioservicekit_conformance.loop import SteppedLoop
@@ -91,9 +93,9 @@ def visible(state: State) -> tuple[tuple[str, str], ...]:
 class Comparison:
     """Services, and all model states that explain what was done to them and seen of them."""
 
-    def __init__(self, graph: Dependencies) -> None:
+    def __init__(self, graph: Dependencies, eager: bool) -> None:
         self.world = World(graph)
-        self.loop = SteppedLoop()
+        self.loop = EagerLoop() if eager else SteppedLoop()
         self.services: list[Directed] = []
         for dependencies in graph:
             self.services.append(Directed([self.services[d] for d in dependencies]))
@@ -230,10 +232,11 @@ MET: Counter[str] = Counter()
 
 class Machine(RuleBasedStateMachine):
     comparison: Comparison
+    eager = False
 
     @initialize(graph=st.sampled_from(GRAPHS))
     def build(self, graph: Dependencies) -> None:
-        self.comparison = Comparison(graph)
+        self.comparison = Comparison(graph, self.eager)
 
     def which(self, number: int) -> int:
         return number % len(self.comparison.services)
@@ -279,16 +282,24 @@ class Machine(RuleBasedStateMachine):
             MET.update(self.comparison.met.keys())
 
 
-def test_services_follow_the_model() -> None:
-    """Whatever is called, cancelled and signalled, between any two callbacks, some model state explains what is seen."""
+class EagerMachine(Machine):
+    eager = True
+
+
+@pytest.mark.parametrize("eager", EAGER)
+def test_services_follow_the_model(eager: bool) -> None:
+    """Whatever is called, cancelled and signalled, between any two callbacks, some model state explains what is seen.
+
+    Also with tasks that run at once (`asyncio.eager_task_factory`).
+    """
     MET.clear()
     cases = settings(
-        max_examples=300,
+        max_examples=150 if eager else 300,
         stateful_step_count=25,
         derandomize=True,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-    run_state_machine_as_test(Machine, settings=cases)
+    run_state_machine_as_test(EagerMachine if eager else Machine, settings=cases)
     assert set(MET) == set(ROWS) - {"the grace runs out"}, "what the cases have met"

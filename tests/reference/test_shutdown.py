@@ -10,7 +10,7 @@ import pytest
 from settling import settle
 from stepping import Recorded, listen, now, run
 
-from aioservicekit import ServiceStoppedError, on_shutdown, run_services
+from aioservicekit import ServiceStoppedError, on_shutdown, run_services, shutdown
 from aioservicekit_conformance.loop import SteppedLoop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -260,3 +260,305 @@ def test_in_another_thread_no_handlers_are_set() -> None:
     thread.start()
     thread.join(30)
     assert seen == [before]
+
+
+def test_a_block_that_comes_to_wait_for_its_services_is_not_cancelled() -> None:
+    """A block that is busy when its services stop, and then waits for them, goes on as ever (SV-6.3)."""
+
+    async def main() -> float:
+        async with run_services([Recorded(grace=0)]) as stopped:
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(0.9)
+            await stopped
+            await asyncio.sleep(10)
+        return now()
+
+    assert run(main) == 10.9
+
+
+@pytest.mark.parametrize("waits", ["a second more", "for the end"])
+def test_a_block_is_cancelled_a_second_after_its_services(waits: str) -> None:
+    """It may end by itself before; the signal then has the effect that it would have had without services (SV-6.3)."""
+    heard: list[int] = []
+
+    async def block() -> str:
+        async with run_services([Recorded(grace=2)]):
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(2.9 if waits == "a second more" else 100)
+        return "has ended"
+
+    async def main() -> list[Any]:
+        task = asyncio.ensure_future(block())
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        return [outcome if isinstance(outcome, str) else type(outcome), now()]
+
+    before = signal.getsignal(signal.SIGTERM)
+
+    def tell(number: int) -> None:
+        heard.append(number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aioservicekit.shutdown.tell", tell)
+        outcome = run(main)
+    assert signal.getsignal(signal.SIGTERM) == before
+    if waits == "a second more":
+        assert (outcome, heard) == (["has ended", 2.9], [])
+    else:
+        assert (outcome, heard) == ([asyncio.CancelledError, 3], [signal.SIGTERM])
+
+
+def test_a_handler_of_the_program_knows_what_to_do() -> None:
+    """A block whose program has set a handler is left to it: the handler is called with each signal (SV-6.5)."""
+    heard: list[int] = []
+
+    def own(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    async def main() -> float:
+        async with run_services([Recorded(grace=None)]):
+            await settle()
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+                await asyncio.sleep(5)
+            await asyncio.sleep(100)
+        return now()
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        assert run(main) == 110
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM] * 2
+
+
+def test_a_block_that_another_task_has_entered() -> None:
+    """A block that was entered in a task which has ended has nobody to be cancelled: the signal is delivered (SV-6.3)."""
+    heard: list[int] = []
+
+    async def main() -> None:
+        block = run_services([Recorded(grace=0)])
+        await asyncio.create_task(block.__aenter__())
+        await settle()
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(5)
+        await block.__aexit__(None, None, None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aioservicekit.shutdown.tell", heard.append)
+        run(main)
+    assert heard == [signal.SIGTERM]
+
+
+def test_a_signal_is_delivered_to_the_handler_of_before() -> None:
+    """It goes to whoever was there before the services, and never to them again (SV-6.3)."""
+    heard: list[int] = []
+
+    def own(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        shutdown.tell(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, shutdown._handle)
+        shutdown.tell(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), LookupError("oh")])
+def test_a_handler_of_the_program_may_raise(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """An exit is raised when the services have stopped; another exception is logged, and they stop (SV-1.3, SV-6.5)."""
+
+    def own(number: int, frame: FrameType | None) -> None:
+        raise error
+
+    async def main() -> None:
+        async with run_services([Recorded(grace=2)]) as stopped:
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await stopped
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        if isinstance(error, SystemExit):
+            with pytest.raises(SystemExit, match="3"):
+                run(main)
+        else:
+            run(main)
+            assert "the handler of a signal failed" in caplog.text
+            assert "LookupError: oh" in caplog.text
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_ignored_signal_is_not_taken() -> None:
+    """SIG_IGN is no handler that could be replaced (SV-6.5)."""
+
+    async def main() -> None:
+        async with run_services([Recorded(grace=0)]):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is shutdown._handle
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(main)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_handler_that_work_adds_to_the_loop_keeps_nothing_from_the_services() -> None:
+    """The services hear of the signal, and so does the loop; a handler of another kind is left in its place (SV-6.5)."""
+    heard: list[str] = []
+
+    def own(number: int, frame: FrameType | None) -> None:
+        raise AssertionError
+
+    class Adding(Recorded):
+        async def __work__(self) -> None:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, heard.append, "SIGTERM")
+            signal.signal(signal.SIGHUP, own)
+            ready = asyncio.Event()
+            loop.call_soon(ready.set)
+            await ready.wait()
+            signal.raise_signal(signal.SIGTERM)
+            await self.stopping
+
+    async def main() -> None:
+        async with run_services([Adding()]) as stopped:
+            await stopped
+        await settle()
+
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        asyncio.run(asyncio.wait_for(main(), 30))
+        assert signal.getsignal(signal.SIGHUP) is own
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert heard == ["SIGTERM"]
+
+
+def test_a_signal_stops_the_services_of_other_threads() -> None:
+    """With services in the main thread too, each stops on its own loop; the work there sets no handlers (SV-6.3)."""
+    started, service = threading.Event(), Recorded("elsewhere", grace=0)
+
+    class Adding(Recorded):
+        async def __work__(self) -> None:
+            if self.name == "here":
+                signal.signal(signal.SIGTERM, lambda number, frame: None)
+                await asyncio.to_thread(started.wait, 30)
+                signal.signal(signal.SIGTERM, shutdown._handle)
+                signal.raise_signal(signal.SIGTERM)
+            await self.stopping
+
+    async def elsewhere() -> None:
+        async with run_services([service]) as stopped:
+            await settle()
+            started.set()
+            await stopped
+
+    async def here() -> None:
+        async with run_services([Adding("here", grace=0)]) as stopped:
+            thread.start()
+            await stopped
+
+    thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+    asyncio.run(asyncio.wait_for(here(), 30))
+    thread.join(30)
+    assert service.log[-1] == "elsewhere STOPPED"
+
+
+def test_the_event_when_nothing_runs() -> None:
+    """A closed one is replaced then too (SV-6.3)."""
+    on_shutdown().close()
+    assert not on_shutdown().is_closed
+    assert not on_shutdown().has_listeners
+
+
+def test_emitting_the_event_passes_over_closed_loops() -> None:
+    """Services that a closed loop has left behind are nobody's any more (SV-6.3)."""
+    left = Recorded("left")
+    loop = SteppedLoop()
+    task = loop.start(left.start())
+    for _ in range(30):
+        loop.step()
+    assert task.done()
+    loop.close()
+
+    async def main() -> None:
+        await on_shutdown().emit(signal.SIGTERM)
+        service = Recorded(grace=0)
+        async with run_services([service]) as stopped:
+            await on_shutdown().emit(signal.SIGTERM)
+            await stopped
+
+    run(main)
+
+
+def test_a_signal_between_two_calls_of_work() -> None:
+    """The signal is the request: work is not called again although the services have not heard of it yet (SV-3.4)."""
+
+    class Calling(Recorded):
+        async def __work__(self) -> None:
+            self.log.append("works")
+            asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+
+    async def main() -> list[str]:
+        calling = Calling()
+        async with run_services([calling]) as stopped:
+            await stopped
+        return calling.log
+
+    assert run(main).count("works") == 1
+
+
+def test_a_closed_loop_may_be_forgotten_in_another_thread() -> None:
+    """Handlers can be put back in the main thread alone: a service that starts elsewhere is not in the way (SV-6.3)."""
+    service = Recorded(grace=0)
+    loop = SteppedLoop()
+    task = loop.start(service.start())
+    for _ in range(30):
+        loop.step()
+    assert task.done()
+    before = signal.getsignal(signal.SIGTERM)
+    loop.close()
+    outcomes: list[Any] = []
+
+    async def elsewhere() -> None:
+        async with run_services([service]):
+            outcomes.append(service.run)
+
+    thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+    thread.start()
+    thread.join(30)
+    assert outcomes == [True]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+    async def main() -> None:
+        async with run_services([service]) as stopped:
+            await settle()
+            signal.raise_signal(signal.SIGTERM)
+            await stopped
+
+    run(main)
+    assert signal.getsignal(signal.SIGTERM) is not before
+
+
+def test_a_shutdown_is_over_though_services_that_leave_signals_alone_go_on() -> None:
+    """It is one of those that heed signals: they start again when it is over, whatever else runs (SV-6.3, SV-6.5)."""
+
+    async def main() -> None:
+        alone, heeding = Recorded("alone", grace=0), Recorded("heeding", grace=0)
+        async with run_services([alone], signals=False):
+            for _ in range(2):
+                async with run_services([heeding]) as stopped:
+                    await settle()
+                    signal.raise_signal(signal.SIGTERM)
+                    await stopped
+            assert heeding.log.count("heeding RUNNING") == 2
+
+    run(main)

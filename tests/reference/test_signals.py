@@ -1,6 +1,7 @@
 """Services in processes of their own, and real signals."""
 
 import signal
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -240,7 +241,7 @@ def test_the_handlers_of_before_are_back_after_a_start_that_fails() -> None:
 
 
 def test_handlers_of_the_program_are_put_back() -> None:
-    """Handlers that the program has set before are not called while services run, and are again after that (SV-6.3)."""
+    """Handlers that the program has set before are called too while services run, and are back after that (SV-6.3, SV-6.5)."""
     with child("""
         def mine(number, frame):
             print("mine", number)
@@ -255,7 +256,7 @@ def test_handlers_of_the_program_are_put_back() -> None:
     """) as application:
         application.read()
         application.send(signal.SIGTERM)
-        assert application.end() == (0, ["worker stops", "ended", "mine 2", "mine 15"])
+        assert application.end() == (0, ["mine 15", "worker stops", "ended", "mine 2", "mine 15"])
 
 
 def test_handlers_that_the_program_sets_meanwhile_stay() -> None:
@@ -386,7 +387,8 @@ def test_work_that_never_suspends_starves_nobody(number: signal.Signals) -> None
     """) as application:
         application.read()
         application.send(number)
-        assert application.end() == (0, ["busy stops"])
+        status, printed = application.end()
+    assert (status, printed[-1]) == (0, "busy stops")  # before it the log may name what never waits (SV-3.4)
 
 
 def test_signals_that_do_not_exist_are_left_out() -> None:
@@ -705,3 +707,172 @@ def test_a_forked_process_can_be_terminated() -> None:
         asyncio.run(main())
     """) as application:
         assert application.end() == (0, ["Worker starts", "exit code -15", "Worker stops"])
+
+
+@pytest.mark.parametrize("number", GRACEFUL)
+def test_a_block_that_waits_for_something_else_is_told(number: signal.Signals) -> None:
+    """When its services have stopped it is cancelled, and then the signal has the effect of a program without them (SV-6.3)."""
+    with child("""
+        async def main():
+            try:
+                async with run_services([Worker(name="worker")]):
+                    print("ready")
+                    try:
+                        await asyncio.Event().wait()
+                    finally:
+                        print("block ends")
+            finally:
+                print("main ends")
+
+        asyncio.run(main())
+    """) as application:
+        application.read()
+        application.send(number)
+        status, printed = application.end()
+    assert status == -number
+    assert [line for line in printed if line.endswith(("ends", "stops"))] == ["worker stops", "block ends", "main ends"]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_handlers_of_the_loop_go_on_working(loop: str) -> None:
+    """Those of `loop.add_signal_handler`, set before the services or by their work, get the signal too (SV-6.5)."""
+    pytest.importorskip(loop)
+    with child(f"""
+        import {loop}
+
+        def add(number, text):
+            asyncio.get_running_loop().add_signal_handler(number, print, text)
+
+        class Adding(Sleeper):
+            async def __work__(self):
+                await asyncio.sleep(0)
+                add(signal.SIGTERM, "SIGTERM")
+                asyncio.get_running_loop().call_soon(print, "ready")
+                await super().__work__()
+
+        async def main():
+            add(signal.SIGHUP, "SIGHUP")
+            await run(Adding(grace=0, name="adding"), line="in the block")
+            await run(Sleeper(grace=0, name="sleeper"))
+
+        with asyncio.Runner(loop_factory={loop}.new_event_loop) as runner:
+            runner.run(main())
+    """) as application:
+        application.read()
+        application.send(signal.SIGTERM)
+        assert {"SIGTERM", "adding stops"} <= set(application.read("ended").splitlines())
+        application.read()
+        application.send(signal.SIGHUP)
+        status, printed = application.end()
+    assert status == 0
+    assert sorted(printed) == ["SIGHUP", "ended", "sleeper stops"]
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """What nohup, or the program, has had the process ignore stops nothing (SV-6.5)."""
+    with child("""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        asyncio.run(run(Worker(name="worker")))
+    """) as application:
+        application.read()
+        application.send(signal.SIGHUP)
+        application.send(signal.SIGTERM)
+        assert application.end() == (0, ["worker stops", "ended"])
+
+
+@pytest.mark.parametrize("way", ["sys.exit(5)", "raise KeyboardInterrupt", "raise LookupError('oh')"])
+def test_a_handler_of_the_program_that_raises(way: str) -> None:
+    """An exit waits for the graceful stop, and is the status then; another exception is logged (SV-1.3, SV-6.5)."""
+    with child(f"""
+        def handle(number, frame):
+            {way}
+
+        class Slow(Worker):
+            async def __on_stop__(self):
+                await asyncio.sleep(0.05)
+                print("slow stops")
+
+        signal.signal(signal.SIGTERM, handle)
+        asyncio.run(run(Slow(name="slow")))
+    """) as application:
+        application.read()
+        application.send(signal.SIGTERM)
+        status, printed = application.end()
+    assert "slow stops" in printed
+    if "sys.exit" in way:
+        assert (status, printed) == (5, ["slow stops"])
+    elif "Keyboard" in way:
+        assert status == -signal.SIGINT
+    else:
+        assert status == 0
+        assert "LookupError: oh" in printed
+
+
+def test_signals_are_left_alone_where_that_is_asked_for() -> None:
+    """With `signals=False` a signal has its default effect, and the services are none of its business (SV-6.5)."""
+    with child("""
+        async def main():
+            async with run_services([Worker(name="worker")], signals=False) as stopped:
+                print("ready")
+                await stopped
+
+        asyncio.run(main())
+    """) as application:
+        application.read()
+        application.send(signal.SIGTERM)
+        assert application.end() == (-signal.SIGTERM, [])
+
+
+@pytest.mark.parametrize("waits", ["asyncio.Event().wait()", "stopped"])
+def test_ctrl_c_ends_a_test_runner(waits: str, tmp_path: Path) -> None:
+    """In a test whose block waits for something else SIGINT ends pytest, as without services (SV-6.5)."""
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        PREAMBLE
+        + dedent(f"""
+        def test_first():
+            async def main():
+                async with run_services([Worker(name="worker")]) as stopped:
+                    print("ready")
+                    await {waits}
+            asyncio.run(main())
+
+        def test_second():
+            print("the second test runs")
+        """)
+    )
+    with Child(
+        f"import pytest, sys; sys.exit(pytest.main(['-s', '-q', '-p', 'no:cacheprovider', {str(test)!r}]))"
+    ) as runner:
+        runner.read()
+        runner.send(signal.SIGINT)
+        status, printed = runner.end()
+    interrupted = "the second test runs" not in "\n".join(printed)
+    assert "worker stops" in printed
+    assert (status, interrupted) == ((0, False) if waits == "stopped" else (2, True))
+
+
+def test_run_ends_on_a_signal_and_fails_with_status_1() -> None:
+    """`aioservicekit.run` is graceful on a signal; when a service fails the process has status 1 (SV-6.1)."""
+    for fails in (False, True):
+        with child(f"""
+            import aioservicekit
+
+            class Failing(Worker):
+                async def __work__(self):
+                    await asyncio.sleep(0.01)
+                    if {fails}:
+                        raise LookupError("oh")
+                    await self.stopping
+
+            service = Failing(name="failing", on_failure="stop")
+            service.on_state_change.add_listener(lambda state: state == ServiceState.RUNNING and print("ready"))
+            aioservicekit.run(service)
+            print("ended")
+        """) as application:
+            application.read()
+            if not fails:
+                application.send(signal.SIGTERM)
+            status, printed = application.end()
+        assert "failing stops" in printed
+        assert (status, printed[-1]) == ((1, "LookupError: oh") if fails else (0, "ended"))

@@ -1,0 +1,42 @@
+"""A call of work, and what is noticed of it."""
+
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any
+
+from . import shutdown
+
+__all__ = ["Call"]
+
+_WATCHED = 100  # steps of a call: a server sets its handlers of signals in the first ones
+
+
+class Call:
+    """A call of work, which notes whether it has waited for anything, and whether it has set handlers of signals."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._work = work
+        self.has_waited = False
+
+    def __call__(self) -> "Call":
+        return self
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps = self._work().__await__()
+        resume = first = steps.__next__
+        left = _WATCHED
+        while left > 0 or resume is not first:
+            left -= 1
+            try:
+                waits_for = resume()
+            except StopIteration:
+                return
+            self.has_waited = True
+            shutdown.take_over_from_loops()
+            try:
+                yield waits_for
+            except BaseException as error:
+                resume = partial(steps.throw, error)
+            else:
+                resume = first
+        yield from steps

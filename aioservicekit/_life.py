@@ -1,0 +1,353 @@
+"""The life of a service: what there is of it from STARTING to STOPPED.
+
+One task, `Life._live`, walks through it, and others do the user's parts: the start hook, the work, the stop hook. Calls only
+ask: who wants the stop resolves `stop_requested`, and that task does the rest. So there is one place at which a service reaches
+STOPPED, whatever the user's parts do. An exception of a part never leaves its task as such, since asyncio would let a SystemExit
+through the whole loop: it is the task's result (`_outcome`).
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import shutdown
+from ._application import application
+from ._call import Call
+from ._outcome import current_task, outcome_of
+from .states import ServiceState, ServiceStoppedError, is_given_up
+
+if TYPE_CHECKING:
+    from ._lifecycle import Lifecycle
+
+__all__ = [
+    "Life",
+    "part",
+    "pause_after",
+    "resolve",
+]
+
+_T = TypeVar("_T")
+_logger = logging.getLogger("aioservicekit")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
+_TURNS = 10  # of the loop, for what is cancelled to end in, also with no grace: nested tasks take one each
+_SPINNING, _SPINNING_SECONDS = 1000, 0.5  # calls of work in a row, for so long, that have waited for nothing (SV-3.4)
+
+_Part = asyncio.Task[BaseException | None]
+
+part: ContextVar[tuple["Life", str] | None] = ContextVar("part", default=None)  # what of which service runs here
+
+
+def pause_after(failures: int) -> float:
+    """Seconds, after so many failures in a row."""
+    return min(_FIRST_PAUSE * float(2 ** min(failures - 1, 30)), _LONGEST_PAUSE)
+
+
+class Life:
+    """A service from STARTING to STOPPED.
+
+    Attributes:
+        settled: RUNNING, or never going to be.
+        stop_requested: with the reason in `why`.
+        work_may_end: no dependent uses the service any more (SV-4.2).
+        grace_over: what works is cancelled at once.
+        time_over: so is whatever else runs: the shutdown takes too long (SV-6.6).
+        stopped: STOPPED.
+    """
+
+    def __init__(self, owner: "Lifecycle") -> None:
+        self.owner = owner
+        self.loop = loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+        self.application = application()
+        self.heeds_signals = owner.heeds_signals
+        self.settled: asyncio.Future[None] = loop.create_future()
+        self.stop_requested: asyncio.Future[None] = loop.create_future()
+        self.work_may_end: asyncio.Future[None] = loop.create_future()
+        self.grace_over: asyncio.Future[None] = loop.create_future()
+        self.time_over: asyncio.Future[None] = loop.create_future()
+        self.stopped = self.end = loop.create_future()
+        self.why: BaseException | None = None
+        self.stop_announced = False  # by a signal or another thread: it will be requested in a moment
+        self.shutdowns = 0  # that it has heard of
+        self.uses_dependencies = False  # `__on_start__` has begun
+        self.prepared = False  # `__on_start__` has completed: `__on_stop__` is due
+        self.ran = False  # it was RUNNING
+        self.users: dict[Lifecycle, None] = {}  # dependents that have still to stop before the work may end
+        self.taken_down: tuple[Lifecycle, ...] = ()  # the dependents that its stop has stopped
+        self.tasks: set[asyncio.Task[Any]] = set()  # of the user's, by `create_task`
+        self.start: _Part | None = None
+        self.work: _Part | None = None
+        self._context = copy_context()  # hooks and work share it: what the start hook sets the work sees
+        self._running: dict[str, asyncio.Task[Any] | None] = {}  # the parts, known before an eager task comes back
+        self._was_given_up = False
+        self._waiting_for_itself = 0
+        # Last, as where no task can be made nothing has begun.
+        self._task = _task(loop, self._live(), owner.name, None)
+        self._task.add_done_callback(self._end)
+
+    # What is asked of it
+
+    def shut_down(self) -> None:
+        self.shutdowns += 1
+        self.owner.stop(ServiceStoppedError(f"{self.owner!r} was stopped: the application shuts down"))
+        if self.shutdowns > 1:
+            resolve(self.grace_over)
+
+    def run_out_of_time(self, seconds: float) -> None:
+        """The shutdown has taken so many seconds, and may take no more (SV-6.6)."""
+        if not self.stopped.done() and not self.time_over.done():
+            _logger.error("%r is cut short: the shutdown takes more than %s s", self.owner, seconds)
+            resolve(self.grace_over)
+            resolve(self.time_over)
+
+    def is_in_own_hook(self) -> bool:
+        """Whether the caller is a hook, which comes before the end that it would wait for."""
+        if "start hook" in self._running:
+            return self._running["start hook"] is current_task()
+        return "stop hook" in self._running and part.get() == (self, "stop hook")
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Work that waits for the end of its own service, or of one that waits for it, gets no grace: it could not end."""
+        life, what = part.get() or (None, "")
+        if life is None or what != "work" or not life.owner.needs(self.owner):
+            yield
+            return
+        life._waiting_for_itself += 1
+        resolve(life.grace_over)
+        try:
+            yield
+        finally:
+            life._give_grace_again()
+
+    def _give_grace_again(self) -> None:
+        self._waiting_for_itself -= 1
+        if not (self._waiting_for_itself or self.stop_requested.done() or self.loop.is_closed()):
+            self.grace_over = self.loop.create_future()
+
+    # From STARTING to STOPPED
+
+    async def _live(self) -> None:
+        part.set(None)  # it may be another service's work that has started this one
+        await self._until([_after_turns(1)])  # it is complete before a hook may ask it to stop, with eager tasks too
+        for phase in (self._starts, self._works, self._drains, self._ends_its_work, self._cleans_up):
+            try:
+                await phase()
+            except Exception as error:  # no memory, or no task to be had
+                self.owner.report(error)
+                self.owner.stop(error, failed=True)
+
+    async def _starts(self) -> None:
+        if not self.stop_requested.done():
+            await self._try_to_start("start", self._start_dependencies, None)
+        if not self.stop_requested.done():
+            self.uses_dependencies = True
+            await self._try_to_start("start hook", self._prepare, self.owner.start_timeout)
+
+    async def _try_to_start(
+        self, what: str, function: Callable[[], Coroutine[Any, Any, None]], seconds: float | None
+    ) -> None:
+        self.start = self._part(what, function)
+        await self._until([self.start], seconds, unless=self.stop_requested)
+        if seconds == 0 and not self.stop_requested.done():
+            await self._until([self.start], unless=_after_turns(_TURNS))  # it may end at once
+        self._was_given_up = self.stop_requested.done()
+        if self._was_given_up:
+            return  # `_drains` sees to what comes of it
+        if not self.start.done():
+            self.owner.stop(TimeoutError(f"{self.owner!r} has not started within {seconds} s"), failed=True)
+        elif self.start.cancelled():
+            self.owner.stop(self._cancelled())
+        elif error := self.start.result():
+            self.owner.fail_to_start(error)
+
+    async def _start_dependencies(self) -> None:
+        refusals: list[BaseException] = []  # in a shutdown; a dependency that fails asks its dependents itself
+
+        async def start(dependency: "Lifecycle") -> None:
+            if error := await outcome_of(lambda: dependency.bring_up(shutdown.shutdowns(), self)):
+                refusals.append(error)
+                raise _RefusedError
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for dependency in self.owner.dependencies:
+                    group.create_task(start(dependency))
+        except ExceptionGroup as errors:
+            raise (refusals or errors.exceptions)[0] from None
+
+    async def _prepare(self) -> None:
+        result = self.owner.service.__on_start__()
+        if isawaitable(result):
+            await result
+        self.prepared = True
+
+    async def _works(self) -> None:
+        if not self.stop_requested.done():
+            self.ran = True
+            self.owner.enter(ServiceState.RUNNING)
+            resolve(self.settled)
+            self.work = self._part("work", self._work)
+            await self._until([self.work], unless=self.stop_requested)
+            self.owner.stop(self._cancelled())
+
+    async def _drains(self) -> None:
+        await self._until([self.work_may_end])
+        if self.start and self._was_given_up:
+            await self._cancel([self.start])
+            if (error := _result(self.start)) and not is_given_up(error):
+                self.owner.fail(error)  # no caller gets it
+
+    async def _ends_its_work(self) -> None:
+        if self.work:
+            await self._until([self.work], self.owner.grace, unless=self.grace_over)
+            await self._cancel([self.work])
+        await self._cancel(self.tasks)
+
+    async def _cleans_up(self) -> None:
+        if self.prepared:
+            stop = self._part("stop hook", self.owner.service.__on_stop__)
+            seconds = self.owner.stop_timeout
+            await self._until([stop], seconds, unless=self.time_over)
+            if not stop.done():
+                await self._until([stop], unless=_after_turns(_TURNS))  # it is due, and may end at once
+            if not stop.done() and not self.time_over.done():
+                _logger.error("%r: its stop hook takes more than %s s, and is cancelled", self.owner, seconds)
+            await self._cancel([stop])
+            if error := _result(stop):
+                self.owner.fail(error)
+            await self._cancel(self.tasks)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        self.owner.stop(self._cancelled())  # in case that the task was cancelled before it began
+        self.owner.has_stopped(self)
+
+    def _cancelled(self) -> ServiceStoppedError:
+        return ServiceStoppedError(f"{self.owner!r} was cancelled")
+
+    # Working
+
+    async def _work(self) -> None:
+        failures, without_waiting, since, is_named = 0, 0, 0.0, False
+        while not self.work_may_end.done():
+            if self.stop_announced and not self.stop_requested.done():
+                await asyncio.wait([self.stop_requested])
+                continue
+            call = Call(self.owner.service.__work__)
+            if error := await outcome_of(call):
+                failures += 1
+                if not self.owner.fail_at_work(error):
+                    return
+                await asyncio.wait([self.work_may_end], timeout=pause_after(failures))
+                continue
+            failures = self.owner.restarts = 0
+            without_waiting = 0 if call.has_waited else without_waiting + 1
+            if without_waiting == 1:
+                since = self.loop.time()
+            elif without_waiting >= _SPINNING and not is_named and self.loop.time() - since >= _SPINNING_SECONDS:
+                is_named = True
+                _logger.warning(_ADVICE, self.owner, without_waiting)
+            await asyncio.sleep(0)  # it need not have suspended itself (SV-3.3)
+
+    # Tasks
+
+    def _part(self, what: str, function: Callable[[], Awaitable[None] | None]) -> _Part:
+        """A task for one of the user's parts; its exception is its result, since asyncio lets a SystemExit through the loop."""
+
+        async def run() -> BaseException | None:
+            part.set((self, what))
+            self._running[what] = asyncio.current_task()
+            try:
+                return await outcome_of(function)
+            finally:
+                del self._running[what]
+
+        return _task(self.loop, run(), f"{self.owner.name}-{what}", self._context)
+
+    async def _until(
+        self,
+        futures: Collection["asyncio.Future[Any]"],
+        seconds: float | None = None,
+        *,
+        unless: "asyncio.Future[Any] | None" = None,
+    ) -> None:
+        """Wait until all are done, at most so long, or until `unless` is.
+
+        A life that is cancelled, as all tasks are when their loop closes, goes on, and stops in a hurry.
+        """
+        end = None if seconds is None else self.loop.time() + seconds
+        while waiting := [future for future in futures if not future.done()]:
+            left = None if end is None else end - self.loop.time()
+            if (unless and unless.done()) or (left is not None and left <= 0):
+                return
+            try:
+                await asyncio.wait(
+                    [*waiting, unless] if unless else waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
+            except asyncio.CancelledError:
+                self.owner.stop(self._cancelled())
+                resolve(self.grace_over)
+
+    async def _cancel(self, tasks: Collection["asyncio.Task[Any]"]) -> None:
+        """Cancel, once, what has not ended, and wait for it as long as the grace; what refuses is left behind (SV-4.3)."""
+        cancelled = [task for task in tasks if not task.done()]
+        for task in cancelled:
+            if not task.cancelling():
+                task.cancel()
+        if self.owner.grace != 0:
+            await self._until(cancelled, self.owner.grace, unless=self.time_over)
+        if self.owner.grace == 0 or self.time_over.done():
+            await self._until(cancelled, unless=_after_turns(_TURNS))
+        for task in cancelled:
+            if not task.done():
+                _logger.error("%r leaves behind a task that refuses to be cancelled: %r", self.owner, task)
+
+
+_ADVICE = (
+    "%r: its work has ended %d times in a row and has waited for nothing: if it has finished for good, let it say so with "
+    "self.stop(); if not, let it wait for what it has to do"
+)
+
+
+class _RefusedError(Exception):
+    """A dependency does not start."""
+
+
+def _task(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, _T], name: str, context: Context | None
+) -> "asyncio.Task[_T]":
+    try:
+        return loop.create_task(coro, name=name, context=context)
+    except BaseException:
+        coro.close()
+        raise
+
+
+def _result(task: _Part) -> BaseException | None:
+    return task.result() if task.done() and not task.cancelled() else None
+
+
+def _after_turns(turns: int) -> "asyncio.Future[None]":
+    """What is done after so many turns of the loop."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def turn(left: int) -> None:
+        if left:
+            loop.call_soon(turn, left - 1)
+        else:
+            resolve(future)
+
+    turn(turns)
+    return future
+
+
+def resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,415 @@
+"""What the library knows of a service, for as long as it exists: its settings, its state and its lives.
+
+It stands behind one attribute of `Service`, so that subclasses are free in their names; services need not be hashable, and their
+`repr` is never asked.
+"""
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import shutdown
+from ._application import application, was_told_in_shutdown
+from ._life import Life, part, resolve
+from ._outcome import current_task, exit_in
+from ._restart import Restart
+from .events import Event
+from .states import ServiceCancelledError, ServiceState, ServiceStoppedError, is_given_up
+
+if TYPE_CHECKING:
+    from .services import Service
+
+__all__ = ["Lifecycle"]
+
+_T = TypeVar("_T")
+_logger = logging.getLogger("aioservicekit")
+
+
+class Lifecycle:
+    """A service's settings, its state, and its current life or the last one."""
+
+    def __init__(self, service: "Service") -> None:
+        self.service = service
+        self.name = type(service).__name__
+        self.dependencies: tuple[Lifecycle, ...] = ()
+        self.grace: float | None = 5.0
+        self.start_timeout: float | None = None
+        self.stop_timeout: float | None = None
+        self.on_failure: str | None = None
+        self.max_restarts: int | None = None
+        self.heeds_signals = True
+        self.on_failure_by_default = "retry"  # a block of `run_services` may say another one
+        self.state = ServiceState.STOPPED
+        self.failure: BaseException | None = None
+        self.on_state_change: Event[[ServiceState]] = Event()
+        self.on_error: Event[[BaseException]] = Event()
+        self.life: Life | None = None
+        self.dependents: dict[Lifecycle, None] = {}  # those that are not STOPPED
+        self.restart: Restart | None = None
+        self.restarts = 0  # after failures, in a row
+        self.watchers: dict[Callable[[], None], None] = {}  # called each time that it may have stopped for good
+        self.blocks_that_end: dict[object, None] = {}  # and in which nothing starts any more
+        self._callers = 0  # who wait for a start
+        self._changes: list[ServiceState] = []  # that listeners have still to hear of
+
+    def __repr__(self) -> str:
+        return f"<{type(self.service).__name__} {self.name!r} {self.state.name}>"
+
+    # Who needs whom
+
+    def in_starting_order(self) -> "list[Lifecycle]":
+        """This service and all that it needs, dependencies first."""
+        found: dict[Lifecycle, None] = {}
+        to_visit: list[tuple[Lifecycle, bool]] = [(self, False)]
+        while to_visit:
+            each, dependencies_are_found = to_visit.pop()
+            if dependencies_are_found:
+                found[each] = None
+            elif each not in found:
+                to_visit.append((each, True))
+                to_visit.extend((dependency, False) for dependency in reversed(each.dependencies))
+        return list(found)
+
+    def needs(self, other: "Lifecycle") -> bool:
+        """Whether the other one is this, or is among what it depends on, directly or not."""
+        return other in self.in_starting_order()
+
+    # Starting
+
+    async def bring_up(self, asked_at: int, dependent: Life | None = None) -> None:
+        """Start, when `asked_at` is how many shutdowns there had been when this was asked for, by a dependent perhaps."""
+        self._refuse_in_a_shutdown(asked_at)
+        given_up = False
+        self._callers += 1
+        try:
+            try:
+                life = await self._settled(asked_at, dependent)
+            finally:
+                self._callers -= 1
+                given_up = self._is_unwanted()
+                if given_up:
+                    self.stop(self._unwanted())
+        except asyncio.CancelledError:
+            if given_up and not dependent and self.life:
+                await asyncio.wait([self.life.stopped])
+            raise
+        if life and life.why and not life.ran:
+            raise life.why
+
+    async def _settled(self, asked_at: int, dependent: Life | None) -> Life | None:
+        """The life that is shared with all who want this start, once it is RUNNING, or is STOPPED without having been."""
+        life = self._life_here()
+        if self.state is ServiceState.STOPPING and life:
+            with life.waited_for():
+                await asyncio.wait([life.stopped])
+            self._refuse_in_a_shutdown(asked_at)
+        if dependent and dependent.stop_requested.done():
+            return None
+        if life is self.life and (life is None or life.stopped.done()):
+            self._begin()
+        life = self.life
+        assert life is not None
+        await asyncio.wait([life.settled])
+        return life
+
+    def _begin(self) -> None:
+        self.life = life = Life(self)
+        self.failure = None
+        for dependency in self.dependencies:
+            dependency.dependents[self] = None
+        life.application.lives[life] = None
+        shutdown.begin(life)
+        self.enter(ServiceState.STARTING)
+
+    def _life_here(self) -> Life | None:
+        """The current life, which must be of this event loop; one that was left behind in a closed loop is over."""
+        life = self.life
+        if life is None or life.stopped.done() or life.loop is asyncio.get_running_loop():
+            return life
+        if not life.loop.is_closed():
+            raise RuntimeError(f"{self!r} belongs to another event loop, in which it was started: {life.loop!r}")
+        self._bury(life)
+        return None
+
+    def _bury(self, life: Life) -> None:
+        self.life = self.restart = None
+        for dependency in self.dependencies:
+            dependency.dependents.pop(self, None)
+        shutdown.end(life)
+        if not life.stop_requested.done():
+            self.enter(ServiceState.STOPPING)
+        self.enter(ServiceState.STOPPED)
+
+    def _is_unwanted(self) -> bool:
+        """Whether it starts, and nobody waits for that any more."""
+        life = self.life
+        wanted = self._callers or not all(dependent.is_stopping for dependent in self.dependents)
+        return not (wanted or life is None or life.settled.done() or life.stop_requested.done())
+
+    def _unwanted(self) -> ServiceStoppedError:
+        return ServiceStoppedError(f"nobody waits any more for the start of {self!r}")
+
+    def _refuse_in_a_shutdown(self, asked_at: int) -> None:
+        if self.blocks_that_end:
+            raise ServiceStoppedError(f"{self!r} can't start: the block of run_services that it runs in ends")
+        if shutdown.refuses_starts(self.heeds_signals, asked_at):
+            raise ServiceStoppedError(f"{self!r} can't start: the application shuts down")
+
+    # Stopping
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is RUNNING, and its event loop has not been closed meanwhile."""
+        return self.state is ServiceState.RUNNING and self.life is not None and not self.life.loop.is_closed()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.life is not None and self.life.stop_requested.done()
+
+    @property
+    def pending(self) -> "asyncio.Future[Any] | None":
+        """What completes before the service is STOPPED for good: a restart brings it up again."""
+        if self.restart:
+            return self.restart.task
+        life = self.life
+        return life.stopped if life and not life.stopped.done() and not life.loop.is_closed() else None
+
+    def ask_to_stop(self) -> None:
+        """Begin to stop; from another thread as soon as the loop of the service comes to it."""
+        life = self.life
+        if life is None or life.loop.is_closed():
+            return
+        if threading.get_ident() != life.thread:
+            life.stop_announced = True
+            life.loop.call_soon_threadsafe(self._ask_to_stop, life)
+        elif self.restart or not life.stop_requested.done():
+            self._ask_to_stop(life)
+            life.loop.call_soon_threadsafe(_nothing)  # a signal handler may have called: the loop must wake up
+
+    def _ask_to_stop(self, life: Life) -> None:
+        if self.life is not life:
+            return  # it has stopped meanwhile, and was started again
+        if self.restart and self.restart.after_failure:
+            self.restart.shut_down()
+        self.stop(ServiceStoppedError(f"{self!r} was stopped"))
+
+    def stop(self, why: BaseException, *, failed: bool = False) -> None:
+        """Ask for the stop, here and of all dependents (SV-4.5); the first one to ask gives the reason.
+
+        With no recursion: dependencies may be thousands deep.
+        """
+        to_ask: list[tuple[Lifecycle, BaseException, bool]] = [(self, why, failed)]
+        while to_ask:
+            each, why, failed = to_ask.pop()
+            life = each.life
+            if life is None or life.stop_requested.done() or life.loop.is_closed():
+                continue
+            life.why = why
+            if failed:
+                each.failure = why
+            resolve(life.stop_requested)
+            if life.start:
+                life.start.cancel()
+            each.enter(ServiceState.STOPPING)
+            dependents = [d for d in each.dependents if d.life and not d.life.loop.is_closed()]
+            life.users = dict.fromkeys(d for d in dependents if d.life and d.life.uses_dependencies)
+            life.taken_down = tuple(d for d in dependents if not d.is_stopping)
+            to_ask += [(d, d._unwanted(), False) for d in each.dependencies if d._is_unwanted()]
+            to_ask += [(d, *each._reason_for(d)) for d in reversed(life.taken_down)]
+            each.release(None)
+
+    def _reason_for(self, dependent: "Lifecycle") -> tuple[BaseException, bool]:
+        if self.failure:
+            return self.failure, True
+        return ServiceStoppedError(f"{dependent!r} was stopped: {self!r} has stopped"), False
+
+    def release(self, user: "Lifecycle | None") -> None:
+        """The work may end, once no dependent uses it any more (SV-4.2)."""
+        life = self.life
+        if life and life.stop_requested.done():
+            if user:
+                life.users.pop(user, None)
+            if not life.users:
+                resolve(life.work_may_end)
+
+    def has_stopped(self, life: Life) -> None:
+        for dependency in self.dependencies:
+            dependency.dependents.pop(self, None)
+            dependency.release(self)
+        life.application.lives.pop(life, None)
+        shutdown.end(life)
+        resolve(life.stopped)
+        resolve(life.settled)
+        self.enter(ServiceState.STOPPED)
+        life.application.look_for_the_end()
+        self.tell_watchers()
+
+    async def wait(self) -> None:
+        life = self.life
+        if life is None or life.loop.is_closed():
+            return
+        if life.loop is not asyncio.get_running_loop():
+            await asyncio.wrap_future(_seen_from_elsewhere(life.loop, life.stopped))
+        elif not life.is_in_own_hook():
+            with life.waited_for():
+                await asyncio.wait([life.stopped])
+
+    async def let_the_others_exit(self) -> None:
+        """In an exit, wait until nothing runs any more: an exception of the caller might end the event loop before."""
+        running = application()
+        while running.exit and running.lives and part.get() is None:  # or else some service waits for the caller
+            await asyncio.wait([next(iter(running.lives)).end])
+
+    # Restarting
+
+    async def start_again(self) -> None:
+        """Restart, or share the restart that is under way, and raise what it raises."""
+        life = self._life_here()
+        if self.restart is None or self.state is ServiceState.RUNNING:
+            self._refuse_in_a_shutdown(shutdown.shutdowns())
+            was_up = self.state is not ServiceState.STOPPED
+            self.stop(ServiceStoppedError(f"{self!r} was stopped, to start again"))
+            Restart(self, self._all_taken_down() if was_up else [])
+        assert self.restart is not None
+        if not (life and life.is_in_own_hook()):
+            with life.waited_for() if life else nullcontext():
+                await self.restart.wait()
+
+    def _all_taken_down(self) -> "list[Lifecycle]":
+        """What the last stop has stopped with it, directly or not."""
+        found: dict[Lifecycle, None] = {}
+        to_visit = [self]
+        while to_visit:
+            life = to_visit.pop().life
+            new = [each for each in (life.taken_down if life else ()) if each not in found]
+            found.update(dict.fromkeys(new))
+            to_visit += new
+        return list(found)
+
+    def may_start_again(self) -> bool:
+        return self.max_restarts is None or self.restarts < self.max_restarts
+
+    # What goes wrong
+
+    def report(self, error: BaseException) -> None:
+        if self.on_error.has_listeners:
+            self.on_error.notify(error)
+        elif not exit_in(error):  # which the process ends with
+            _logger.error("%r failed", self, exc_info=error)
+
+    def fail(self, error: BaseException) -> None:
+        """Something of the user's has failed, and the service stops already."""
+        self.report(error)
+        self._exit_if_asked(error)
+
+    def fail_to_start(self, error: BaseException) -> None:
+        """The start hook or a dependency has failed: those who start the service get the exception."""
+        self.stop(self._failure(error, "start hook"), failed=not is_given_up(error))
+        self._exit_if_asked(error)
+
+    def fail_at_work(self, error: BaseException) -> bool:
+        """The work has failed (SV-3.2); return whether it is called again."""
+        self.report(error)
+        policy = self.on_failure or self.on_failure_by_default
+        if policy == "retry" and not exit_in(error):
+            return True
+        starts_again = policy == "restart" and not self.is_stopping and not exit_in(error) and self.may_start_again()
+        self.stop(self._failure(error, "work"), failed=True)
+        if starts_again:
+            Restart(self, self._all_taken_down(), after_failure=True)
+        self._exit_if_asked(error)
+        return False
+
+    def _failure(self, error: BaseException, what: str) -> BaseException:
+        if not isinstance(error, asyncio.CancelledError):
+            return exit_in(error) or error
+        failure = ServiceCancelledError(f"the {what} of {self!r} raised a CancelledError that nobody had asked for")
+        failure.__cause__ = error
+        return failure
+
+    def _exit_if_asked(self, error: BaseException) -> None:
+        if found := exit_in(error):
+            application().exit_with(found)
+
+    # What others see
+
+    def enter(self, state: ServiceState) -> None:
+        self.state = state
+        _logger.info("%s: %s", self.name, state.name)
+        self._changes.append(state)
+        if len(self._changes) == 1:  # or else a listener brought it about: all have to hear of the one before first
+            was_in = part.set(None)  # listeners are no part of the work that may have brought it about
+            ends = self.life is not None and self.heeds_signals and self.life.application.shuts_down
+            told = was_told_in_shutdown.set(ends or was_told_in_shutdown.get())
+            try:
+                while self._changes:
+                    try:
+                        self.on_state_change.notify(self._changes[0])
+                    finally:
+                        del self._changes[0]
+            finally:
+                part.reset(was_in)
+                was_told_in_shutdown.reset(told)
+
+    def tell_watchers(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher()
+
+    def create_task(
+        self, coro: Coroutine[Any, Any, _T], name: str | None, context: Context | None
+    ) -> "asyncio.Task[_T]":
+        if not asyncio.iscoroutine(coro):
+            raise TypeError(f"create_task needs a coroutine, not {coro!r}")
+        life = self.life
+        if life is None or life.stopped.done():
+            coro.close()
+            raise RuntimeError(f"{self!r} is STOPPED, and runs no tasks")
+        if life.loop is not asyncio.get_running_loop():
+            coro.close()
+            raise RuntimeError(f"{self!r} belongs to another event loop, in which it was started: {life.loop!r}")
+        task = asyncio.create_task(self._as_task(coro), name=name, context=context)
+        life.tasks.add(task)
+        task.add_done_callback(life.tasks.discard)
+        task.add_done_callback(self._report_failed)
+        return task
+
+    async def _as_task(self, coro: Coroutine[Any, Any, _T]) -> _T:
+        part.set(None)  # work that makes a task does not wait for it
+        task = current_task()
+        assert task is not None
+        try:
+            return await coro
+        except asyncio.CancelledError as error:
+            if not task.cancelling():
+                self.report(error)
+            raise
+        except (SystemExit, KeyboardInterrupt) as error:
+            self.fail(error)
+            raise asyncio.CancelledError from error
+
+    def _report_failed(self, task: "asyncio.Task[Any]") -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self.report(error)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _seen_from_elsewhere(
+    loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]"
+) -> "concurrent.futures.Future[None]":
+    """What is done when a future of another thread's loop is."""
+    seen: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def done(_: object) -> None:
+        if seen.set_running_or_notify_cancel():
+            seen.set_result(None)
+
+    loop.call_soon_threadsafe(future.add_done_callback, done)
+    return seen

@@ -1,0 +1,40 @@
+"""What comes of users' code: nothing that it raises is taken for something else, or lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any
+
+__all__ = ["current_task", "exit_in", "outcome_of"]
+
+
+async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseException | None:
+    """Call a function, or a coroutine function, and return what it raises, whatever it is.
+
+    A cancellation that was asked for goes through, and so does the GeneratorExit of a coroutine that is closed.
+    """
+    task = current_task()
+    assert task is not None
+    try:
+        result = function()
+        if isawaitable(result):
+            await result
+    except BaseException as error:
+        asked_for = isinstance(error, asyncio.CancelledError) and task.cancelling()
+        if asked_for or (isinstance(error, GeneratorExit) and current_task() is not task):
+            raise
+        return error
+    return None
+
+
+def current_task() -> "asyncio.Task[Any] | None":
+    return asyncio.current_task() if asyncio._get_running_loop() else None
+
+
+def exit_in(error: BaseException) -> BaseException | None:
+    """The exit, SystemExit or KeyboardInterrupt, that an exception is, or that a group of exceptions holds."""
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := exit_in(each))), None)
+    return None

@@ -1,0 +1,111 @@
+"""Restarts: of a service and of what its stop took down, because somebody asks for it or after a failure."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from . import shutdown
+from ._application import application
+from ._life import Life, part, pause_after, resolve
+from ._outcome import outcome_of
+from .states import ServiceStoppedError, is_given_up
+
+if TYPE_CHECKING:
+    from ._lifecycle import Lifecycle
+
+__all__ = ["Restart"]
+
+_logger = logging.getLogger("aioservicekit")
+
+
+class Restart:
+    """A restart, from before the stop until all run again that are to.
+
+    It has a task of its own: who asks for it may be the work that has to end for it. It counts among what runs, so that a signal
+    that comes between the stop and the start is heard.
+
+    Attributes:
+        task: its result is the exception with which the restart failed.
+        after_failure: nobody has asked for it: it starts after a pause, as often as it has to, and is over when the service is
+            stopped meanwhile.
+    """
+
+    def __init__(self, of: "Lifecycle", again: "list[Lifecycle]", *, after_failure: bool = False) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.heeds_signals = of.heeds_signals
+        self.stop_announced = False
+        self.after_failure = after_failure
+        self._of = of
+        self._again = again
+        self._callers = 0
+        self._abandoned: asyncio.Future[None] = self.loop.create_future()
+        self._application = application()
+        self.task = asyncio.create_task(self._carry_out(of.life, shutdown.shutdowns()), name=f"{of.name}-restart")
+        self.end: asyncio.Future[Any] = self.task
+        self.task.add_done_callback(self._end)
+        for each in (of, *again):
+            each.restart = self
+        self._application.lives[self] = None
+        shutdown.begin(self)
+
+    async def wait(self) -> None:
+        """Wait for its end, and raise what it failed with."""
+        self._callers += 1
+        try:
+            error = await asyncio.shield(self.task)
+        finally:
+            self._callers -= 1
+        if error:
+            raise error
+
+    def shut_down(self) -> None:
+        """Start nothing any more; so it is not among what a shutdown waits for."""
+        resolve(self._abandoned)
+        self._leave()
+
+    def _leave(self) -> None:
+        self._application.lives.pop(self, None)
+        shutdown.end(self)
+        self._application.look_for_the_end()
+
+    async def _carry_out(self, life: Life | None, asked_at: int) -> BaseException | None:
+        part.set(None)  # the work that asks for it does not wait for it
+        await asyncio.sleep(0)
+        if life:
+            await asyncio.wait([life.stopped])
+        if self._abandoned.done():
+            return self._was_stopped()
+        while error := await self._start(asked_at):
+            if not self.after_failure or is_given_up(error) or not self._of.may_start_again():
+                return error
+        outcomes = await asyncio.gather(*(self._bring_up(each, asked_at) for each in self._again))
+        return next((failed for failed in outcomes if failed), None)
+
+    async def _start(self, asked_at: int) -> BaseException | None:
+        if self.after_failure:
+            self._of.restarts += 1
+            pause = pause_after(self._of.restarts)
+            _logger.info("%s: starts again in %s s", self._of.name, pause)
+            await asyncio.wait([self._abandoned], timeout=pause)
+            if self._abandoned.done():
+                return self._was_stopped()
+        return await self._bring_up(self._of, asked_at)
+
+    async def _bring_up(self, each: "Lifecycle", asked_at: int) -> BaseException | None:
+        error = await outcome_of(lambda: each.bring_up(asked_at))
+        if error and self.after_failure and not is_given_up(error):
+            each.report(error)  # no caller gets it
+        return error
+
+    def _end(self, task: "asyncio.Task[BaseException | None]") -> None:
+        error = None if task.cancelled() else task.result()
+        if error and not (self._callers or self.after_failure or is_given_up(error)):
+            self._of.report(error)
+        for each in (self._of, *self._again):
+            if each.restart is self:
+                each.restart = None
+                each.tell_watchers()
+        self._leave()
+
+    def _was_stopped(self) -> ServiceStoppedError:
+        return ServiceStoppedError(f"{self._of!r} was stopped before it started again")

@@ -1,0 +1,24 @@
+"""Telling systemd, or another supervisor that sets NOTIFY_SOCKET, that the services are up, or stop: `man sd_notify`."""
+
+import logging
+import os
+import socket
+
+__all__ = ["notify"]
+
+_logger = logging.getLogger("aioservicekit")
+
+
+def notify(message: str) -> None:
+    """Send a message to the supervisor, if there is one; one that can't be reached is logged."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address or not hasattr(socket, "AF_UNIX"):
+        return
+    if address.startswith("@"):  # of Linux's abstract namespace
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+            supervisor.setblocking(False)
+            supervisor.sendto(message.encode(), address)
+    except OSError as error:
+        _logger.warning("NOTIFY_SOCKET can't be told %s: %s", message, error)

@@ -164,7 +164,7 @@ class Service(ABC):
 
     @property
     def stopping(self) -> "Stopping":
-        """By which work hears that it is to end: `await self.stopping`, or `while not self.stopping:` (SV-3.4)."""
+        """Tells work that it is to end, as in `await self.stopping` or `while not self.stopping` (SV-3.4)."""
         return Stopping(lifecycle_of(self))
 
     def __repr__(self) -> str:

@@ -43,6 +43,7 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(Any|Awaitable|Callable|Collection|Context|Coroutine|Exception|IntEnum|Literal|NamedTuple|Signals|Task)",
     ),
+    (r"py:class", r"_pytest\.tmpdir\.TempPathFactory"),  # of pytest's own fixtures
     # Type variables, and what is no part of the interface.
     (r"py:.*", r"(.*\.)?_[A-Z]\w*"),
 ]

@@ -40,7 +40,7 @@ BREAKS = {
 OF_A_BLOCK = {"a start that comes before the block has ended", "a limit that spares stop hooks"}
 
 # The same, in a block of `run_services`.
-STATES_IN_A_BLOCK = {((),): 254, ((), ()): 8030, ((), (0,)): 6270}
+STATES_IN_A_BLOCK: dict[Dependencies, int] = {((),): 254, ((), ()): 8030, ((), (0,)): 6270}
 
 
 def reaches(explored: Explored, situation: str) -> bool:

@@ -163,7 +163,7 @@ def test_the_limit_ends_stop_hooks_and_starts_too(caplog: pytest.LogCaptureFixtu
                 except asyncio.CancelledError:
                     pass
 
-        async def stop(self) -> None:  # type: ignore[override]
+        async def stop(self) -> None:
             await super().stop()
 
     async def main() -> None:
@@ -516,7 +516,8 @@ def test_the_block_gets_a_future() -> None:
     """It can be waited for like others, and has callbacks; cancelled, it stops nothing, and can be awaited still (SV-6.1)."""
 
     async def main() -> None:
-        service, called = Recorded(grace=0), []
+        service = Recorded(grace=0)
+        called: list[object] = []
         async with run_services([service]) as stopped:
             assert isinstance(stopped, asyncio.Future)
             _, pending = await asyncio.wait({stopped}, timeout=1)

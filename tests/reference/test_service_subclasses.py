@@ -150,7 +150,7 @@ class Overriding(Recorded):
         await super().start()
         self.log.append("started")
 
-    async def stop(self) -> None:  # type: ignore[override]
+    async def stop(self) -> None:
         self.log.append("own stop")
         await asyncio.sleep(1)
         await super().stop()
@@ -177,11 +177,11 @@ def test_a_stop_of_a_subclass_that_fails_or_does_nothing_holds_nobody_up() -> No
     """Leaving the block stops a service whose own `stop` does not (SV-6.2)."""
 
     class Failing(Recorded):
-        async def stop(self) -> None:  # type: ignore[override]
+        async def stop(self) -> None:
             raise KeyError
 
     class Idle(Recorded):
-        async def stop(self) -> None:  # type: ignore[override]
+        async def stop(self) -> None:
             pass
 
     async def main() -> None:

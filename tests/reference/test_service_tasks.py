@@ -126,7 +126,7 @@ def test_a_stop_hook_may_wait_for_the_stop_in_a_nested_task(eager: bool) -> None
 
     class Waiting(Recorded):
         async def __on_stop__(self) -> None:
-            await asyncio.gather(self.stop(), self.wait())  # type: ignore[call-overload]
+            await asyncio.gather(self.stop(), self.wait())
 
     async def main() -> None:
         waiting = Waiting(grace=0)

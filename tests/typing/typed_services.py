@@ -111,7 +111,7 @@ async def uses_a_service(it: Asynchronous) -> None:
 @main
 async def application(path: str, *, retries: int = 0) -> float:
     async with run_services([Plain(), Asynchronous("here"), clock(1)]) as stopped:
-        assert_type(stopped, Awaitable[None])
+        assert_type(stopped, asyncio.Future[None])
         assert_type(await stopped, None)
     return 0.5
 

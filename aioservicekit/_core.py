@@ -1,4 +1,4 @@
-"""The core of a channel: its state, and what each change of it lets go. Nothing here ever waits.
+"""The core of a channel: its state, and which waiting operations each change of it completes. Nothing here ever waits.
 
     publisher.send(m) ──┐                              ┌─> [ m3 m2 m1 ] ──> read()    a subscriber of size 3: full
     publisher.send(n) ──┼─> line of sends ── commit ───┼─> [ ...m3 m2 ] ──> read()    size 0: unbounded, never full
@@ -10,16 +10,19 @@ one to go on, and a cancelled task, a blocked thread or a loop that is gone hold
 
 INVARIANTS, which hold whenever the lock is free:
  1. A message enters all connected buffers at one instant, the commit, or none.
- 2. If a send waits, some connected buffer is full. If a read waits, its buffer is connected and empty.
- 3. `full` has every connected buffer that is full, and perhaps some that have been read since: a read need not tell.
+ 2. If a send waits, some connected buffer is full, or the read that has just made room is about to commit the send.
+    If a read waits, its buffer is connected and empty.
+ 3. `full` names every connected buffer that is full. It may name others: a read takes no lock, so `commit` drops these when
+    it next looks.
  4. A closed channel has no endpoints and no waiting operations.
 
-NO LOCK for a read that finds a message. Taking it out is one step of the interpreter's, and does no harm beside any other
-change: under the lock a full buffer may cease to be full, but an empty one is filled by nobody else. A send joins the line and
-then looks for room; a read takes its message and then looks for sends that wait: whichever comes second sees the other.
+NO LOCK for a read that finds a message: to take it out is one step of the interpreter's. Reads may empty a buffer at any time;
+only the holder of the lock fills one. So whoever holds it may trust "empty", and must not trust "full". A send joins the
+line and then looks for room; a read takes its message and then looks for sends that wait: whichever comes second sees the
+other.
 
-The lock is held for one change of state and never across an `await`, and no code of users' runs under it. Each id is that of a
-rule in specs/channel.md, and stands at the line that keeps it.
+The lock is held for one change of state and never across an `await`. Each id is that of a rule in specs/channel.md, and stands
+at the line that keeps it.
 """
 
 import asyncio
@@ -29,9 +32,9 @@ from functools import partial
 from sys import maxsize
 from typing import Generic, TypeVar
 
-from ._runtime import Waiting, new_lock, tell_if_lost, wake, when_free
+from ._runtime import Waiting, mind_forks, new_lock, tell_if_lost, wake, when_free
 
-__all__ = ["Buffer", "Core"]
+__all__ = ["Buffer", "Core", "Send"]
 
 _T = TypeVar("_T")
 
@@ -40,15 +43,17 @@ class Buffer(Generic[_T]):
     """What one subscriber has yet to read, and the line of its reads (CH-4.4). It is connected while its channel has it.
 
     Attributes:
+        capacity: how many messages it may hold.
         handed: the messages of reads that have been completed, and whose tasks have not run since.
-        home: the event loop on which these and the reads in line wait, or None if there are several.
+        home: the event loop on which these and the reads in line wait, or None if there are several. With one loop alone,
+            what is handed there needs no guard: if the loop closes, the next read finds it.
     """
 
-    __slots__ = ("handed", "home", "messages", "most", "name", "reads", "size")
+    __slots__ = ("capacity", "handed", "home", "messages", "name", "reads", "size")
 
     def __init__(self, size: int, name: str | None) -> None:
         self.size: int = size
-        self.most: int = size or maxsize
+        self.capacity: int = size or maxsize
         self.name: str | None = name
         self.messages: deque[_T] = deque()
         self.reads: deque[Waiting] = deque()
@@ -57,7 +62,18 @@ class Buffer(Generic[_T]):
 
     @property
     def is_full(self) -> bool:
-        return len(self.messages) >= self.most
+        return len(self.messages) >= self.capacity
+
+
+class Send(Generic[_T]):
+    """A send that waits, or that has been completed and whose task has not run since."""
+
+    __slots__ = ("committed", "message", "publisher")
+
+    def __init__(self, publisher: object, message: _T) -> None:
+        self.publisher = publisher
+        self.message = message
+        self.committed = False
 
 
 class Core(Generic[_T]):
@@ -66,19 +82,18 @@ class Core(Generic[_T]):
     Attributes:
         why_closed: empty until the channel closes.
         publishers: a token of each; the core knows no endpoint, so that one that is forgotten can be collected (CH-7.2).
-        sends: the line of sends, each with its publisher's token and its message.
-        committed: sends that waited and have been completed, and whose tasks have not run since.
+        sends: the line of sends.
     """
 
     def __init__(self) -> None:
-        self.lock = new_lock(self)  # CH-6.1
+        self.lock = new_lock()  # CH-6.1
+        mind_forks(self)
         self.opened = False  # CH-1.1
         self.why_closed = ""
         self.publishers: set[object] = set()
         self.buffers: dict[Buffer[_T], None] = {}
         self.full: list[Buffer[_T]] = []
-        self.sends: OrderedDict[Waiting, tuple[object, _T]] = OrderedDict()
-        self.committed: set[Waiting] = set()
+        self.sends: OrderedDict[Waiting, Send[_T]] = OrderedDict()
 
     # Joining and leaving
 
@@ -93,7 +108,7 @@ class Core(Generic[_T]):
     def disconnect(self, publisher: object) -> None:
         if publisher in self.publishers:
             self.publishers.remove(publisher)  # CH-7.1
-            self._fail([waiting for waiting, (whose, _) in self.sends.items() if whose is publisher])  # CH-5.2
+            self._fail([waiting for waiting, send in self.sends.items() if send.publisher is publisher])  # CH-5.2
             if self.opened and not self.publishers:
                 self.close("its last publisher has closed")  # CH-1.3, and not before it opens: CH-1.5
 
@@ -105,7 +120,7 @@ class Core(Generic[_T]):
             self._end_reads(buffer)
             if self.opened and not self.buffers:
                 self.close("its last subscriber has closed")  # CH-1.3, CH-1.5
-            self.let_go()
+            self.commit_waiting()
 
     def close(self, why: str) -> None:
         self.why_closed = self.why_closed or why  # CH-1.4, CH-1.7
@@ -132,7 +147,7 @@ class Core(Generic[_T]):
         full = self.full
         while full:
             buffer = full[-1]
-            if len(buffer.messages) >= buffer.most:
+            if len(buffer.messages) >= buffer.capacity:
                 return False  # CH-3.2
             full.pop()  # it has been read since
         running = None
@@ -143,28 +158,27 @@ class Core(Generic[_T]):
                     continue
             messages = buffer.messages
             messages.append(message)
-            if len(messages) >= buffer.most:
+            if len(messages) >= buffer.capacity:
                 full.append(buffer)
         return True
 
-    def let_go(self) -> None:
+    def commit_waiting(self) -> None:
         """Commit the sends that wait, in their order, as far as there is room."""
         while self.sends:
-            waiting, (_, message) = next(iter(self.sends.items()))  # CH-3.5
-            there = not (waiting.done() or waiting.get_loop().is_closed())
-            if there and not self.commit(message):
-                return
+            waiting, send = next(iter(self.sends.items()))  # CH-3.5
+            alive = not (waiting.done() or waiting.get_loop().is_closed())  # CH-3.8, CH-6.3
+            if alive and not send.committed:
+                send.committed = True  # CH-3.4; noted first, so that after an interrupt nobody commits it once more
+                send.committed = self.commit(send.message)
+                if not send.committed:
+                    return
             del self.sends[waiting]
-            if there:  # else it was cancelled, or its loop is gone (CH-3.8, CH-6.3)
-                self.committed.add(waiting)  # CH-3.4
+            if alive:
                 wake(waiting, _get_running_loop())
 
-    def abandon_send(self, waiting: Waiting) -> bool:
-        """Take a send out of the line; True if it had been committed instead (CH-3.9)."""
+    def abandon_send(self, waiting: Waiting) -> None:
+        """Take a send out of the line."""
         self.sends.pop(waiting, None)
-        committed = waiting in self.committed
-        self.committed.discard(waiting)
-        return committed
 
     # Reading
 
@@ -175,20 +189,28 @@ class Core(Generic[_T]):
             if waiting.done():
                 continue  # cancelled (CH-4.5)
             buffer.handed[waiting] = message  # CH-4.6
-            if running and buffer.home is running:  # whoever waits here goes with this loop, if it closes
+            if running and buffer.home is running:
                 waiting.set_result(None)
                 return True
             if wake(waiting, None, partial(when_free, self, self.take_back, buffer)):
                 return True
-            del buffer.handed[waiting]  # its loop is gone (CH-6.3)
+            buffer.handed.pop(waiting, None)  # its loop is gone (CH-6.3)
         return False
 
     def move(self, buffer: Buffer[_T], loop: asyncio.AbstractEventLoop) -> None:
-        """Make ready for a read that is going to wait on another loop than those before it."""
-        alone = not (buffer.reads or buffer.handed)
-        buffer.home = loop if alone else None
-        for waiting in list(buffer.handed):  # a read that has just run takes its message without the lock
-            tell_if_lost(waiting, partial(when_free, self, self.take_back, buffer))
+        """Note that a read is about to wait on another loop than `home`: what was handed without a guard gets one."""
+        if not (buffer.reads or buffer.handed):
+            buffer.home = loop
+        elif buffer.home is not None:
+            buffer.home = None
+            for waiting in list(buffer.handed):
+                tell_if_lost(waiting, partial(when_free, self, self.take_back, buffer))
+
+    def settle(self, buffer: Buffer[_T]) -> None:
+        """Finish what a loop that has closed, or an interrupt, has left undone, before a read looks at its buffer."""
+        if buffer.home is None or buffer.home.is_closed():
+            self.take_back(buffer)
+        self.commit_waiting()
 
     def take_back(self, buffer: Buffer[_T]) -> None:
         """Put back what was handed to reads whose loops have closed before they could run (CH-4.2, CH-6.3)."""
@@ -197,6 +219,8 @@ class Core(Generic[_T]):
 
     def abandon_read(self, buffer: Buffer[_T], waiting: Waiting) -> None:
         """Take a read out of the line; what it has been handed goes to the next one (CH-4.5)."""
+        if waiting in buffer.handed:
+            self.take_back(buffer)  # all that its loop has left, if that is closed, in their order
         if waiting in buffer.handed:
             self._put_back(buffer, [buffer.handed.pop(waiting)])
         elif waiting in buffer.reads:

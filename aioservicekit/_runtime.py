@@ -9,7 +9,19 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, Protocol
 
-__all__ = ["Lock", "Waiting", "give_back", "new_lock", "tell_if_lost", "wake", "when_free"]
+__all__ = [
+    "Lock",
+    "Waiting",
+    "ask_again",
+    "give_back",
+    "held_here",
+    "mind_forks",
+    "new_lock",
+    "requests_heard",
+    "tell_if_lost",
+    "wake",
+    "when_free",
+]
 
 Waiting = asyncio.Future[None]  # what a task awaits; its result says nothing, the outcome stands in the channel
 
@@ -18,8 +30,8 @@ def wake(waiting: Waiting, running: asyncio.AbstractEventLoop | None, lost: Call
     """Wake a task on the loop that it waits on (CH-6.2).
 
     Args:
-        running: the loop on which a task may be woken with no detour: the one that runs in this thread, or None.
-        lost: called if the loop closes before the task has run; it can't be told of a task that is woken with no detour.
+        running: the loop that runs in this thread, if any. If the task waits on it, its future is set directly.
+        lost: called if the loop closes before the task has run; only if the future is not set directly.
 
     Returns:
         False if nobody is there to be woken: the task has been cancelled, or its loop is closed (CH-6.3).
@@ -36,7 +48,7 @@ def wake(waiting: Waiting, running: asyncio.AbstractEventLoop | None, lost: Call
         loop.call_soon_threadsafe(_resume, waiting, lost and _InQueue(loop, lost))  # CH-6.2
     except RuntimeError:  # its own thread has closed it just now
         return False
-    return True
+    return not loop.is_closed()  # it may have closed before it could see the callback
 
 
 def _resume(waiting: Waiting, in_queue: "_InQueue | None") -> None:
@@ -51,10 +63,14 @@ def tell_if_lost(waiting: Waiting, lost: Callable[[], None]) -> None:
     loop = waiting.get_loop()
     with suppress(RuntimeError):  # closed already
         loop.call_soon_threadsafe(_InQueue(loop, lost), waiting)
+    if loop.is_closed():
+        lost()
 
 
 class _InQueue:
-    """Held by a loop's queue alone, until the task that it is about has run: a loop that closes before drops it."""
+    """A sentinel that only the loop's queue refers to. If the loop runs it, nothing happens. If the loop closes, it clears its
+    queue, the sentinel is finalized, and calls `lost`.
+    """
 
     __slots__ = ("_loop", "_lost")
 
@@ -70,31 +86,42 @@ class _InQueue:
             self._lost()
 
 
-def give_back(task: asyncio.Task[Any] | None, requests: int, error: asyncio.CancelledError) -> None:
-    """Ask a task to cancel once more: its operation had been completed before it heard of the request (CH-3.9, CH-4.8).
+def give_back(task: asyncio.Task[Any] | None, heard: int, error: asyncio.CancelledError) -> None:
+    """Owe a task the request to cancel that raised `error`, as its operation had been completed before (CH-3.9, CH-4.8).
 
-    That is done one turn of the loop later, at the task's next suspension, unless the request has been withdrawn by then:
-    `asyncio.timeout` withdraws its own when its block is left.
+    The task is asked again when it next suspends, unless the request has been withdrawn by then: `asyncio.timeout`
+    withdraws its own when its block is left.
 
     Args:
-        task: the task in which `error` was raised.
-        requests: how many requests it had when it began to wait.
+        heard: of how many requests the task had been told before the operation.
     """
-    if task is None:
-        return
-    others = max(0, min(requests, task.cancelling() - 1))  # one at least is the one that was heard of just now
+    if task is not None:
+        # Those of before are not owed; at least one request has come since, which raised the error.
+        _owed[task] = max(0, min(heard, task.cancelling() - 1)), error
+        task.get_loop().call_soon(ask_again, task)
 
-    def ask_again() -> None:
-        if task.cancelling() > others and task.cancel(*error.args):
-            task.uncancel()  # `cancel` has counted it once more
 
-    task.get_loop().call_soon(ask_again)
+def ask_again(task: asyncio.Task[Any]) -> None:
+    """Make the request that is owed to a task, if it is and has not been withdrawn. The task suspends, or is about to."""
+    heard, error = _owed.pop(task, (0, None))
+    if error and task.cancelling() > heard and task.cancel(*error.args):
+        task.uncancel()  # `cancel` has counted it once more
+
+
+def requests_heard(task: asyncio.Task[Any]) -> int:
+    """How many requests to cancel a task has been told of: all but those that are owed to it."""
+    return _owed[task][0] if task in _owed else task.cancelling()
+
+
+_owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, asyncio.CancelledError]]" = weakref.WeakKeyDictionary()
 
 
 class Lock(Protocol):
     """A lock, as `with` uses it: there is no instant at which a KeyboardInterrupt leaves it held."""
 
-    def locked(self) -> bool: ...
+    def acquire(self, blocking: bool = True) -> bool: ...
+    def release(self) -> None: ...
+    def _is_owned(self) -> bool: ...
     def __enter__(self) -> bool: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
@@ -107,24 +134,40 @@ class Locked(Protocol):
     lock: Lock
 
 
+def held_here(owner: Locked) -> bool:
+    """Whether this very thread holds the lock: the garbage collector, or a signal, has come amid a change."""
+    return owner.lock._is_owned()
+
+
 def when_free(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:
-    """Make a change with the lock held, also where this very thread may hold it: in a finalizer, or after an interrupt."""
+    """Make a change with the lock held, from a finalizer or after an interrupt: later, if the lock is held now."""
 
     def make() -> None:
         with owner.lock:
             change(*arguments)
 
-    if owner.lock.locked():
+    if isinstance(owner.lock, _LostLock):
+        return
+    if not held_here(owner) and owner.lock.acquire(blocking=False):
+        try:
+            change(*arguments)
+        finally:
+            owner.lock.release()
+    else:
         with suppress(RuntimeError):  # the interpreter shuts down, and starts no threads any more
             threading.Thread(target=make, daemon=True).start()
-    else:
-        make()
 
 
 class _LostLock:
     """In place of a lock that another thread held when the process was forked: that thread is not there to release it."""
 
-    def locked(self) -> bool:
+    def acquire(self, blocking: bool = True) -> bool:
+        return self.__enter__()
+
+    def release(self) -> None:
+        raise AssertionError("it is never held")
+
+    def _is_owned(self) -> bool:
         return False
 
     def __enter__(self) -> NoReturn:
@@ -136,21 +179,27 @@ class _LostLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        raise AssertionError("it is never entered")
+        raise AssertionError("it is never held")
 
 
 _owners: "weakref.WeakSet[Locked]" = weakref.WeakSet()
 
 
-def new_lock(owner: Locked) -> Lock:
-    """A lock for `owner.lock`; if the process is forked while another thread holds it, the child gets an error, and no hang."""
+def new_lock() -> Lock:
+    """A lock that knows whether the running thread holds it."""
+    return threading.RLock()  # type: ignore[return-value]
+
+
+def mind_forks(owner: Locked) -> None:
+    """If the process is forked while another thread holds the lock, the child gets an error, and no hang."""
     _owners.add(owner)
-    return threading.Lock()
 
 
 def _after_fork_in_child() -> None:
     for owner in list(_owners):
-        if owner.lock.locked():
+        if owner.lock.acquire(blocking=False):
+            owner.lock.release()
+        else:
             owner.lock = _LostLock()
 
 

@@ -9,8 +9,8 @@ from asyncio import CancelledError, current_task, get_running_loop
 from enum import IntEnum, auto
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
 
-from ._core import Buffer, Core
-from ._runtime import Waiting, give_back, when_free
+from ._core import Buffer, Core, Send
+from ._runtime import Waiting, ask_again, give_back, held_here, requests_heard, when_free
 
 __all__ = [
     "Channel",
@@ -110,9 +110,7 @@ class Channel(_Closing, Generic[_T]):
     @property
     def state(self) -> ChannelState:
         """The channel's state now (CH-1)."""
-        if self._core.why_closed:
-            return ChannelState.closed
-        return ChannelState.open if self._core.opened else ChannelState.initiation
+        return _state_of(self._core)
 
     async def subscribe(self, *, buffer_size: int | None = None, name: str | None = None) -> "Subscriber[_T]":
         """Connect a new subscriber, which gets what is sent from now on (CH-1.2, CH-2). It never waits.
@@ -151,14 +149,16 @@ class Channel(_Closing, Generic[_T]):
 
         Waiting sends raise `ChannelClosedError` and deliver nothing; what is buffered can still be read.
         """
+        if held_here(self._core):  # in a finalizer, amid a change
+            when_free(self._core, self._core.close, "its close() was called")
+            return
         with self._core.lock:
             self._core.close("its close() was called")  # CH-5.1: with nothing to wait for
 
     def statistics(self) -> ChannelStatistics:
         """The channel's state, endpoints, buffers and waiting operations, all at one instant (CH-7.3).
 
-        It takes the channel's lock. A handler set by `signal.signal` may run while its own thread holds that, and would
-        wait for ever: call it from one set by `loop.add_signal_handler`, or use `repr()`, which takes no lock.
+        A handler set by `signal.signal`, or a finalizer, may run in the middle of a change, and finds it half made there.
         """
         core = self._core
         with core.lock:
@@ -166,8 +166,8 @@ class Channel(_Closing, Generic[_T]):
             while subscribers != (again := tuple(map(_statistics_of, core.buffers))):
                 subscribers = again  # reads go on, but nothing is added: what is the same twice was so at once
             assert subscribers is not None
-            waiting = len(core.sends)
-            return ChannelStatistics(self.state, len(core.publishers), subscribers, waiting, self._name)  # CH-7.3
+            state, publishers, sends = _state_of(core), len(core.publishers), len(core.sends)
+        return ChannelStatistics(state, publishers, subscribers, sends, self._name)  # CH-7.3
 
     def __repr__(self) -> str:
         core = self._core
@@ -195,6 +195,9 @@ class _Endpoint(_Closing):
 
     async def close(self) -> None:
         """Disconnect, at once and for good; again does nothing (CH-5.1)."""
+        if held_here(self._core):  # in a finalizer, amid a change
+            when_free(self._core, self._disconnect)
+            return
         with self._core.lock:
             self._closed_itself = self._closed_itself or self._is_connected()
             self._disconnect()
@@ -205,7 +208,7 @@ class _Endpoint(_Closing):
             warnings.warn(f"{self!r} was forgotten while connected", ResourceWarning, stacklevel=2, source=self)
 
     def _closed_error(self, what: str) -> ChannelClosedError:
-        channel = f"channel{_quoted(self._channel.name)}"
+        channel = f"channel{_quoted(self._channel._name)}"
         why = "its close() was called" if self._closed_itself else f"{channel} is closed: {self._core.why_closed}"
         return ChannelClosedError(f"{what}: {why}")
 
@@ -247,31 +250,40 @@ class Subscriber(_Endpoint, Generic[_T_co]):
         waiting: Waiting | None = None
         try:
             while waiting is None:
-                if messages:
+                if messages and not buffer.handed:
                     try:
                         message: _T_co = messages.popleft()  # CH-4.1
                     except IndexError:
                         continue  # another thread was faster
                     if core.sends:
                         with core.lock:
-                            core.let_go()
+                            core.commit_waiting()
                     return message
                 with core.lock:
-                    if buffer.handed:
-                        core.take_back(buffer)
-                    if not messages:
-                        if buffer not in core.buffers:  # CH-4.2: and nothing is left
-                            raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing left to read")
-                        task = current_task(loop := get_running_loop())
-                        requests = task.cancelling() if task else 0
-                        if buffer.home is not loop:
-                            core.move(buffer, loop)
-                        waiting = loop.create_future()
-                        buffer.reads.append(waiting)  # CH-4.4
+                    if core.sends or buffer.handed:
+                        core.settle(buffer)
+                    if messages:
+                        try:
+                            message = messages.popleft()
+                        except IndexError:
+                            continue
+                        core.commit_waiting()
+                        return message
+                    if buffer not in core.buffers:  # CH-4.2: and nothing is left
+                        raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing left to read")
+                    task = current_task(loop := get_running_loop())
+                    asked = task.cancelling() if task else 0
+                    heard = requests_heard(task) if task and asked else 0
+                    if buffer.home is not loop:
+                        core.move(buffer, loop)
+                    waiting = loop.create_future()
+                    buffer.reads.append(waiting)  # CH-4.4
+            if task and asked and not waiting.done():
+                ask_again(task)
             await waiting
+            if waiting not in buffer.handed:
+                raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing to read")  # CH-4.3
             message = buffer.handed.pop(waiting)
-        except KeyError:
-            raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing to read") from None  # CH-4.3
         except CancelledError as error:
             assert waiting is not None
             with core.lock:
@@ -279,7 +291,7 @@ class Subscriber(_Endpoint, Generic[_T_co]):
                     core.abandon_read(buffer, waiting)  # CH-4.5
                     raise
                 message = buffer.handed.pop(waiting)
-            give_back(task, requests, error)  # CH-4.8
+            give_back(task, heard, error)  # CH-4.8
         except BaseException:  # thrown in, by a finalizer or a signal handler
             if waiting:
                 when_free(core, core.abandon_read, buffer, waiting)
@@ -299,7 +311,7 @@ class Subscriber(_Endpoint, Generic[_T_co]):
     def __repr__(self) -> str:
         buffered, size, reads, name = _statistics_of(self._buffer)
         return (
-            f"<subscriber{_quoted(name)} at {id(self):#x}, {_state_of(self)}:"
+            f"<subscriber{_quoted(name)} at {id(self):#x}, {_connection_of(self)}:"
             f" {buffered} of {size or 'unbounded'} messages buffered, {reads} reads waiting>"
         )
 
@@ -345,27 +357,30 @@ class Publisher(_Endpoint, Generic[_T_contra]):
                 if not core.sends and core.commit(data):
                     return
                 task = current_task(loop := get_running_loop())
-                requests = task.cancelling() if task else 0
-                waiting = loop.create_future()
-                core.sends[waiting] = (self._token, data)  # CH-3.5
-                core.let_go()  # a read may have made room before it could see this send
+                asked = task.cancelling() if task else 0
+                heard = requests_heard(task) if task and asked else 0
+                send, waiting = Send(self._token, data), loop.create_future()
+                core.sends[waiting] = send  # CH-3.5
+                core.commit_waiting()  # a read may have made room before it could see this send
+            if task and asked and not waiting.done():
+                ask_again(task)
             await waiting
-            core.committed.remove(waiting)
-        except KeyError:
-            raise self._closed_error("the message was not sent") from None  # CH-3.7
+            if not send.committed:
+                raise self._closed_error("the message was not sent")  # CH-3.7
         except CancelledError as error:
             assert waiting is not None
             with core.lock:
-                if not core.abandon_send(waiting):
-                    raise  # CH-3.8
-            give_back(task, requests, error)  # CH-3.9
+                core.abandon_send(waiting)
+            if not send.committed:
+                raise  # CH-3.8
+            give_back(task, heard, error)  # CH-3.9
         except BaseException:  # thrown in, by a finalizer or a signal handler
             if waiting:
                 when_free(core, core.abandon_send, waiting)
             raise
 
     def __repr__(self) -> str:
-        return f"<publisher at {id(self):#x}, {_state_of(self)}, of {self._channel!r}>"
+        return f"<publisher at {id(self):#x}, {_connection_of(self)}, of {self._channel!r}>"
 
     def _is_connected(self) -> bool:
         return self._token in self._core.publishers
@@ -382,7 +397,13 @@ def _statistics_of(buffer: Buffer[Any]) -> SubscriberStatistics:
     return SubscriberStatistics(len(buffer.messages), buffer.size, len(buffer.reads), buffer.name)
 
 
-def _state_of(endpoint: _Endpoint) -> str:
+def _state_of(core: Core[Any]) -> ChannelState:
+    if core.why_closed:
+        return ChannelState.closed
+    return ChannelState.open if core.opened else ChannelState.initiation
+
+
+def _connection_of(endpoint: _Endpoint) -> str:
     return "connected" if endpoint._is_connected() else "closed"
 
 
@@ -401,4 +422,4 @@ def _checked_size(buffer_size: int) -> int:
 def _checked_name(name: str | None) -> str | None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be a str or None, not {name!r}")
-    return name
+    return None if name is None else str.__str__(name)  # of no subclass, whose code would run where the lock is held

@@ -165,9 +165,39 @@ async def test_a_request_of_before_is_not_made_again(scene: Scene) -> None:
     assert task.cancelled()
 
 
-@pytest.mark.parametrize("messages", [1, 2])
-async def test_a_request_that_comes_back_during_the_next_operation_is_not_lost(messages: int) -> None:
-    """It cancels the read that waits next; if that has been completed by then as well, it comes back once more (CH-4.8)."""
+@pytest.mark.parametrize("side", ["consumer", "producer"])
+async def test_a_cancelled_task_ends_though_each_of_its_operations_is_completed(side: str) -> None:
+    """The request is made again as soon as the task waits, however fast the other side completes what follows (CH-3.9)."""
+    async with (
+        Channel[int](1) as channel,
+        await channel.connect() as publisher,
+        await channel.subscribe() as subscriber,
+    ):
+
+        async def consume() -> None:
+            while True:
+                await subscriber.read()
+                if side == "producer":
+                    await asyncio.sleep(0)
+
+        async def produce() -> None:
+            while True:
+                await publisher.send(1)
+                if side == "consumer":
+                    await asyncio.sleep(0)
+
+        tasks = {"consumer": asyncio.ensure_future(consume()), "producer": asyncio.ensure_future(produce())}
+        await settle()
+        tasks[side].cancel()
+        await settle()
+        assert tasks[side].cancelled()
+        for task in tasks.values():
+            task.cancel()
+        await settle()
+
+
+async def test_a_request_that_is_owed_cancels_the_operation_that_waits_next() -> None:
+    """That operation takes nothing: what it would have got is there for others (CH-4.5, CH-4.8)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         read: list[int] = []
 
@@ -178,11 +208,30 @@ async def test_a_request_that_comes_back_during_the_next_operation_is_not_lost(m
         task = await begin(use())
         await publisher.send(0)
         task.cancel()
-        if messages == 2:  # the task runs first, and then waits again; the request comes back after this
-            await asyncio.gather(publisher.send(1), settle())
-        await settle()
+        await asyncio.gather(publisher.send(1), settle())
         assert task.cancelled()
-        assert read == list(range(messages))
+        assert read == [0]
+        assert await subscriber.read() == 1
+
+
+async def test_a_request_that_is_owed_survives_a_time_out_around_the_next_operation() -> None:
+    """A read that waits next, inside of a time-out that expires at once, is cancelled and takes nothing (CH-4.8)."""
+    async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
+        read: list[int] = []
+
+        async def use() -> None:
+            read.append(await subscriber.read())
+            async with asyncio.timeout(0):
+                read.append(await subscriber.read())
+
+        task = await begin(use())
+        await publisher.send(0)
+        task.cancel()
+        await asyncio.gather(asyncio.sleep(0), publisher.send(1))
+        await settle()
+        assert task.done()
+        assert task.cancelled() or isinstance(task.exception(), TimeoutError)
+        assert read == [0]
 
 
 async def test_wait_for_returns_what_has_arrived(scene: Scene) -> None:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber
 from aioservicekit._core import Buffer
+from aioservicekit._runtime import held_here
 
 
 def assert_invariants(channel: Channel[Any], subscribers: Iterable[Subscriber[Any]] = ()) -> None:
     """The numbered invariants of the module, between any two steps; `subscribers` are looked at when closed as well."""
     core = channel._core
-    assert not core.lock.locked()
+    assert not held_here(core)
     connected = list(core.buffers)
     buffers = {*connected, *(subscriber._buffer for subscriber in subscribers)}
 
@@ -129,7 +130,7 @@ class Program:
         taken[number] = await subscriber.read()
 
     def cancel(self, task: "asyncio.Task[None]") -> None:
-        completed = {*self.channel._core.committed, *(w for s in self.subscribers for w in s._buffer.handed)}
+        completed = {waiting for subscriber in self.subscribers for waiting in subscriber._buffer.handed}
         self.reached["a completed one is cancelled"] += task._fut_waiter in completed  # type: ignore[attr-defined]
         task.cancel()
 

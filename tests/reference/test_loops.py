@@ -1,12 +1,13 @@
 """Several event loops in one thread, run in turns (CH-6.2, CH-6.3)."""
 
 import asyncio
+import gc
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 import pytest
 
-from aioservicekit import Channel, Publisher, Subscriber
+from aioservicekit import Channel, ChannelState, Publisher, Subscriber
 
 _T = TypeVar("_T")
 
@@ -264,6 +265,99 @@ def test_message_handed_before_another_loop_came_is_not_lost_with_its_own(loops:
     assert one_more.result() == 0
     assert not dead.done()
     other.run_until_complete(channel.close())
+
+
+def test_what_is_buffered_does_not_overtake_what_comes_back(loops: tuple[Loop, Loop]) -> None:
+    """A message handed to a read of a loop that has closed is read before those that came after it (CH-4.1, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    dead = one.start(subscriber.read())
+    hand_and_stop(one, publisher)
+    other.run_until_complete(publisher.send(1))
+    one.close()
+    assert [other.run_until_complete(subscriber.read()) for _ in range(2)] == [0, 1]
+    assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_reads_of_a_closed_loop_give_back_in_order(loops: tuple[Loop, Loop]) -> None:
+    """Their coroutines are closed one by one, in whatever order: the messages come back in theirs (CH-4.1, CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    reads = [subscriber.read(), subscriber.read()]
+    dead = [one.start(read) for read in reads]
+    one.stop()
+    for message in range(2):
+        with pytest.raises(StopIteration):
+            publisher.send(message).send(None)
+    one.close()
+    for read in reads:
+        read.close()
+    assert [other.run_until_complete(subscriber.read()) for _ in range(2)] == [0, 1]
+    assert not any(read.done() for read in dead)
+    other.run_until_complete(channel.close())
+
+
+def test_a_loop_that_stands_still_gets_one_guard_a_message(loops: tuple[Loop, Loop]) -> None:
+    """However many reads wait on another loop meanwhile, the queue of one that is blocked does not grow (CH-6.3, CH-7.1)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    still = [one.start(subscriber.read()) for _ in range(3)]
+    for message in range(3):
+        with pytest.raises(StopIteration):
+            publisher.send(message).send(None)
+    queued = len(one._ready)  # type: ignore[attr-defined]
+    waiting = [other.start(subscriber.read()) for _ in range(20)]
+    assert len(one._ready) <= queued + 3  # type: ignore[attr-defined]
+    other.run_until_complete(channel.close())
+    other.settle()
+    one.settle()
+    assert [read.result() for read in still] == [0, 1, 2]
+    assert all(read.exception() for read in waiting)
+
+
+def test_loop_that_closes_between_a_wake_up_and_its_queue(loops: tuple[Loop, Loop]) -> None:
+    """A loop that closes after it was asked to wake a read, and before it has noted that, costs no message (CH-6.3)."""
+
+    class Closing(Loop):
+        closing = False
+
+        def _call_soon(self, *args: Any, **kwargs: Any) -> Any:
+            if self.closing:
+                self.closing = False
+                self.close()
+            return super()._call_soon(*args, **kwargs)  # type: ignore[misc]
+
+    closing, (one, _) = Closing(), loops
+    channel, publisher, subscriber = one.run_until_complete(parts())
+    dead, waiting = closing.start(subscriber.read()), one.start(subscriber.read())
+    closing.closing = True
+    one.run_until_complete(publisher.send(1))
+    one.settle()
+    assert waiting.done()
+    assert waiting.result() == 1
+    assert not dead.done()
+    one.run_until_complete(channel.close())
+
+
+def test_a_send_of_a_closed_loop_keeps_no_publisher(loops: tuple[Loop, Loop]) -> None:
+    """A publisher whose committed send died with its loop is collected, and closed by that (CH-7.2)."""
+    one, other = loops
+    channel = Channel[int](1)
+    subscriber = other.run_until_complete(channel.subscribe())
+
+    async def send_twice() -> None:
+        publisher = await channel.connect()
+        await publisher.send(1)
+        await publisher.send(2)
+
+    dead: asyncio.Task[None] | None = one.start(send_twice())
+    assert other.run_until_complete(subscriber.read()) == 1
+    one.close()
+    del dead
+    with pytest.warns(ResourceWarning, match="publisher"):
+        gc.collect()
+    assert channel.state is ChannelState.closed
 
 
 def test_what_comes_back_stays_in_order_and_may_exceed_the_size(loops: tuple[Loop, Loop]) -> None:

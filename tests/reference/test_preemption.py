@@ -72,11 +72,13 @@ class Lock:
     """A lock that says when somebody has to wait for it."""
 
     def __init__(self, wanted: threading.Event) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._wanted = wanted
 
-    def acquire(self) -> bool:
+    def acquire(self, blocking: bool = True) -> bool:
         if not self._lock.acquire(blocking=False):
+            if not blocking:
+                return False
             self._wanted.set()
             assert self._lock.acquire(timeout=PATIENCE)
         return True
@@ -84,8 +86,9 @@ class Lock:
     def release(self) -> None:
         self._lock.release()
 
-    def locked(self) -> bool:
-        return self._lock.locked()
+    def _is_owned(self) -> bool:
+        owned: bool = self._lock._is_owned()  # type: ignore[attr-defined]
+        return owned
 
     def __enter__(self) -> bool:
         return self.acquire()

@@ -9,12 +9,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 
-from aioservicekit import Channel, ChannelClosedError, Publisher, Subscriber
+from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber
 
 PATIENCE = 300.0  # seconds until something hangs
 
@@ -239,7 +238,7 @@ for _ in range(300):
         loop.run_until_complete(main)
     except KeyboardInterrupt:
         pass
-    assert not channel._core.lock.locked()
+    assert not channel._core.lock._is_owned()
     at_once(channel.close())
     try:
         at_once(channel.connect())
@@ -325,26 +324,105 @@ def test_an_interrupted_wait_leaves_the_line(unraisable: list[object]) -> None:
     asyncio.run(use())
 
 
-def test_a_finalizer_amid_a_repr(unraisable: list[object]) -> None:
-    """An endpoint that is collected while its channel is shown is closed, and the text is made (CH-7.2, CH-7.3)."""
+async def test_a_name_brings_no_code_along() -> None:
+    """The `repr()` of a subclass of str that uses the channel is never called where the lock is held (CH-2.1)."""
 
     class Name(str):
-        """A name that lets go of an endpoint when it is shown."""
-
-        __slots__ = ("forget",)
-        forget: Callable[[], object]
+        __slots__ = ()
 
         def __repr__(self) -> str:
-            self.forget()
-            return "'name'"
+            raise AssertionError("it is called")
+
+    channel = Channel[int](name=Name("orders"))
+    await channel.close()
+    with pytest.raises(ChannelClosedError, match="channel 'orders' is closed"):
+        await channel.connect()
+    assert type(channel.name) is str
+
+
+def test_properties_of_subclasses_are_not_used_with_the_lock_held() -> None:
+    """A subclass whose `name` and `state` use the channel gets its errors and statistics (CH-3.7, CH-7.3)."""
+
+    class Counting(Channel[int]):
+        @property
+        def name(self) -> str:
+            return f"with {self.statistics().publishers} publishers"
+
+        @property
+        def state(self) -> ChannelState:
+            return self.statistics().state
 
     async def use() -> None:
-        name = Name("name")
-        channel = Channel[int](name=name)
-        endpoints = [await channel.subscribe(), await channel.subscribe()]
-        name.forget = partial(endpoints.clear)
-        with pytest.warns(ResourceWarning, match="forgotten"):
-            assert "'name'" in repr(channel)
-        assert channel.statistics().subscribers == ()
+        channel = Counting()
+        publisher = await channel.connect()
+        await publisher.close()
+        with pytest.raises(ChannelClosedError):
+            await publisher.send(1)
+        assert channel.state is ChannelState.initiation
 
-    asyncio.run(use())
+    in_a_thread(lambda: asyncio.run(use()))
+
+
+FORGOTTEN = """
+import asyncio, gc
+from aioservicekit import Channel
+
+channel = Channel(1)
+
+async def forgotten():
+    async with await channel.subscribe(buffer_size=0), await channel.connect():
+        await asyncio.get_running_loop().create_future()  # nobody else has it: the collector closes the coroutine
+
+async def main():
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    subscriber, publisher = await channel.subscribe(), await channel.connect()
+    gc.set_threshold(50)
+    for number in range(2_000):
+        asyncio.create_task(forgotten())
+        sends = [asyncio.create_task(publisher.send(number)) for _ in range(2)]
+        assert [await subscriber.read(), await subscriber.read()] == [number, number]
+        await asyncio.gather(*sends)
+
+asyncio.run(main())
+print("done")
+"""
+
+
+def test_the_collector_closes_what_stands_in_a_block_amid_a_change() -> None:
+    """A forgotten `async with` that is closed by the collector, where the lock is held, closes its endpoint later (CH-5.4)."""
+    run_program(FORGOTTEN)
+
+
+def test_a_close_amid_a_change_of_the_same_thread() -> None:
+    """It is made as soon as the change is, by another thread, and does not wait for itself (CH-5.1)."""
+
+    async def use() -> None:
+        channel = Channel[int]()
+        publisher, subscriber = await channel.connect(), await channel.subscribe()
+        before = set(threading.enumerate())
+        with channel._core.lock:
+            await publisher.close()
+            await channel.close()
+            assert channel.statistics().publishers == 1
+        for thread in set(threading.enumerate()) - before:
+            thread.join(PATIENCE)
+        assert channel.state is ChannelState.closed
+        with pytest.raises(ChannelClosedError):
+            await subscriber.read()
+
+    in_a_thread(lambda: asyncio.run(use()))
+
+
+async def test_an_interrupt_between_a_read_and_the_send_that_it_makes_room_for() -> None:
+    """What an interrupted read has not let go is let go by the next one, before it waits (CH-3.4, CH-3.7)."""
+    async with (
+        Channel[int](1) as channel,
+        await channel.connect() as publisher,
+        await channel.subscribe() as subscriber,
+    ):
+        await publisher.send(1)
+        sending = asyncio.ensure_future(publisher.send(2))
+        await asyncio.sleep(0)
+        assert subscriber._buffer.messages.popleft() == 1  # as far as the interrupted read has got
+        assert await subscriber.read() == 2
+        await sending

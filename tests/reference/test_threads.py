@@ -241,4 +241,6 @@ def test_loops_that_close_with_operations_pending_cost_the_others_nothing() -> N
     assert one == other
     for which in range(2):
         assert [i for sender, i in one if sender == which] == list(range(200))
-    assert {i for sender, i in one if sender == 2} == {i for i, task in enumerate(held) if task.done()}
+    of_the_dead = [i for sender, i in one if sender == 2]
+    assert of_the_dead == sorted(set(of_the_dead))
+    assert set(of_the_dead) >= {i for i, task in enumerate(held) if task.done()}  # others had committed when they died

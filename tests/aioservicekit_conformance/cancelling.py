@@ -80,12 +80,21 @@ async def _cancelled(target: Target, kind: str, turns: int) -> str:
     return await task
 
 
-async def _timed_out(target: Target, kind: str, turns: int) -> str:
-    """What comes of a task whose time is up when its operation can go on; with `turns` -1, just before."""
+async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
+    """What comes of a task whose time is up when its operation can go on; with `turns` -1, just before.
+
+    Args:
+        before: how many requests to cancel the task has had, and has not let through, as in a clean-up.
+    """
     scene = await _scene(target, kind)
     timeouts: list[asyncio.Timeout] = []
 
     async def use() -> str:
+        for _ in range(before):
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                pass
         try:
             async with asyncio.timeout(None) as timeout:
                 timeouts.append(timeout)
@@ -97,9 +106,13 @@ async def _timed_out(target: Target, kind: str, turns: int) -> str:
         except asyncio.CancelledError:
             return "the task is cancelled after the block"
         task = asyncio.current_task()
-        return WENT_ON if task and not task.cancelling() else "the task goes on with a request that nobody withdraws"
+        counted = task and task.cancelling() == before
+        return WENT_ON if counted else "the task goes on with a request that nobody withdraws"
 
     task = asyncio.ensure_future(use())
+    for _ in range(before):
+        await _turns(5)
+        task.cancel()
     await _turns(5)
     if turns < 0:
         timeouts[0].reschedule(0)
@@ -163,10 +176,12 @@ def _requests(rule: str, kind: str) -> None:
     @check(rule)
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
-            for turns in (-1, *TURNS):
-                seen = run(lambda turns=turns: _timed_out(target, kind, turns))  # type: ignore[misc]
-                if seen != GAVE_UP:
-                    expect(WENT_ON, seen, f"a {kind} that has had its effect as its asyncio.timeout expired")
+            for before in (0, 1):
+                for turns in (-1, *TURNS):
+                    seen = run(lambda turns=turns, before=before: _timed_out(target, kind, turns, before))  # type: ignore[misc]
+                    if seen != GAVE_UP:
+                        where = ", in a task that had been asked to cancel before" if before else ""
+                        expect(WENT_ON, seen, f"a {kind} that has had its effect as its asyncio.timeout expired{where}")
 
     @check(rule)
     def a_task_of_a_group_ends(target: Target) -> None:

@@ -47,7 +47,7 @@ class Application:
         self.lives: dict[Stoppable, None] = {}
         self.blocks: dict[Block, None] = {}
         self.exit: BaseException | None = None
-        self.shuts_down = False  # from the first signal until its services have stopped and its blocks have ended
+        self.shuts_down: bool = False  # from the first signal until its services have stopped and its blocks have ended
 
     def shut_down(self) -> None:
         """Stop all services that heed signals; again: at once."""

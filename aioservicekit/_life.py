@@ -16,7 +16,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import shutdown
-from ._application import application
+from ._application import Application, application
 from ._call import Call
 from ._outcome import current_task, outcome_of
 from .states import ServiceState, ServiceStoppedError, is_given_up
@@ -62,22 +62,24 @@ class Life:
 
     def __init__(self, owner: "Lifecycle") -> None:
         self.owner = owner
-        self.loop = loop = asyncio.get_running_loop()
-        self.thread = threading.get_ident()
-        self.application = application()
-        self.heeds_signals = owner.heeds_signals
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        loop = self.loop
+        self.thread: int = threading.get_ident()
+        self.application: Application = application()
+        self.heeds_signals: bool = owner.heeds_signals
         self.settled: asyncio.Future[None] = loop.create_future()
         self.stop_requested: asyncio.Future[None] = loop.create_future()
         self.work_may_end: asyncio.Future[None] = loop.create_future()
         self.grace_over: asyncio.Future[None] = loop.create_future()
         self.time_over: asyncio.Future[None] = loop.create_future()
-        self.stopped = self.end = loop.create_future()
+        self.stopped: asyncio.Future[None] = loop.create_future()
+        self.end: asyncio.Future[Any] = self.stopped
         self.why: BaseException | None = None
-        self.stop_announced = False  # by a signal or another thread: it will be requested in a moment
-        self.shutdowns = 0  # that it has heard of
-        self.uses_dependencies = False  # `__on_start__` has begun
-        self.prepared = False  # `__on_start__` has completed: `__on_stop__` is due
-        self.ran = False  # it was RUNNING
+        self.stop_announced: bool = False  # by a signal or another thread: it will be requested in a moment
+        self.shutdowns: int = 0  # that it has heard of
+        self.uses_dependencies: bool = False  # `__on_start__` has begun
+        self.prepared: bool = False  # `__on_start__` has completed: `__on_stop__` is due
+        self.ran: bool = False  # it was RUNNING
         self.users: dict[Lifecycle, None] = {}  # dependents that have still to stop before the work may end
         self.taken_down: tuple[Lifecycle, ...] = ()  # the dependents that its stop has stopped
         self.tasks: set[asyncio.Task[Any]] = set()  # of the user's, by `create_task`

@@ -35,23 +35,23 @@ class Lifecycle:
 
     def __init__(self, service: "Service") -> None:
         self.service = service
-        self.name = type(service).__name__
+        self.name: str = type(service).__name__
         self.dependencies: tuple[Lifecycle, ...] = ()
         self.grace: float | None = 5.0
         self.start_timeout: float | None = None
         self.stop_timeout: float | None = None
         self.on_failure: str | None = None
         self.max_restarts: int | None = None
-        self.heeds_signals = True
-        self.on_failure_by_default = "retry"  # a block of `run_services` may say another one
-        self.state = ServiceState.STOPPED
+        self.heeds_signals: bool = True
+        self.on_failure_by_default: str = "retry"  # a block of `run_services` may say another one
+        self.state: ServiceState = ServiceState.STOPPED
         self.failure: BaseException | None = None
         self.on_state_change: Event[[ServiceState]] = Event()
         self.on_error: Event[[BaseException]] = Event()
         self.life: Life | None = None
         self.dependents: dict[Lifecycle, None] = {}  # those that are not STOPPED
         self.restart: Restart | None = None
-        self.restarts = 0  # after failures, in a row
+        self.restarts: int = 0  # after failures, in a row
         self.watchers: dict[Callable[[], None], None] = {}  # called each time that it may have stopped for good
         self.blocks_that_end: dict[object, None] = {}  # and in which nothing starts any more
         self._callers = 0  # who wait for a start

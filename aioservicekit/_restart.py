@@ -31,16 +31,18 @@ class Restart:
     """
 
     def __init__(self, of: "Lifecycle", again: "list[Lifecycle]", *, after_failure: bool = False) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.heeds_signals = of.heeds_signals
-        self.stop_announced = False
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.heeds_signals: bool = of.heeds_signals
+        self.stop_announced: bool = False
         self.after_failure = after_failure
         self._of = of
         self._again = again
         self._callers = 0
         self._abandoned: asyncio.Future[None] = self.loop.create_future()
         self._application = application()
-        self.task = asyncio.create_task(self._carry_out(of.life, shutdown.shutdowns()), name=f"{of.name}-restart")
+        self.task: asyncio.Task[BaseException | None] = asyncio.create_task(
+            self._carry_out(of.life, shutdown.shutdowns()), name=f"{of.name}-restart"
+        )
         self.end: asyncio.Future[Any] = self.task
         self.task.add_done_callback(self._end)
         for each in (of, *again):

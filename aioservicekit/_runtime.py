@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -146,16 +147,15 @@ def when_free(owner: Locked, change: Callable[..., object], *arguments: Any) -> 
         with owner.lock:
             change(*arguments)
 
-    if isinstance(owner.lock, _LostLock):
-        return
+    if sys.is_finalizing() or isinstance(owner.lock, _LostLock):
+        return  # nobody will use it any more, and a thread would never start
     if not held_here(owner) and owner.lock.acquire(blocking=False):
         try:
             change(*arguments)
         finally:
             owner.lock.release()
     else:
-        with suppress(RuntimeError):  # the interpreter shuts down, and starts no threads any more
-            threading.Thread(target=make, daemon=True).start()
+        threading.Thread(target=make, daemon=True).start()
 
 
 class _LostLock:
@@ -203,5 +203,5 @@ def _after_fork_in_child() -> None:
             owner.lock = _LostLock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
     os.register_at_fork(after_in_child=_after_fork_in_child)

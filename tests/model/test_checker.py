@@ -2,6 +2,7 @@
 
 import pytest
 
+from aioservicekit_model import checker
 from aioservicekit_model.checker import at_stake, blame, explains, first_refused, histories_states
 from aioservicekit_model.history import (
     CANCELLED,
@@ -143,6 +144,31 @@ FORBIDDEN = {
         + [*done(3, "close", "s1"), rest()],
     ),
 }
+
+
+JOINED_ALL_THE_SAME = {
+    "it joined, and was cancelled": [observe("open"), cancel(1), raised(1, CANCELLED)],
+    "it was cancelled, and joined": [cancel(1), raised(1, CANCELLED), observe("open")],
+}
+
+
+@pytest.mark.parametrize("order", JOINED_ALL_THE_SAME)
+def test_a_join_that_raises_and_stays_is_a_breach_of_its_rule(order: str) -> None:
+    """A subscriber that opens the channel, and whose join raises, has joined all the same (CH-2.6)."""
+    history = [*joined("p1"), call(1, "subscribe", "s1"), *JOINED_ALL_THE_SAME[order]]
+    assert first_refused(0, history) is not None
+    assert "CH-2.6" in blame(0, history)
+
+
+def test_a_search_that_takes_too_many_states_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows then what the relaxed model explains: it may be the rule, and is among the candidates."""
+    size, history = FORBIDDEN["CH-3.1"]
+    monkeypatch.setattr(checker, "MOST_RELAXED_STATES", 0)
+    checker.advance.cache_clear()
+    assert explains(size, history, "CH-3.1")
+    monkeypatch.undo()
+    checker.advance.cache_clear()
+    assert "CH-3.1" in blame(size, history)
 
 
 @pytest.mark.parametrize("what", PERMITTED)

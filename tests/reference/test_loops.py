@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import pytest
 
 from aioservicekit import Channel, ChannelState, Publisher, Subscriber
+from aioservicekit._runtime import tell_if_lost
 
 _T = TypeVar("_T")
 
@@ -338,6 +339,27 @@ def test_loop_that_closes_between_a_wake_up_and_its_queue(loops: tuple[Loop, Loo
     assert waiting.result() == 1
     assert not dead.done()
     one.run_until_complete(channel.close())
+
+
+def test_a_read_that_is_cancelled_before_its_loop_hears_of_its_message(loops: tuple[Loop, Loop]) -> None:
+    """It has its message from the instant at which that was sent, on another loop, and returns it (CH-4.8, CH-6.1)."""
+    one, other = loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    reading = one.start(subscriber.read())
+    other.run_until_complete(publisher.send(1))
+    reading.cancel()
+    assert one.run_until_complete(reading) == 1
+    other.run_until_complete(channel.close())
+
+
+def test_what_is_lost_is_told_of_a_loop_that_has_closed_already(loops: tuple[Loop, Loop]) -> None:
+    """A loop that closes as a guard is put into its queue is noticed all the same (CH-6.3)."""
+    one, _ = loops
+    lost = []
+    waiting = one.create_future()
+    one.close()
+    tell_if_lost(waiting, lambda: lost.append(waiting))
+    assert set(lost) == {waiting}
 
 
 def test_a_send_of_a_closed_loop_keeps_no_publisher(loops: tuple[Loop, Loop]) -> None:

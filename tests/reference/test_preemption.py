@@ -311,3 +311,19 @@ async def test_a_read_that_is_outrun_waits_for_the_next_message() -> None:
         assert not reading.done()
         await publisher.send(2)
         assert await ended(reading) == 2
+
+
+async def test_a_read_that_is_outrun_with_the_lock_held_waits_for_the_next_message() -> None:
+    """The same beside a read that has its message and has not run yet, where each looks with the lock held (CH-4.4)."""
+    channel = Channel[int]()
+    async with channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
+        before = asyncio.ensure_future(subscriber.read())
+        await settle()
+        await publisher.send(0)
+        subscriber._buffer.messages = Snatched()
+        await publisher.send(1)
+        outrun = subscriber.read()
+        outrun.send(None)
+        assert channel.statistics().subscribers[0].reads_waiting == 1
+        outrun.close()
+        assert await ended(before) == 0

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber
+from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber, _runtime
 
 PATIENCE = 300.0  # seconds until something hangs
 
@@ -426,3 +426,41 @@ async def test_an_interrupt_between_a_read_and_the_send_that_it_makes_room_for()
         assert subscriber._buffer.messages.popleft() == 1  # as far as the interrupted read has got
         assert await subscriber.read() == 2
         await sending
+
+
+async def test_nothing_is_changed_as_the_interpreter_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finalizer that comes so late starts no thread, which would never run, and the exit would wait for it (CH-7.2)."""
+    async with Channel[int]() as channel, await channel.subscribe(), await channel.subscribe() as subscriber:
+        with channel._core.lock, monkeypatch.context() as patched:
+            patched.setattr("sys.is_finalizing", lambda: True)
+            patched.setattr("threading.Thread", None)
+            await subscriber.close()
+        assert len(channel.statistics().subscribers) == 2
+
+
+async def test_a_channel_whose_lock_was_lost_in_a_fork() -> None:
+    """Each use of it raises an error that says so; what is forgotten is forgotten in silence."""
+    channel = Channel[int]()
+    endpoint = await channel.subscribe()
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with channel._core.lock:
+            held.set()
+            release.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    held.wait(PATIENCE)
+    other = Channel[int]()
+    _runtime._after_fork_in_child()
+    release.set()
+    thread.join(PATIENCE)
+    for use in (channel.statistics, channel._core.lock.acquire):
+        with pytest.raises(RuntimeError, match="forked while another thread was using it"):
+            use()
+    with pytest.raises(RuntimeError, match="forked"):
+        await endpoint.close()
+    assert other.statistics().publishers == 0
+    with pytest.warns(ResourceWarning):
+        del endpoint

@@ -13,7 +13,6 @@ from typing import Any, NoReturn, Protocol
 __all__ = [
     "Lock",
     "Waiting",
-    "ask_again",
     "give_back",
     "held_here",
     "mind_forks",
@@ -99,19 +98,25 @@ def give_back(task: asyncio.Task[Any] | None, heard: int, error: asyncio.Cancell
     if task is not None:
         # Those of before are not owed; at least one request has come since, which raised the error.
         _owed[task] = max(0, min(heard, task.cancelling() - 1)), error
-        task.get_loop().call_soon(ask_again, task)
+        task.get_loop().call_soon(_ask_again, task)
 
 
-def ask_again(task: asyncio.Task[Any]) -> None:
-    """Make the request that is owed to a task, if it is and has not been withdrawn. The task suspends, or is about to."""
+def _ask_again(task: asyncio.Task[Any]) -> None:
     heard, error = _owed.pop(task, (0, None))
     if error and task.cancelling() > heard and task.cancel(*error.args):
         task.uncancel()  # `cancel` has counted it once more
 
 
 def requests_heard(task: asyncio.Task[Any]) -> int:
-    """How many requests to cancel a task has been told of: all but those that are owed to it."""
-    return _owed[task][0] if task in _owed else task.cancelling()
+    """How many requests to cancel the running task has been told of, which is about to suspend.
+
+    Raises:
+        CancelledError: one is owed to it, and has not been withdrawn. Now is the time.
+    """
+    heard, error = _owed.pop(task, (0, None))
+    if error and task.cancelling() > heard:
+        raise asyncio.CancelledError(*error.args)
+    return task.cancelling()
 
 
 _owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, asyncio.CancelledError]]" = weakref.WeakKeyDictionary()

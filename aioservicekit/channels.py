@@ -10,7 +10,7 @@ from enum import IntEnum, auto
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
 
 from ._core import Buffer, Core, Send
-from ._runtime import Waiting, ask_again, give_back, held_here, requests_heard, when_free
+from ._runtime import Waiting, give_back, held_here, requests_heard, when_free
 
 __all__ = [
     "Channel",
@@ -272,20 +272,18 @@ class Subscriber(_Endpoint, Generic[_T_co]):
                     if buffer not in core.buffers:  # CH-4.2: and nothing is left
                         raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing left to read")
                     task = current_task(loop := get_running_loop())
-                    asked = task.cancelling() if task else 0
-                    heard = requests_heard(task) if task and asked else 0
+                    heard = requests_heard(task) if task and task.cancelling() else 0
                     if buffer.home is not loop:
                         core.move(buffer, loop)
                     waiting = loop.create_future()
                     buffer.reads.append(waiting)  # CH-4.4
-            if task and asked and not waiting.done():
-                ask_again(task)
             await waiting
             if waiting not in buffer.handed:
                 raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing to read")  # CH-4.3
             message = buffer.handed.pop(waiting)
         except CancelledError as error:
-            assert waiting is not None
+            if waiting is None:
+                raise  # a request that was owed to the task
             with core.lock:
                 if waiting not in buffer.handed:
                     core.abandon_read(buffer, waiting)  # CH-4.5
@@ -357,18 +355,16 @@ class Publisher(_Endpoint, Generic[_T_contra]):
                 if not core.sends and core.commit(data):
                     return
                 task = current_task(loop := get_running_loop())
-                asked = task.cancelling() if task else 0
-                heard = requests_heard(task) if task and asked else 0
+                heard = requests_heard(task) if task and task.cancelling() else 0
                 send, waiting = Send(self._token, data), loop.create_future()
                 core.sends[waiting] = send  # CH-3.5
                 core.commit_waiting()  # a read may have made room before it could see this send
-            if task and asked and not waiting.done():
-                ask_again(task)
             await waiting
             if not send.committed:
                 raise self._closed_error("the message was not sent")  # CH-3.7
         except CancelledError as error:
-            assert waiting is not None
+            if waiting is None:
+                raise  # a request that was owed to the task
             with core.lock:
                 core.abandon_send(waiting)
             if not send.committed:

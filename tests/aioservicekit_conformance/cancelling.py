@@ -11,6 +11,7 @@ from .checking import Broken, check, expect, run, started
 from .target import Target
 
 Step = Callable[[], Coroutine[Any, Any, object]]
+MANY = 50  # turns of the loop, after which a task has heard of a request if it ever does
 TURNS = range(5)  # of the loop, between what lets the operation go on and the request
 
 
@@ -127,6 +128,63 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
     return await task
 
 
+async def _asked_twice(target: Target, kind: str) -> str:
+    """What comes of a task that is cancelled, and whose time is up as well, when its operation can go on."""
+    scene = await _scene(target, kind)
+    timeouts: list[asyncio.Timeout] = []
+    returned = False
+
+    async def use() -> str:
+        nonlocal returned
+        try:
+            async with asyncio.timeout(None) as timeout:
+                timeouts.append(timeout)
+                await scene.operation()
+                returned = True
+        except (TimeoutError, asyncio.CancelledError):
+            return GAVE_UP
+        try:
+            await _turns(5)
+        except asyncio.CancelledError:
+            return CANCELLED
+        return WENT_ON
+
+    task = asyncio.ensure_future(use())
+    await _turns(5)
+    timeouts[0].reschedule(0)
+    await scene.let_go()
+    task.cancel()
+    seen = await task
+    return seen if returned else GAVE_UP
+
+
+async def _keeping_pace(target: Target, kind: str) -> str:
+    """What comes of a task that is cancelled while whatever it waits for comes at once, time and again."""
+    channel = target.channel(1)
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+
+    async def again_and_again(operation: Step, turns: int) -> None:
+        while True:
+            await operation()
+            await _turns(turns)
+
+    async def send() -> None:
+        await publisher.send(1)
+
+    mine, other = (send, subscriber.read) if kind == "send" else (subscriber.read, send)
+    task = asyncio.ensure_future(again_and_again(mine, 0))
+    pace = asyncio.ensure_future(again_and_again(other, 1))
+    await _turns(5)
+    task.cancel()
+    await _turns(MANY)
+    ended = task.done()
+    pace.cancel()
+    await _turns(5)
+    await channel.close()
+    await asyncio.wait([task, pace])
+    return "the task ends" if ended else "the task goes on"
+
+
 async def _in_a_group(target: Target, kind: str) -> str:
     """What comes of a group in which a task fails as the operation of another one can go on."""
     scene = await _scene(target, kind)
@@ -182,6 +240,23 @@ def _requests(rule: str, kind: str) -> None:
                     if seen != GAVE_UP:
                         where = ", in a task that had been asked to cancel before" if before else ""
                         expect(WENT_ON, seen, f"a {kind} that has had its effect as its asyncio.timeout expired{where}")
+
+    @check(rule)
+    def one_of_two_requests_is_withdrawn(target: Target) -> None:
+        if started(lambda: _undisturbed(target, kind)):
+            seen = run(lambda: _asked_twice(target, kind))
+            if seen != GAVE_UP:
+                expect(CANCELLED, seen, f"a {kind} whose task was cancelled as its asyncio.timeout expired")
+
+    @check(rule)
+    def a_task_ends_though_each_of_its_operations_is_completed(target: Target) -> None:
+        seen = started(lambda: _keeping_pace(target, kind)) if started(lambda: _undisturbed(target, kind)) else None
+        if seen is not None:
+            expect(
+                "the task ends",
+                seen,
+                f"a task that is cancelled in one {kind} after the other, all of which go on at once",
+            )
 
     @check(rule)
     def a_task_of_a_group_ends(target: Target) -> None:

@@ -5,6 +5,7 @@ strict model forbids: so it breaks just this rule, and the suite must refuse it 
 """
 
 import asyncio
+import weakref
 from collections.abc import Iterator
 from functools import cache
 from types import SimpleNamespace
@@ -37,17 +38,27 @@ RELAXABLE = RULES_OF_THE_TABLE | {
 RELUCTANT = frozenset({"CH-2.1", "CH-3.7"})  # relaxed, they let any operation fail; the mistake is one that does not
 
 
-def give_back(error: asyncio.CancelledError) -> None:
-    """Ask the running task to cancel again when it next suspends, unless the request has been withdrawn by then."""
+# Requests to cancel that have been given back, with how many the task had been told of before.
+owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, asyncio.CancelledError]]" = weakref.WeakKeyDictionary()
+
+
+def running_task() -> "asyncio.Task[Any]":
     task = asyncio.current_task()
     assert task is not None
-    others = task.cancelling() - 1
+    return task
 
-    def ask_again() -> None:
-        if task.cancelling() > others and task.cancel(*error.args):
-            task.uncancel()  # it has been counted already
 
-    asyncio.get_running_loop().call_soon(ask_again)
+def give_back(error: asyncio.CancelledError, heard: int) -> None:
+    """Ask the running task to cancel again when it next suspends, unless the request has been withdrawn by then."""
+    task = running_task()
+    owed[task] = min(heard, task.cancelling() - 1), error
+    asyncio.get_running_loop().call_soon(ask_again, task)
+
+
+def ask_again(task: "asyncio.Task[Any]") -> None:
+    heard, error = owed.pop(task, (0, None))
+    if error and task.cancelling() > heard and task.cancel(*error.args):
+        task.uncancel()  # it has been counted already
 
 
 class _Endpoint:
@@ -129,6 +140,14 @@ class _Channel(_Endpoint):
         self._settle(number)
         if self._state.op(number).outcome is None:
             self._waiting[number] = asyncio.get_running_loop().create_future()
+            task = running_task()
+            heard, late = owed.pop(task, (0, None))
+            if late and task.cancelling() > heard:  # here is the suspension at which it is due
+                (self._state,) = see(self._state, cancel(number))
+                self._settle(number)
+                del self._waiting[number]
+                return self._end(number)
+            heard = task.cancelling()
             try:
                 await self._waiting[number]
             except asyncio.CancelledError as error:  # one that has come to its end already may return all the same
@@ -136,7 +155,7 @@ class _Channel(_Endpoint):
                 self._settle(number)
                 outcome = self._state.op(number).outcome
                 if outcome and outcome.what == "return" and GIVEN_BACK.get(kind) not in self._relaxed:
-                    give_back(error)
+                    give_back(error, heard)
             finally:
                 del self._waiting[number]
         return self._end(number)

@@ -32,14 +32,33 @@ exclude-operators = ["core/ReplaceComparisonOperator_(Is_Eq|Eq_Is|IsNot_NotEq|No
 
 # Why mutants survive, by where they are and what they do: "function, operator, the line before".
 EXPLANATIONS = {
-    r"(room|_room) .*": "It is slower, no more: sends that are woken and find no room sleep again, in their places.",
-    r"_may_commit ReplaceComparisonOperator_Eq_GtE .*": "Nothing changes: a buffer never holds more than its size.",
-    r"send ReplaceComparisonOperator_Eq_(LtE|GtE) .*": (
-        "It is slower, no more: `_full` may have buffers that are not full, and the next send takes them out."
+    r"None .*TypeVar.*": "Type checkers see it, and the tests of types: no rule speaks of types.",
+    r"(Channel RemoveDecorator|__init__ .*_closed_itself|close .*_closed_itself|_closed_error|_quoted|_checked_name) ?.*": (
+        "Names, and the texts of errors: no rule says how they read. `tests/reference/test_robustness.py` has them."
+    ),
+    r"(is_full|commit) ReplaceComparisonOperator_GtE_(Eq|Is) .*": (
+        "On one event loop a buffer never holds more than its size, and small numbers are equal only if identical."
+    ),
+    r"commit ReplaceComparisonOperator_GtE_LtE .*": (
+        "It is slower, no more: `full` may name buffers that are not full, and the next commit drops them."
+    ),
+    r"send .*if not core\.sends and core\.commit.*": "It is slower, no more: the send joins the line, and is committed there.",
+    r"read .*if core\.sends or buffer\.handed.*": "It is what closed loops and interrupts leave undone: CH-6.3, CH-3.7.",
+    r"(_hand|move|settle|take_back|_put_back|abandon_read|tell_if_lost) .*": (
+        "It needs several event loops, or one that has closed: CH-6, which `tests/reference/test_loops.py` covers."
+    ),
+    r"(commit .*running|commit_waiting .*alive|read .*buffer\.home|read .*messages and not buffer\.handed).*": (
+        "It needs several event loops, or one that has closed: CH-6, which `tests/reference/test_loops.py` covers."
+    ),
+    r"commit_waiting .*send\.committed.*": "It needs an interrupt at that very instruction: CH-3.7.",
+    r"(read|send) AddNot if waiting:.*": "It needs an exception that is thrown in from outside: CH-3.7, `test_robustness.py`.",
+    r"close .*held_here.*": "It needs the garbage collector amid a change: `tests/reference/test_robustness.py`.",
+    r"(read|send) .*heard = .*": (
+        "It needs an operation outside of any task, or a request that was withdrawn: `tests/reference/test_cancelling.py`."
     ),
     r"subscribe ReplaceBinaryOperator_Mul_Div .*": "A size by position as well: an implementation may offer more.",
     r"__del__ NumberReplacer .*stacklevel.*": "The line that a warning is shown beside: no rule says which.",
-    r"read ExceptionReplacer .*IndexError.*": (
+    r"read (ExceptionReplacer .*IndexError|ReplaceContinueWithBreak).*": (
         "It needs a second thread at that very instruction: CH-6.1, which `tests/reference/test_preemption.py` covers."
     ),
 }

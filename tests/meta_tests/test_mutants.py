@@ -6,31 +6,36 @@ import re
 from mutants import DOCUMENT, MODULES, ROOT, Survivor, as_markdown, survivors
 
 DIFF = """--- mutation diff ---
---- aaioservicekit/channels.py
-+++ baioservicekit/channels.py
+--- aaioservicekit/_core.py
++++ baioservicekit/_core.py
 @@ -1,3 +1,3 @@
-     def _room(self) -> int:
-         if not self._may_commit():
--            return 0
-+            return 1
+             messages.append(message)
+-            if len(messages) >= buffer.capacity:
++            if len(messages) <= buffer.capacity:
+                 full.append(buffer)
 """
 
 
 def test_what_survives_is_read_from_the_session() -> None:
     """A mutant that the suite did not notice is listed with what it changes; one that was refused is counted."""
-    mutation = {"definition_name": "_room", "operator_name": "core/NumberReplacer", "start_pos": [3, 1]}
+    mutation = {
+        "definition_name": "commit",
+        "operator_name": "core/ReplaceComparisonOperator_GtE_LtE",
+        "start_pos": [3, 1],
+    }
     dump = "\n".join(
         json.dumps([{"mutations": [mutation]}, {"test_outcome": outcome, "diff": DIFF}])
         for outcome in ("killed", "survived")
     )
     (survivor,) = found = survivors(dump)[1]
     assert survivors(dump)[0] == 2
-    assert survivor == Survivor("_room", "NumberReplacer", "return 0", "return 1")
+    before, after = "if len(messages) >= buffer.capacity:", "if len(messages) <= buffer.capacity:"
+    assert survivor == Survivor("commit", "ReplaceComparisonOperator_GtE_LtE", before, after)
     assert survivor.reason is not None
     assert "no more" in survivor.reason
     text = as_markdown(2, found)
     assert "refuses 1 of 2: 50.0%" in text
-    assert f"{survivor.reason}\n\n```diff\n@@ _room\n- return 0\n+ return 1\n```" in text
+    assert f"{survivor.reason}\n\n```diff\n@@ commit\n- {before}\n+ {after}\n```" in text
     assert "Not explained" not in text
 
 

@@ -140,6 +140,7 @@ def _judge(
     """The reports, and, if somebody has pressed Ctrl+C, one line about that."""
     console = Console(highlight=False)
     reports: list[Report] = []
+    what_they_printed: list[str] = []
     interrupted = ""
     for target in targets:
         try:
@@ -148,12 +149,14 @@ def _judge(
             interrupted = f"interrupted while {target.name} was judged: {error}"
             break
         reports.append(report)
+        what_they_printed.append(printed)
+    if len(reports) > 1:
+        print_summary(console, reports)
+    for report, printed in zip(reports, what_they_printed, strict=True):
         print_report(console, report, seed)
         if printed:
             console.print(f"  [dim]{escape(printed)}[/]")
         print_known(console, report, known)
-    if len(reports) > 1:
-        print_summary(console, reports)
     return reports, interrupted
 
 

@@ -6,6 +6,7 @@ It looks at nothing as long as something moves: the limit is for one step of a l
 import asyncio
 import faulthandler
 import importlib
+import os
 import signal
 import threading
 import traceback
@@ -60,6 +61,22 @@ def _is_theirs(file: str) -> bool:
 
 @contextmanager
 def watched() -> Iterator[None]:
+    """Interrupt what hangs, and let nobody end the whole process: `os._exit` is `sys.exit` meanwhile."""
+
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    before = os._exit
+    os._exit = leave  # type: ignore[assignment]
+    try:
+        with _watched():
+            yield
+    finally:
+        os._exit = before
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
     """Interrupt by `Hang` what goes on for many seconds without a step; where there are no signals, end with a traceback."""
     if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
         faulthandler.dump_traceback_later(20 * SECONDS * LOOKS, exit=True)

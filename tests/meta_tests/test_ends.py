@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,14 +83,17 @@ def test_a_module_that_never_comes_back_is_refused(
     assert "for seconds it ran at endless.py, line " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("leave", ["sys.exit", "os._exit"])
 def test_a_module_that_exits_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    leave: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`sys.exit(0)` at import is no success."""
-    (tmp_path / "leaving.py").write_text("import sys\nsys.exit(0)\n")
+    """To leave the process with 0 at import is no success."""
+    (tmp_path / f"leaving_by_{leave[:2]}.py").write_text(f"import os, sys\n{leave}(0)\n")
     monkeypatch.chdir(tmp_path)
-    assert main(["leaving"]) == 2
-    assert "can't be imported: SystemExit: 0 (leaving.py, line 2)" in capsys.readouterr().err
+    before = os._exit
+    assert main([f"leaving_by_{leave[:2]}"]) == 2
+    assert f"can't be imported: SystemExit: 0 (leaving_by_{leave[:2]}.py, line 2)" in capsys.readouterr().err
+    assert os._exit is before
 
 
 @pytest.mark.parametrize("channel", [ExitsInSend, FailsInSend])

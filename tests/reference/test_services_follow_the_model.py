@@ -119,7 +119,7 @@ class Comparison:
             for _ in range(callbacks):
                 self.loop.step()
             return
-        self.loop.run_until_rest()
+        self.loop.run_until_rest(seen=object)
         assert not self.loop.escapes, self.loop.escapes
         assert not self.loop.errors, self.loop.errors
         resting = {state for state in self._closed(self.states) if not any(steps(self.world, state, UNSEEN))}

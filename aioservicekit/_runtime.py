@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol
 __all__ = [
     "Lock",
     "Waiting",
+    "at_once",
     "give_back",
     "held_here",
     "mind_forks",
@@ -143,6 +144,15 @@ class Locked(Protocol):
 def held_here(owner: Locked) -> bool:
     """Whether this very thread holds the lock: the garbage collector, or a signal, has come amid a change."""
     return owner.lock._is_owned()
+
+
+def at_once(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:
+    """Make a change with the lock held; in a finalizer amid another change of this thread, as soon as that one is made."""
+    if held_here(owner):
+        when_free(owner, change, *arguments)
+    else:
+        with owner.lock:
+            change(*arguments)
 
 
 def when_free(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:

@@ -10,7 +10,7 @@ from enum import IntEnum, auto
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
 
 from ._core import Buffer, Core, Send
-from ._runtime import Waiting, give_back, held_here, requests_heard, when_free
+from ._runtime import Waiting, at_once, give_back, requests_heard, when_free
 
 __all__ = [
     "Channel",
@@ -149,11 +149,7 @@ class Channel(_Closing, Generic[_T]):
 
         Waiting sends raise `ChannelClosedError` and deliver nothing; what is buffered can still be read.
         """
-        if held_here(self._core):  # in a finalizer, amid a change
-            when_free(self._core, self._core.close, "its close() was called")
-            return
-        with self._core.lock:
-            self._core.close("its close() was called")  # CH-5.1: with nothing to wait for
+        at_once(self._core, self._core.close, "its close() was called")  # CH-5.1: with nothing to wait for
 
     def statistics(self) -> ChannelStatistics:
         """The channel's state, endpoints, buffers and waiting operations, all at one instant (CH-7.3).
@@ -195,12 +191,7 @@ class _Endpoint(_Closing):
 
     async def close(self) -> None:
         """Disconnect, at once and for good; again does nothing (CH-5.1)."""
-        if held_here(self._core):  # in a finalizer, amid a change
-            when_free(self._core, self._disconnect)
-            return
-        with self._core.lock:
-            self._closed_itself = self._closed_itself or self._is_connected()
-            self._disconnect()
+        at_once(self._core, self._close)
 
     def __del__(self) -> None:
         if hasattr(self, "_closed_itself") and self._is_connected():  # `__init__` may have failed
@@ -211,6 +202,10 @@ class _Endpoint(_Closing):
         channel = f"channel{_quoted(self._channel._name)}"
         why = "its close() was called" if self._closed_itself else f"{channel} is closed: {self._core.why_closed}"
         return ChannelClosedError(f"{what}: {why}")
+
+    def _close(self) -> None:
+        self._closed_itself = self._closed_itself or self._is_connected()
+        self._disconnect()
 
     def _is_connected(self) -> bool:
         raise NotImplementedError

@@ -52,7 +52,6 @@ EXPLANATIONS = {
     ),
     r"commit_waiting .*send\.committed.*": "It needs an interrupt at that very instruction: CH-3.7.",
     r"(read|send) AddNot if waiting:.*": "It needs an exception that is thrown in from outside: CH-3.7, `test_robustness.py`.",
-    r"close .*held_here.*": "It needs the garbage collector amid a change: `tests/reference/test_robustness.py`.",
     r"(read|send) .*heard = .*": (
         "It needs an operation outside of any task, or a request that was withdrawn: `tests/reference/test_cancelling.py`."
     ),

@@ -108,6 +108,7 @@ def _report(verdict: Verdict) -> list[str]:
     because = [f"because: {verdict.because}"] if verdict.because else []
     return [
         f"{rule.id} {rule.title}: {rule.sentence}",
+        *(f"broken: {clause}" for clause in verdict.clauses),
         f"expected: {verdict.expected}",
         f"observed: {verdict.observed}",
         *because,

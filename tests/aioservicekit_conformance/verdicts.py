@@ -9,7 +9,7 @@ from aioservicekit_model.channel import RULES_OF_THE_TABLE
 from aioservicekit_model.checker import blame
 from aioservicekit_model.rules import RULES, Level
 
-from .checks.checking import OPTIONAL, UNTESTED, Broken, Escaped, NotTakenOn
+from .checks.checking import OPTIONAL, UNTESTED, Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .exploring.explorer import STEPS, Exploration, explore, silent
 from .exploring.shrinking import UNEXPLAINED, shrink
@@ -36,6 +36,7 @@ class Verdict(NamedTuple):
         cases: how many cases could have shown the rule broken.
         evidence: one line: what the verdict rests on.
         expected, observed, because: of a failure: what was expected, what was seen, and why that is impossible.
+        obligations: of a failure, what was broken of a rule with several obligations, as far as it is known: "CH-3.9b".
         history: of a failure, its shortest history, a line an event; empty where a named check failed.
         replay, program: of a failure, the file that replays it, and the program that shows it.
         moments: the same history, to be drawn.
@@ -49,10 +50,16 @@ class Verdict(NamedTuple):
     expected: str = ""
     observed: str = ""
     because: str = ""
+    obligations: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     replay: str = ""
     program: str = ""
     moments: tuple[Moment, ...] = ()
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """The broken obligations in the specification's words."""
+        return tuple(f"{each}: {RULES[self.rule].obligations[each[-1]]}" for each in self.obligations)
 
 
 class Report(NamedTuple):
@@ -155,7 +162,7 @@ class _Judging:
                     self._escaped[check.rule] = f"the target uses {reason}, in the check: {check.name}"
                 except Hang as hang:
                     self._hung = str(hang)
-                    self._fail_check(check.rule, check.name, Broken("the check to end", _does_not_end(self._hung)))
+                    self._fail_check(check, Broken("the check to end", _does_not_end(self._hung)))
                 else:
                     if error is None:
                         self._passed.setdefault(check.rule, []).append(check.name)
@@ -164,14 +171,16 @@ class _Judging:
                             f"what it does differs from time to time, in the check: {check.name}"
                         )
                     else:
-                        self._fail_check(check.rule, check.name, error)
+                        self._fail_check(check, error)
 
-    def _fail_check(self, rule: str, name: str, error: Broken) -> None:
-        failure = KeptFailure(self._target.name, rule, check=name)
+    def _fail_check(self, check: Check, error: Broken) -> None:
+        rule = check.rule
+        failure = KeptFailure(self._target.name, rule, check=check.name)
         self._failed.setdefault(
             rule,
             Verdict(
-                *(rule, RULES[rule].level, "fail", 1, f"check: {name}", error.expected, error.observed),
+                *(rule, RULES[rule].level, "fail", 1, f"check: {check.name}", error.expected, error.observed),
+                obligations=(check.obligation,) if RULES[rule].obligations else (),
                 replay=as_text(failure),
                 program=program_of_check(failure, error),
             ),

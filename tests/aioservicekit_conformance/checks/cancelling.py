@@ -222,8 +222,8 @@ CANCELLED = "the task is cancelled at its next suspension, once"
 WENT_ON = "the task goes on"
 
 
-def _requests(rule: str, kind: str) -> None:
-    @check(rule)
+def _requests(obligation: str, kind: str) -> None:
+    @check(obligation)
     def a_request_that_comes_too_late_is_not_lost(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             for turns in TURNS:
@@ -231,7 +231,7 @@ def _requests(rule: str, kind: str) -> None:
                 if seen != GAVE_UP:
                     expect(CANCELLED, seen, f"a {kind} that has had its effect, and whose task was asked to cancel")
 
-    @check(rule)
+    @check(obligation)
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             for before in (0, 1):
@@ -241,14 +241,14 @@ def _requests(rule: str, kind: str) -> None:
                         where = ", in a task that had been asked to cancel before" if before else ""
                         expect(WENT_ON, seen, f"a {kind} that has had its effect as its asyncio.timeout expired{where}")
 
-    @check(rule)
+    @check(obligation)
     def one_of_two_requests_is_withdrawn(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             seen = run(lambda: _asked_twice(target, kind))
             if seen != GAVE_UP:
                 expect(CANCELLED, seen, f"a {kind} whose task was cancelled as its asyncio.timeout expired")
 
-    @check(rule)
+    @check(obligation)
     def a_task_ends_though_each_of_its_operations_is_completed(target: Target) -> None:
         seen = started(lambda: _keeping_pace(target, kind)) if started(lambda: _undisturbed(target, kind)) else None
         if seen is not None:
@@ -258,11 +258,11 @@ def _requests(rule: str, kind: str) -> None:
                 f"a task that is cancelled in one {kind} after the other, all of which go on at once",
             )
 
-    @check(rule)
+    @check(obligation)
     def a_task_of_a_group_ends(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)) and started(lambda: _in_a_group(target, kind)) is None:
             raise Broken(f"a TaskGroup ends whose task had been in a {kind} as another one failed", "it waits for ever")
 
 
-_requests("CH-3.9", "send")
-_requests("CH-4.8", "read")
+_requests("CH-3.9b", "send")
+_requests("CH-4.8b", "read")

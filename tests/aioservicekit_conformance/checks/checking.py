@@ -1,6 +1,7 @@
 """What named checks are made of: programs that use a target as its users do, on a hand-stepped loop."""
 
 import re
+import string
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,17 +67,27 @@ class Stuck(Broken):
 
 
 class Check(NamedTuple):
-    rule: str
+    """One named check.
+
+    Attributes:
+        obligation: what it judges: a rule's id, with the letter of a clause where the rule has several obligations: "CH-3.9b".
+    """
+
+    obligation: str
     name: str
     program: Callable[[Target], None]
+
+    @property
+    def rule(self) -> str:
+        return self.obligation.rstrip(string.ascii_lowercase)
 
 
 REGISTERED: list[Check] = []
 
 
-def check(rule: str) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
+def check(obligation: str) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
     def register(program: Callable[[Target], None]) -> Callable[[Target], None]:
-        REGISTERED.append(Check(rule, program.__name__.replace("_", " "), program))
+        REGISTERED.append(Check(obligation, program.__name__.replace("_", " "), program))
         return program
 
     return register

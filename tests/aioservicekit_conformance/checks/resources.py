@@ -37,7 +37,7 @@ async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str]
 NOBODY_WARNED = "the target warns of no endpoint, by name, that is forgotten while it is connected"
 
 
-@check("CH-7.2")
+@check("CH-7.2a")
 def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
     kinds = ("publisher", "subscriber")
     ways = [(kind, closing) for kind in kinds for closing in ("", "endpoint", "channel")]
@@ -56,7 +56,7 @@ def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
             expect("closed", state, f"the channel's state, its only {kind} being forgotten")
 
 
-@check("CH-7.2")
+@check("CH-7.2a")
 def a_forgotten_subscriber_holds_nobody_back(target: Target) -> None:
     async def send_past(kind: str) -> bool:
         channel = target.channel(1)

@@ -129,6 +129,8 @@ def _note(verdict: Verdict) -> str:
 def _print_failure(console: Console, verdict: Verdict) -> None:
     rule = RULES[verdict.rule]
     say(console, 10, f"{rule.level}:", escape(rule.sentence), 10)
+    for clause in verdict.clauses:
+        say(console, 10, "broken:", escape(clause), 10)
     say(console, 10, "expected:", escape(verdict.expected), 10)
     say(console, 10, "observed:", f"[red]{escape(verdict.observed)}[/]", 10)
     if verdict.because:

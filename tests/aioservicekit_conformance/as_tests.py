@@ -80,7 +80,8 @@ def _judged_once(target: str, max_examples: int, seed: int, shared: Path | None)
     """The report of a target, made by the first process of a run that asks for it."""
     if shared is None:
         return _judged(target, max_examples, seed)
-    name = re.sub(r"\W", "-", f"conformance {target} {max_examples} {seed}")
+    run = os.environ["PYTEST_XDIST_TESTRUNUID"]  # a run inside of another one may share its folder with others
+    name = re.sub(r"\W", "-", f"conformance {target} {max_examples} {seed} {run}")
     begun, done = (shared / f"{name}.{state}" for state in ("begun", "done"))
     try:
         begun.touch(exist_ok=False)

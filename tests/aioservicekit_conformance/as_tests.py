@@ -17,9 +17,10 @@ import pytest
 
 from aioservicekit_model.rules import RULES
 
+from .judging import judge
 from .report.wording import KEY
 from .target import load
-from .verdicts import Report, Verdict, judge
+from .verdicts import Report, Verdict
 
 __all__ = ["assert_kept", "conformance"]
 

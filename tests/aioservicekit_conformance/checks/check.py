@@ -8,9 +8,6 @@ from ..running.loop import SteppedLoop
 from ..target import Target
 
 __all__ = [
-    "OPTIONAL",
-    "REGISTERED",
-    "UNTESTED",
     "Broken",
     "Check",
     "Escaped",
@@ -26,17 +23,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-PATIENCE = (
-    500  # times that something comes again, with nothing to be seen of it, before a program is said to wait for ever
-)
-
-UNTESTED = {
-    "CH-6.1": "several event loops in several threads are not explored yet",
-    "CH-6.2": "several event loops in several threads are not explored yet",
-    "CH-6.3": "several event loops in several threads are not explored yet",
-    "CH-7.1": "references are not looked at yet",
-}
-OPTIONAL = frozenset({*UNTESTED, "CH-7.2", "CH-7.3"})  # a target that does nothing about these conforms all the same
+# How often something may come again, with nothing to be seen of it, before a program is said to wait for ever.
+PATIENCE = 500
 
 
 def without_addresses(text: str) -> str:
@@ -54,7 +42,7 @@ class Broken(Exception):
 
 
 class NotTakenOn(Exception):
-    """The target does nothing about a rule of `OPTIONAL`; its text says what it does not do."""
+    """The target does nothing about a rule that it need not take on; the text says what it does not do."""
 
 
 class Escaped(Exception):
@@ -66,20 +54,20 @@ class Stuck(Broken):
 
 
 class Check(NamedTuple):
+    """A program that uses a target as its users do, and raises `Broken` where the target breaks the rule."""
+
     rule: str
     name: str
     program: Callable[[Target], None]
 
 
-REGISTERED: list[Check] = []
+def check(rule: str) -> Callable[[Callable[[Target], None]], Check]:
+    """Make a check of a program; the check is named as the program is."""
 
+    def made(program: Callable[[Target], None]) -> Check:
+        return Check(rule, program.__name__.replace("_", " "), program)
 
-def check(rule: str) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
-    def register(program: Callable[[Target], None]) -> Callable[[Target], None]:
-        REGISTERED.append(Check(rule, program.__name__.replace("_", " "), program))
-        return program
-
-    return register
+    return made
 
 
 def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..target import Target
-from .checking import Broken, check, expect, outcome, run, started, state_of
+from .check import Broken, Check, check, expect, outcome, run, started, state_of
 
 
 @check("CH-1.1b")
@@ -152,7 +152,7 @@ async def _read_what_was_sent(target: Target, message: object) -> str:
         return "ChannelClosedError raised"
 
 
-def _whatever_was_sent(obligation: str, wrong: str) -> Callable[[Target], None]:
+def _whatever_was_sent(obligation: str, wrong: str) -> Check:
     def whatever_was_sent_is_read(target: Target) -> None:
         if started(lambda: _read_what_was_sent(target, object())) == "the same object":
             for message in MESSAGES:
@@ -163,8 +163,8 @@ def _whatever_was_sent(obligation: str, wrong: str) -> Callable[[Target], None]:
     return check(obligation)(whatever_was_sent_is_read)
 
 
-_whatever_was_sent("CH-4.1a", "another object")
-_whatever_was_sent("CH-4.2b", "ChannelClosedError raised")
+what_was_sent_is_read = _whatever_was_sent("CH-4.1a", "another object")
+what_was_sent_does_not_end_reading = _whatever_was_sent("CH-4.2b", "ChannelClosedError raised")
 
 
 ALIKE: tuple[list[object], ...] = (
@@ -275,3 +275,20 @@ def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
         cut_short = started(lambda what=what: after_closing(what, "cancelled"))  # type: ignore[misc]
         after = cut_short[1] if cut_short else "an operation that waits for ever"
         expect(plain[1], after, f"what comes of close() of the {what} when it is cancelled, as when it is not")
+
+
+CHECKS = (
+    a_channel_is_built_with_no_running_loop,
+    entering_a_channel_changes_nothing,
+    a_channel_built_without_a_size_holds_nobody_back,
+    a_constructor_refuses_bad_buffer_sizes,
+    subscribing_refuses_bad_buffer_sizes,
+    a_refused_subscriber_is_not_registered,
+    a_joining_that_is_cancelled_has_joined_nothing,
+    what_was_sent_is_read,
+    what_was_sent_does_not_end_reading,
+    messages_that_are_alike_are_all_received,
+    async_for_yields_what_read_returns,
+    async_for_ends_with_the_last_message,
+    closing_is_at_once_also_when_it_is_cancelled,
+)

@@ -6,7 +6,7 @@ import re
 import warnings
 
 from ..target import Target
-from .checking import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
+from .check import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
 
 
 async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:
@@ -179,3 +179,10 @@ def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
             )
     empty, closed = (_numbers(target, told[what]) for what in ("nobody", "closed"))
     expect(repr(empty), repr(closed), "the numbers in the statistics of a closed channel, as of a new one")
+
+
+CHECKS = (
+    forgotten_endpoints_are_closed_with_a_warning,
+    a_forgotten_subscriber_holds_nobody_back,
+    statistics_and_repr_tell_what_goes_on,
+)

@@ -5,11 +5,13 @@ from rich.markup import escape
 
 from aioservicekit_model.checker import blame
 
-from ..checks.checking import Escaped, NotTakenOn
+from ..checks.check import Escaped, NotTakenOn
+from ..checks.registry import BY_NAME
+from ..checks.runner import run_check
 from ..running.case import replay
 from ..running.watchdog import Hang, watched
 from ..target import Target
-from .failure_file import KeptFailure, broken, check_of
+from .failure_file import KeptFailure
 from .terminal import say
 from .wording import KEY, because, explain, timeline
 
@@ -57,9 +59,9 @@ def _case(console: Console, target: Target, failure: KeptFailure) -> int:
 
 
 def _check(console: Console, target: Target, failure: KeptFailure) -> int:
-    check = check_of(failure)
+    check = BY_NAME[failure.rule, failure.check]
     try:
-        error = broken(check, target)
+        error = run_check(check, target)
     except NotTakenOn as reason:
         console.print(escape(str(reason)))
         return 0

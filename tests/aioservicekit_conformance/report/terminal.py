@@ -11,8 +11,9 @@ from rich.text import Text
 
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
+from ..judging import judge
 from ..target import Target
-from ..verdicts import Report, Verdict, judge
+from ..verdicts import Report, Verdict
 from .wording import KEY
 
 __all__ = ["judged", "print_known", "print_report", "print_summary", "say"]

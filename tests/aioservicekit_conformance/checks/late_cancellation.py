@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from ..target import Target
-from .checking import Broken, check, expect, run, started
+from .check import Broken, Check, check, expect, run, started
 
 Step = Callable[[], Coroutine[Any, Any, object]]
 MANY = 50  # turns of the loop, after which a task has heard of a request if it ever does
@@ -222,7 +222,7 @@ CANCELLED = "the task is cancelled at its next suspension, once"
 WENT_ON = "the task goes on"
 
 
-def _requests(obligation: str, kind: str) -> None:
+def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
     @check(obligation)
     def a_request_that_comes_too_late_is_not_lost(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
@@ -263,6 +263,13 @@ def _requests(obligation: str, kind: str) -> None:
         if started(lambda: _undisturbed(target, kind)) and started(lambda: _in_a_group(target, kind)) is None:
             raise Broken(f"a TaskGroup ends whose task had been in a {kind} as another one failed", "it waits for ever")
 
+    return (
+        a_request_that_comes_too_late_is_not_lost,
+        a_request_that_a_time_out_withdraws_is_gone,
+        one_of_two_requests_is_withdrawn,
+        a_task_ends_though_each_of_its_operations_is_completed,
+        a_task_of_a_group_ends,
+    )
 
-_requests("CH-3.9b", "send")
-_requests("CH-4.8b", "read")
+
+CHECKS = (*_requests("CH-3.9b", "send"), *_requests("CH-4.8b", "read"))

@@ -14,9 +14,10 @@ from .checks.runner import run_check
 from .exploring.explorer import STEPS, Exploration, explore, silent
 from .exploring.shrinking import UNEXPLAINED, shrink
 from .report.diagram import moments
+from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
 from .report.program import as_program, program_of_check
-from .report.wording import because, explain, timeline
+from .report.timeline import timeline
 from .running.case import REACHED, Case, replay
 from .running.watchdog import Hang, watched
 from .target import Target

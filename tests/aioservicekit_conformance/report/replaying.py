@@ -11,9 +11,11 @@ from ..checks.runner import run_check
 from ..running.case import replay
 from ..running.watchdog import Hang, watched
 from ..target import Target
+from .explaining import because, explain
 from .failure_file import KeptFailure
 from .terminal import say
-from .wording import KEY, because, explain, timeline
+from .timeline import timeline
+from .wording import KEY
 
 __all__ = ["replayed"]
 

@@ -1,6 +1,6 @@
 """`python -m benchmarks.instructions`: counts the instructions a delivery takes, which no other job on the machine disturbs.
 
-Readers behind, on a buffer of 64: ours, one `asyncio.Queue` a subscriber, and the floor. Each is run under callgrind for so many
+Readers behind, on a buffer of 64: ours, one `asyncio.Queue` per subscriber, and the floor. Each is run under callgrind for so many
 deliveries and for twice as many: the difference is free of what starting Python takes. The exit status is 1 if a line is missed.
 Where there is no valgrind nothing is measured, and the status is 0.
 """

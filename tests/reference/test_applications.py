@@ -147,7 +147,7 @@ def test_the_whole_shutdown_has_a_limit(how: str, caplog: pytest.LogCaptureFixtu
 
     order = ["third stops", "third STOPPED", "second stops", "second STOPPED", "first stops", "first STOPPED"]
     assert run(main) == order
-    assert "<Slow 'second' STOPPING> is cut short: the shutdown takes more than 8 s" in caplog.text
+    assert "<Slow 'second' STOPPING> is cut short: the shutdown has taken more than 8 s" in caplog.text
     assert "<Slow 'first' STOPPING> is cut short" in caplog.text
     assert "<Slow 'third'" not in caplog.text
 
@@ -196,7 +196,7 @@ def test_a_start_has_a_limit() -> None:
     async def main() -> None:
         slow = Slow("slow", start=10, start_timeout=3)
         dependent = Recorded("dependent", dependences=[slow])
-        with pytest.raises(TimeoutError, match="<Slow 'slow' STARTING> has not started within 3 s"):
+        with pytest.raises(TimeoutError, match="<Slow 'slow' STARTING> did not start within 3 s"):
             await dependent.start()
         assert now() == 3
         assert slow.failure is dependent.failure
@@ -217,7 +217,7 @@ def test_a_stop_hook_has_a_limit(caplog: pytest.LogCaptureFixture) -> None:
         assert now() == 3
 
     run(main)
-    assert "<Slow 'slow' STOPPING>: its stop hook takes more than 3 s, and is cancelled" in caplog.text
+    assert "<Slow 'slow' STOPPING>: its stop hook has taken more than 3 s, and is cancelled" in caplog.text
 
 
 def test_hooks_with_no_time_may_end_at_once() -> None:
@@ -563,7 +563,7 @@ def test_states_and_signals_are_logged(caplog: pytest.LogCaptureFixture) -> None
     assert [record.getMessage() for record in caplog.records] == [
         "worker: STARTING",
         "worker: RUNNING",
-        "SIGTERM: the services stop",
+        "SIGTERM: stopping the services",
         "worker: STOPPING",
         "worker: STOPPED",
     ]
@@ -657,7 +657,7 @@ def test_a_supervisor_that_is_not_there_stops_nothing(
             pass
 
     run(main)
-    assert "NOTIFY_SOCKET can't be told READY=1" in caplog.text
+    assert "could not send READY=1 to NOTIFY_SOCKET" in caplog.text
 
 
 def test_run_is_one_line() -> None:
@@ -676,7 +676,7 @@ def test_run_is_one_line() -> None:
     aioservicekit.run(Short(False), Short(False))
     with pytest.raises(Failed):
         aioservicekit.run(Short(False), Short(True))
-    with pytest.raises(TypeError, match="services must hold services alone, not 3"):
+    with pytest.raises(TypeError, match="services must hold only services, not 3"):
         aioservicekit.run(3)  # type: ignore[arg-type]
 
 
@@ -715,7 +715,7 @@ def test_work_that_waits_for_nothing_is_named_once(
         assert caplog.records == []
         return
     assert len(caplog.records) == 1
-    assert "<Spinning 'spinning' RUNNING>: its work has ended 1000 times in a row" in caplog.text
+    assert "<Spinning 'spinning' RUNNING>: its work has returned 1000 times in a row" in caplog.text
     assert "self.stop()" in caplog.text
 
 
@@ -793,7 +793,7 @@ def test_work_that_ends_as_the_signal_comes_is_not_called_again() -> None:
 @pytest.mark.parametrize("name", ["Task", "task", "TaskGroup", "on_signal"])
 def test_what_0_6_0_had_says_what_to_use(name: str) -> None:
     """An import of what the other project's 0.6.0 had, and this has not, raises an ImportError with advice."""
-    with pytest.raises(ImportError, match=f"no {name}, which 0.6.0 on PyPI had: use "):
+    with pytest.raises(ImportError, match=f"no {name}, unlike 0.6.0 on PyPI: use "):
         exec(f"from aioservicekit import {name}")
     assert not hasattr(aioservicekit, "Other")
 

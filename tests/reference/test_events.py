@@ -104,7 +104,7 @@ def test_cancelling_who_emits_leaves_the_listeners_alone() -> None:
 
 
 def test_a_closed_event() -> None:
-    """A closed event takes no listeners and can't be emitted; as a context manager an event closes at the end."""
+    """A closed event accepts no listeners and can't be emitted; as a context manager an event closes at the end."""
 
     async def main() -> None:
         with Event[[int]]() as event:
@@ -114,7 +114,7 @@ def test_a_closed_event() -> None:
         assert event.is_closed
         with pytest.raises(EventClosedError, match="can't be emitted"):
             await event.emit(1)
-        with pytest.raises(EventClosedError, match="takes no listeners"):
+        with pytest.raises(EventClosedError, match="accepts no listeners"):
             event.add_listener(heard.append)
         event.close()
         assert event.notify(1) == []

@@ -36,7 +36,7 @@ def test_they_are_stopped_after_it() -> None:
 
 async def test_what_is_no_service_is_refused(start_services: Start) -> None:
     """The call raises like `run_services` (SV-6.1)."""
-    with pytest.raises(TypeError, match="services must hold services alone, not 3"):
+    with pytest.raises(TypeError, match="services must hold only services, not 3"):
         await start_services(3)
 
 

@@ -376,7 +376,7 @@ def test_nothing_starts_while_an_exit_is_carried_out() -> None:
         async def block() -> None:
             async with run_services([Raising("work", SystemExit()), other]) as stopped:
                 await settle(8)
-                with pytest.raises(ServiceStoppedError, match="the application shuts down"):
+                with pytest.raises(ServiceStoppedError, match="the application is shutting down"):
                     await Recorded("late").start()
                 await stopped
 

@@ -450,9 +450,9 @@ def test_a_hook_can_not_start_its_own_service() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dependences": [1]}, TypeError, "dependencies must hold services alone, not 1"),
-        ({"dependencies": "ab"}, TypeError, "dependencies must hold services alone, not 'a'"),
-        ({"dependences": [[]]}, TypeError, r"dependencies must hold services alone, not \[\]"),
+        ({"dependences": [1]}, TypeError, "dependencies must hold only services, not 1"),
+        ({"dependencies": "ab"}, TypeError, "dependencies must hold only services, not 'a'"),
+        ({"dependences": [[]]}, TypeError, r"dependencies must hold only services, not \[\]"),
         ({"dependences": 3}, TypeError, "dependencies must be a collection of services, not 3"),
         ({"dependences": [], "dependencies": []}, TypeError, "two spellings of one argument"),
         ({"grace": -1}, ValueError, "0 seconds or more, or None for no limit, not -1"),

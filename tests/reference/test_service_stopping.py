@@ -643,7 +643,7 @@ def test_a_stopped_service_runs_no_tasks() -> None:
 
     async def main() -> None:
         recorded = Recorded(grace=0)
-        with pytest.raises(RuntimeError, match="<Recorded 'it' STOPPED> is STOPPED, and runs no tasks"):
+        with pytest.raises(RuntimeError, match="<Recorded 'it' STOPPED> is STOPPED: it runs no tasks"):
             recorded.create_task(asyncio.sleep(1))
         await recorded.start()
         await recorded.stop()

@@ -126,7 +126,7 @@ def test_a_hook_with_a_yield_is_refused(hook: str, is_async: bool) -> None:
 
     generator = type("Generator", (Recorded,), {hook: generate_async if is_async else generate})
     with pytest.raises(
-        TypeError, match=rf"Generator\.{hook} must be a function or a coroutine function, and has a yield"
+        TypeError, match=rf"Generator\.{hook} must be a function or a coroutine function without a yield"
     ):
         generator()
 

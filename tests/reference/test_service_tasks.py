@@ -303,7 +303,7 @@ def test_another_loop_is_refused(what: str) -> None:
             else:
                 await getattr(service, what)()
 
-        with pytest.raises(RuntimeError, match="<Recorded 'it' RUNNING> belongs to another event loop"):
+        with pytest.raises(RuntimeError, match="<Recorded 'it' RUNNING> was started in another event loop"):
             await call()
 
     run(main)

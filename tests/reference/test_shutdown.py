@@ -144,7 +144,7 @@ def test_no_start_begins_after_the_signal() -> None:
         signal.raise_signal(signal.SIGTERM)
         for begin in (other.start, other.restart):
             with pytest.raises(
-                ServiceStoppedError, match="<Recorded 'other' STOPPED> can't start: the application shuts down"
+                ServiceStoppedError, match="<Recorded 'other' STOPPED> can't start: the application is shutting down"
             ):
                 await begin()
         outcomes = await asyncio.gather(*pending, return_exceptions=True)
@@ -164,7 +164,7 @@ def test_a_signal_before_the_dependencies_have_begun() -> None:
         start = asyncio.create_task(second.start())
         await asyncio.sleep(0)
         signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(ServiceStoppedError, match="the application shuts down"):
+        with pytest.raises(ServiceStoppedError, match="the application is shutting down"):
             await start
         return first.log
 
@@ -389,7 +389,7 @@ def test_a_handler_of_the_program_may_raise(error: BaseException, caplog: pytest
                 run(main)
         else:
             run(main)
-            assert "the handler of a signal failed" in caplog.text
+            assert "a signal handler failed" in caplog.text
             assert "LookupError: oh" in caplog.text
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -37,7 +37,7 @@ def test_listeners_are_called_in_the_order_in_which_they_were_added() -> None:
 
 
 def test_a_listener_that_raises_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever plain and coroutine listeners raise is logged; the others are called all the same (SV-1.3)."""
+    """Whatever listeners raise is logged, and the other listeners are still called (SV-1.3)."""
 
     def plain(what: str) -> None:
         raise KeyError("plain")
@@ -65,7 +65,7 @@ def test_a_listener_that_raises_disturbs_nobody(caplog: pytest.LogCaptureFixture
 
 
 def test_listeners_may_come_and_go_while_an_event_is_emitted() -> None:
-    """Who is added by a listener hears of the next time."""
+    """A listener that another listener adds is called from the next time on."""
 
     async def main() -> list[str]:
         event = Event[[str]]()
@@ -124,6 +124,6 @@ def test_a_closed_event() -> None:
 
 
 def test_a_listener_must_be_callable() -> None:
-    """Anything else is refused at once."""
+    """Anything that is not callable is refused at once."""
     with pytest.raises(TypeError, match="a function or a coroutine function, not 3"):
         Event[[int]]().add_listener(3)  # type: ignore[arg-type]

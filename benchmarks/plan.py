@@ -161,11 +161,12 @@ def suite(settings: Settings, number: int) -> list[Record]:
     """The speed of the conformance suite, as seconds an example, and of exploring services, as seconds a state."""
 
     def examples(amount: int) -> Sample:
-        target, judge = module("aioservicekit_conformance.target"), module("aioservicekit_conformance.judge")
+        target = module("aioservicekit_conformance.target")
+        explorer = module("aioservicekit_conformance.exploring.explorer")
         reference = target.load("aioservicekit")
         cold()
         start = perf_counter()
-        cases = judge.explore(reference, amount * EXAMPLES, 0).cases
+        cases = explorer.explore(reference, amount * EXAMPLES, 0).cases
         return Sample(perf_counter() - start, cases)
 
     def states(amount: int) -> Sample:

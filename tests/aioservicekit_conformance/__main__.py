@@ -9,7 +9,7 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command, if the libraries that it needs are installed; returns its exit status."""
     try:
-        from .command import main as command
+        from .cli import main as command
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("hypothesis", "rich"):
             raise

@@ -17,9 +17,9 @@ import pytest
 
 from aioservicekit_model.rules import RULES
 
+from .report.wording import KEY
 from .target import load
-from .verdict import Report, Verdict, judge
-from .words import KEY
+from .verdicts import Report, Verdict, judge
 
 __all__ = ["assert_kept", "conformance"]
 

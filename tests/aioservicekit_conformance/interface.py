@@ -7,8 +7,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Any
 
-from .loop import SteppedLoop
-from .watchdog import Hang, describe_error, watched
+from .running.loop import SteppedLoop
+from .running.watchdog import Hang, describe_error, watched
 
 __all__ = ["lacking"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .interface import lacking
-from .watchdog import Hang, describe_error, watched
+from .running.watchdog import Hang, describe_error, watched
 
 __all__ = ["Target", "TargetError", "describe", "is_path", "load", "split"]
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from aioservicekit_conformance.case import replay
-from aioservicekit_conformance.catalogue import CHECKS
-from aioservicekit_conformance.replay import as_text, broken, read
+from aioservicekit_conformance.checks.registry import CHECKS
+from aioservicekit_conformance.report.failure_file import as_text, broken, read
+from aioservicekit_conformance.report.wording import timeline
+from aioservicekit_conformance.running.case import replay
 from aioservicekit_conformance.target import Target
-from aioservicekit_conformance.verdict import Verdict
-from aioservicekit_conformance.words import timeline
+from aioservicekit_conformance.verdicts import Verdict
 
 
 def assert_replays(target: Target, verdict: Verdict, directory: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import aioservicekit.channels as ours
-from aioservicekit_conformance.care import NOBODY_WARNED
+from aioservicekit_conformance.checks.resources import NOBODY_WARNED
 from aioservicekit_conformance.target import load
-from aioservicekit_conformance.verdict import Verdict, judge
+from aioservicekit_conformance.verdicts import Verdict, judge
 
 
 def verdict(rule: str) -> Verdict:

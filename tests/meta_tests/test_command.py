@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from aioservicekit_conformance.as_tests import conformance
-from aioservicekit_conformance.checking import UNTESTED
-from aioservicekit_conformance.command import main
+from aioservicekit_conformance.checks.checking import UNTESTED
+from aioservicekit_conformance.cli import main
 from aioservicekit_model.rules import RULES
 
 TARGETS = Path(__file__).resolve().parents[2] / "examples" / "targets"

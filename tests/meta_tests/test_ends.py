@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
 
-from aioservicekit_conformance import watchdog
-from aioservicekit_conformance.command import main
+from aioservicekit_conformance.cli import main
+from aioservicekit_conformance.running import watchdog
 from aioservicekit_conformance.target import describe
-from aioservicekit_conformance.verdict import Report, judge
+from aioservicekit_conformance.verdicts import Report, judge
 from aioservicekit_model.rules import RULES
 
 
@@ -167,7 +167,7 @@ def test_an_error_of_the_suite_has_a_status_of_its_own(
     def broken(*arguments: object) -> None:
         raise RuntimeError("no idea")
 
-    monkeypatch.setattr("aioservicekit_conformance.verdict.explore", broken)
+    monkeypatch.setattr("aioservicekit_conformance.verdicts.explore", broken)
     assert main(["aioservicekit"]) == 3
     assert "an error of the suite itself, please report it: RuntimeError: no idea" in capsys.readouterr().err
 

@@ -13,10 +13,10 @@ import pytest
 from aioservicekit import Channel
 from aioservicekit import ChannelClosedError as Closed
 from aioservicekit import ChannelState as State
-from aioservicekit_conformance.case import replay
-from aioservicekit_conformance.command import main
-from aioservicekit_conformance.moments import moments
-from aioservicekit_conformance.scripts import parse
+from aioservicekit_conformance.cli import main
+from aioservicekit_conformance.exploring.scripts import parse
+from aioservicekit_conformance.report.diagram import moments
+from aioservicekit_conformance.running.case import replay
 from aioservicekit_conformance.target import describe
 from aioservicekit_model.rules import RULES, SECTIONS, section
 

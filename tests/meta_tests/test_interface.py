@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, PlainSubscriber
 
-from aioservicekit_conformance.command import main
+from aioservicekit_conformance.cli import main
 from aioservicekit_conformance.target import TargetError, describe
 
 

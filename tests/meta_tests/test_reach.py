@@ -2,8 +2,8 @@
 
 import pytest
 
-from aioservicekit_conformance.case import REACHED
-from aioservicekit_conformance.judge import Exploration, explore
+from aioservicekit_conformance.exploring.explorer import Exploration, explore
+from aioservicekit_conformance.running.case import REACHED
 from aioservicekit_conformance.target import Target, load
 from aioservicekit_model.channel import RULES_OF_THE_TABLE
 

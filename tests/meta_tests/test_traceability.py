@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from aioservicekit_conformance.catalogue import CHECKS
-from aioservicekit_conformance.checking import OPTIONAL, UNTESTED
+from aioservicekit_conformance.checks.checking import OPTIONAL, UNTESTED
+from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_model import service_rules
 from aioservicekit_model.channel import RULES_OF_THE_TABLE
 from aioservicekit_model.rules import RULES

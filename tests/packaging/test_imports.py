@@ -37,7 +37,7 @@ def test_the_packages_are_typed(package: str) -> None:
     [
         ("aioservicekit", ("aioservicekit_model", "aioservicekit_conformance", "hypothesis", "pytest", "rich")),
         ("aioservicekit_model.checker", ("aioservicekit", "aioservicekit_conformance", "hypothesis", "pytest", "rich")),
-        ("aioservicekit_conformance.command", ("aioservicekit",)),
+        ("aioservicekit_conformance.cli", ("aioservicekit",)),
     ],
 )
 def test_imports_go_one_way(package: str, foreign: tuple[str, ...]) -> None:

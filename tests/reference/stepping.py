@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from aioservicekit import Event, Service
-from aioservicekit_conformance.loop import SteppedLoop
+from aioservicekit_conformance.running.loop import SteppedLoop
 
 __all__ = ["EAGER", "EagerLoop", "Recorded", "listen", "now", "run"]
 

@@ -14,7 +14,7 @@ from settling import settle
 from stepping import EAGER, Recorded, now, run
 
 from aioservicekit import Event, Service, ServiceCancelledError, ServiceState, ServiceStoppedError, run_services
-from aioservicekit_conformance.loop import SteppedLoop
+from aioservicekit_conformance.running.loop import SteppedLoop
 
 
 class Odd(BaseException):

@@ -12,7 +12,7 @@ from stepping import EAGER, EagerLoop, Recorded, now, run
 
 from aioservicekit import Service, ServiceState, run_services
 from aioservicekit.services import lifecycle_of
-from aioservicekit_conformance.loop import SteppedLoop
+from aioservicekit_conformance.running.loop import SteppedLoop
 
 DEEP = 1200  # deeper than Python's recursion
 

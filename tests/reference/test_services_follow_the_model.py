@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from stepping import EAGER, EagerLoop
 
 from aioservicekit import Service, ServiceState
-from aioservicekit_conformance.loop import SteppedLoop
+from aioservicekit_conformance.running.loop import SteppedLoop
 from aioservicekit_model.explorer import graphs
 from aioservicekit_model.service import (
     CALLS,

@@ -11,7 +11,7 @@ from settling import settle
 from stepping import Recorded, listen, now, run
 
 from aioservicekit import ServiceStoppedError, on_shutdown, run_services, shutdown
-from aioservicekit_conformance.loop import SteppedLoop
+from aioservicekit_conformance.running.loop import SteppedLoop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

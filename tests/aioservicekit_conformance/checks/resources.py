@@ -5,8 +5,8 @@ import gc
 import re
 import warnings
 
+from ..target import Target
 from .checking import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
-from .target import Target
 
 
 async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:

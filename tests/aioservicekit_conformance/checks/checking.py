@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
-from .loop import SteppedLoop
-from .target import Target
+from ..running.loop import SteppedLoop
+from ..target import Target
 
 __all__ = [
     "OPTIONAL",

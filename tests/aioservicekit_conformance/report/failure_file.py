@@ -10,11 +10,12 @@ from typing import NamedTuple
 from aioservicekit_model.history import JOINS, Event
 from aioservicekit_model.rules import RULES
 
-from .case import Action, Case
-from .catalogue import CHECKS
-from .checking import Broken, Check, Escaped, NotTakenOn
-from .target import Target, is_path, split
-from .watchdog import describe_error
+from .. import checks
+from ..checks.checking import Broken, Check, Escaped, NotTakenOn
+from ..checks.registry import CHECKS
+from ..running.case import Action, Case
+from ..running.watchdog import describe_error
+from ..target import Target, is_path, split
 
 __all__ = ["KeptFailure", "as_program", "as_text", "broken", "program_of_check", "read"]
 
@@ -155,20 +156,24 @@ def check_of(failure: KeptFailure) -> Check:
 
 def program_of_check(failure: KeptFailure, error: Broken) -> str:
     """A program of plain asyncio that runs a check as it stands in the suite, and says whether the same comes of it."""
-    package = files(__package__)
+    sources = files(checks)
     names = ("checking.py", f"{check_of(failure).program.__module__.rpartition('.')[2]}.py")
-    sources = [package.joinpath(name).read_text(encoding="utf-8") for name in names]
-    return Template(package.joinpath("check.txt").read_text(encoding="utf-8")).substitute(
-        steps=package.joinpath("steps.txt").read_text(encoding="utf-8"),
+    texts = [sources.joinpath(name).read_text(encoding="utf-8") for name in names]
+    return Template(_template("check.txt")).substitute(
+        steps=_template("steps.txt"),
         rule=failure.rule,
         check=failure.check,
         expected=error.expected,
         observed=error.observed,
         **_importing(failure),
         checks="\n".join(
-            re.sub(r"^from \.\w+ import (\([^)]*\)|.*)\n", "", source, flags=re.MULTILINE) for source in sources
+            re.sub(r"^from \.[.\w]+ import (\([^)]*\)|.*)\n", "", text, flags=re.MULTILINE) for text in texts
         ),
     )
+
+
+def _template(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _importing(failure: KeptFailure) -> dict[str, str]:
@@ -180,9 +185,9 @@ def _importing(failure: KeptFailure) -> dict[str, str]:
 
 def as_program(failure: KeptFailure, case: Case, expected: str, observed: str) -> str:
     """A program of plain asyncio that does the same to the target, and says whether the same comes of it."""
-    template = Template(files(__package__).joinpath("program.txt").read_text(encoding="utf-8"))
+    template = Template(_template("program.txt"))
     return template.substitute(
-        steps=files(__package__).joinpath("steps.txt").read_text(encoding="utf-8"),
+        steps=_template("steps.txt"),
         rule=failure.rule,
         expected=expected,
         observed=observed,

@@ -1,9 +1,9 @@
 """The catalogue of all named checks, in the order in which they are run."""
 
-from . import blocks, cancelling, care, checks
+from . import behaviour, blocks, cancelling, resources
 from .checking import REGISTERED
 
 __all__ = ["CHECKS"]
 
-MODULES = (checks, cancelling, blocks, care)
+MODULES = (behaviour, cancelling, blocks, resources)
 CHECKS = [each for module in MODULES for each in REGISTERED if each.program.__module__ == module.__name__]

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ..target import Target
 from .checking import Broken, check, expect, outcome, run, started, state_of
-from .target import Target
 
 
 @check("CH-1.1")

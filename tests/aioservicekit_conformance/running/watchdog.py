@@ -21,7 +21,7 @@ SECONDS = 5  # between two looks
 LOOKS = 3  # so many in a row with no step in between are too many
 IN_VAIN = 3  # a target that catches the interruption so often and goes on is left with its whole process
 
-OURS = Path(__file__).parent
+OURS = Path(__file__).parents[1]
 LIBRARY = (Path(asyncio.__file__).parent, Path(importlib.__file__).parent)
 _steps = 0
 

@@ -11,9 +11,9 @@ from aioservicekit_model.channel import State, could_go, could_read, overdue
 from aioservicekit_model.checker import advance, start
 from aioservicekit_model.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
 
+from ..target import Target
 from .loop import Quiet, SteppedLoop
-from .renaming import Reused
-from .target import Target
+from .symmetry_reduction import Reused
 from .watchdog import Hang, describe_error
 
 __all__ = ["REACHED", "Action", "Case", "replay"]

@@ -8,7 +8,7 @@ until it rests; after one that ends with `.` nothing does, and after one with `.
 import re
 from itertools import permutations
 
-from .case import Action
+from ..running.case import Action
 
 __all__ = ["SCRIPTS", "parse"]
 

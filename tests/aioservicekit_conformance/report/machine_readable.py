@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from aioservicekit_model.rules import RULES, section
 
-from .verdict import Report
+from ..verdicts import Report
 
 __all__ = ["as_json", "as_junit"]
 

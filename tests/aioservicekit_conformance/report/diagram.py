@@ -7,8 +7,8 @@ from aioservicekit_model.channel import Outcome, State
 from aioservicekit_model.checker import histories_states
 from aioservicekit_model.history import Event
 
-from .case import Case
-from .words import describe_call, situation
+from ..running.case import Case
+from .wording import describe_call, situation
 
 __all__ = ["GLYPHS", "Moment", "moments"]
 

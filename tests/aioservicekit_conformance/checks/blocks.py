@@ -5,8 +5,8 @@ from collections.abc import Callable
 from itertools import product
 from typing import NamedTuple
 
+from ..target import Target
 from .checking import Broken, check, expect, outcome, run, started, state_of
-from .target import Target
 
 
 class _Passing(Exception):

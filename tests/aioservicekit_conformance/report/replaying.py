@@ -5,13 +5,13 @@ from rich.markup import escape
 
 from aioservicekit_model.checker import blame
 
-from .case import replay
-from .checking import Escaped, NotTakenOn
-from .replay import KeptFailure, broken, check_of
-from .target import Target
+from ..checks.checking import Escaped, NotTakenOn
+from ..running.case import replay
+from ..running.watchdog import Hang, watched
+from ..target import Target
+from .failure_file import KeptFailure, broken, check_of
 from .terminal import say
-from .watchdog import Hang, watched
-from .words import KEY, because, explain, timeline
+from .wording import KEY, because, explain, timeline
 
 __all__ = ["replayed"]
 

@@ -9,16 +9,16 @@ from aioservicekit_model.channel import RULES_OF_THE_TABLE
 from aioservicekit_model.checker import blame
 from aioservicekit_model.rules import RULES, Level
 
-from .case import REACHED, Case, replay
-from .catalogue import CHECKS
-from .checking import OPTIONAL, UNTESTED, Broken, Escaped, NotTakenOn
-from .judge import STEPS, Exploration, explore, silent
-from .moments import Moment, moments
-from .replay import KeptFailure, as_program, as_text, broken, program_of_check
-from .shrinking import UNEXPLAINED, shrink
+from .checks.checking import OPTIONAL, UNTESTED, Broken, Escaped, NotTakenOn
+from .checks.registry import CHECKS
+from .exploring.explorer import STEPS, Exploration, explore, silent
+from .exploring.shrinking import UNEXPLAINED, shrink
+from .report.diagram import Moment, moments
+from .report.failure_file import KeptFailure, as_program, as_text, broken, program_of_check
+from .report.wording import because, explain, timeline
+from .running.case import REACHED, Case, replay
+from .running.watchdog import Hang, watched
 from .target import Target
-from .watchdog import Hang, watched
-from .words import because, explain, timeline
 
 __all__ = ["Interrupted", "Report", "Verdict", "judge"]
 

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
-from .target import Target
-from .verdict import Report, Verdict, judge
-from .words import KEY
+from ..target import Target
+from ..verdicts import Report, Verdict, judge
+from .wording import KEY
 
 __all__ = ["judged", "print_known", "print_report", "print_summary", "say"]
 

@@ -4,7 +4,7 @@ from aioservicekit_model.channel import Op, State, Subscriber, overdue
 from aioservicekit_model.checker import histories_states
 from aioservicekit_model.history import READS, Event
 
-from .case import Case
+from ..running.case import Case
 
 __all__ = ["KEY", "because", "describe_call", "explain", "situation", "timeline"]
 

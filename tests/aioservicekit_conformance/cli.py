@@ -10,14 +10,14 @@ from rich.markup import escape
 
 from aioservicekit_model.rules import RULES
 
-from .files import Outputs
 from .known import known_failing
-from .replay import KeptFailure, read
-from .replaying import replayed
+from .report.failure_file import KeptFailure, read
+from .report.files import Outputs
+from .report.replaying import replayed
+from .report.terminal import judged, print_known, print_report, print_summary
+from .running.watchdog import describe_error
 from .target import Target, TargetError, load
-from .terminal import judged, print_known, print_report, print_summary
-from .verdict import Interrupted, Report
-from .watchdog import describe_error
+from .verdicts import Interrupted, Report
 
 __all__ = ["main"]
 

@@ -16,11 +16,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from aioservicekit_model.channel import RULES_OF_THE_TABLE
 from aioservicekit_model.checker import at_stake, blame, explains, histories_states
 
-from .case import Case, replay
-from .machine import machine
+from ..running.case import Case, replay
+from ..target import Target
 from .scripts import SCRIPTS, parse
 from .shrinking import Failure, prune
-from .target import Target
+from .state_machine import machine
 
 __all__ = ["Exploration", "explore", "silent"]
 

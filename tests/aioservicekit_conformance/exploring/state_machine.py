@@ -15,8 +15,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from .case import Action, Case
-from .target import Target
+from ..running.case import Action, Case
+from ..target import Target
 
 __all__ = ["machine"]
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from aioservicekit_model.checker import blame
 
-from .case import Action, Case, replay
-from .target import Target
+from ..running.case import Action, Case, replay
+from ..target import Target
 
 __all__ = ["UNEXPLAINED", "Failure", "prune", "refused_kind", "shrink"]
 

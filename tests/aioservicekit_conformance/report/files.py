@@ -8,10 +8,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Self, TextIO
 
-from .outputs import as_json, as_junit
-from .page import as_html
-from .target import TargetError
-from .verdict import Report
+from ..target import TargetError
+from ..verdicts import Report
+from .html import as_html
+from .machine_readable import as_json, as_junit
 
 __all__ = ["Outputs"]
 

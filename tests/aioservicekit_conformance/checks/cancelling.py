@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
+from ..target import Target
 from .checking import Broken, check, expect, run, started
-from .target import Target
 
 Step = Callable[[], Coroutine[Any, Any, object]]
 MANY = 50  # turns of the loop, after which a task has heard of a request if it ever does

@@ -7,9 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aioservicekit_model.rules import RULES, SECTIONS, Rule, section
 
-from .moments import GLYPHS
-from .verdict import Report, Verdict
-from .words import KEY
+from ..verdicts import Report, Verdict
+from .diagram import GLYPHS
+from .wording import KEY
 
 __all__ = ["as_html"]
 
@@ -36,7 +36,7 @@ def as_html(reports: list[Report], version: str, seed: int) -> str:
     )
     sections = [(name, SECTIONS[name], list(those)) for name, those in groupby(rows, lambda row: section(row.rule.id))]
     environment = Environment(
-        loader=PackageLoader(__package__, ""),
+        loader=PackageLoader(__package__, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

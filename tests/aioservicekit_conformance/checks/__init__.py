@@ -1,0 +1,1 @@
+"""Named checks: what no history of calls and returns can show."""

@@ -1,0 +1,251 @@
+"""The model as an implementation: a channel that does what the model permits, and, with a rule relaxed, what it forbids.
+
+In the strict model it is a sound channel. With one rule relaxed it prefers, among the steps that are permitted then, those that the
+strict model forbids: so it breaks just this rule, and the suite must refuse it and blame this rule.
+"""
+
+import asyncio
+import weakref
+from collections.abc import Iterator
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, Self
+
+from aioservicekit_model.channel import (
+    CLOSED_STATE,
+    INITIATION,
+    OPEN,
+    RULES_OF_THE_TABLE,
+    STRICT,
+    Op,
+    State,
+    initial,
+    overdue,
+    see,
+    unseen,
+)
+from aioservicekit_model.history import CLOSED, EXHAUSTED, JOINS, READS, call, cancel, observe, raised, returned
+
+__all__ = ["RELAXABLE", "modelled", "target_without"]
+
+GIVEN_BACK = {"send": "CH-3.9", "read": "CH-4.8", "next": "CH-4.8"}
+RELAXABLE = RULES_OF_THE_TABLE | {
+    "CH-2.3",
+    "CH-3.9",
+    "CH-4.8",
+    "CH-5.4",
+}  # these four say nothing of what histories hold
+RELUCTANT = frozenset({"CH-2.1", "CH-3.7"})  # relaxed, they let any operation fail; the mistake is one that does not
+
+
+# Requests to cancel that have been given back, with how many the task had been told of before.
+owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, asyncio.CancelledError]]" = weakref.WeakKeyDictionary()
+
+
+def running_task() -> "asyncio.Task[Any]":
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def give_back(error: asyncio.CancelledError, heard: int) -> None:
+    """Ask the running task to cancel again when it next suspends, unless the request has been withdrawn by then."""
+    task = running_task()
+    owed[task] = min(heard, task.cancelling() - 1), error
+    asyncio.get_running_loop().call_soon(ask_again, task)
+
+
+def ask_again(task: "asyncio.Task[Any]") -> None:
+    heard, error = owed.pop(task, (0, None))
+    if error and task.cancelling() > heard and task.cancel(*error.args):
+        task.uncancel()  # it has been counted already
+
+
+class _Endpoint:
+    def __init__(self, channel: "_Channel", name: str) -> None:
+        self._channel = channel
+        self._name = name
+
+    async def close(self) -> None:
+        await self._channel.operate("close", self._name)
+
+    async def send(self, message: object) -> None:
+        await self._channel.operate("send", self._name, message)
+
+    async def read(self) -> Any:
+        return await self._channel.operate("read", self._name)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._channel.operate("next", self._name)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if "CH-5.4" not in self._channel._relaxed:
+            await self.close()
+
+
+class _Channel(_Endpoint):
+    def __init__(self, buffer_size: int, relaxed: frozenset[str], closed_error: type[Exception]) -> None:
+        super().__init__(self, "channel")
+        self._relaxed = relaxed
+        self._check(buffer_size)
+        self._closed_error = closed_error
+        self._state = self._preferred(list(initial(buffer_size, relaxed)), list(initial(buffer_size)))
+        self._number = 0
+        self._messages: dict[int, object] = {}
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    @property
+    def state(self) -> str:
+        if "CH-1.7" in self._relaxed and self._state.seen == OPEN:
+            self._state = self._state._replace(phase=INITIATION)
+        (self._state,) = see(self._state, observe(self._state.phase), self._relaxed)
+        return self._state.phase
+
+    async def subscribe(self, *, buffer_size: int | None = None) -> _Endpoint:
+        if buffer_size is not None:
+            self._check(buffer_size)
+        name = f"s{self._number}"
+        await self.operate("subscribe", name, buffer_size)
+        return _Endpoint(self, name)
+
+    def _check(self, buffer_size: object) -> None:
+        if "CH-2.3" in self._relaxed:
+            return
+        if isinstance(buffer_size, bool) or not isinstance(buffer_size, int):
+            raise TypeError(f"buffer_size must be an int, 0 or more, not {buffer_size!r}")
+        if buffer_size < 0:
+            raise ValueError(f"buffer_size must be 0 (unbounded) or more, not {buffer_size}")
+
+    async def connect(self) -> _Endpoint:
+        name = f"p{self._number}"
+        await self.operate("connect", name)
+        return _Endpoint(self, name)
+
+    async def operate(self, kind: str, on: str, value: Any = None) -> Any:
+        self._number += 1
+        number = self._number
+        if kind == "send":
+            self._messages[number] = value
+            value = number
+        event = call(number, kind, on, value)
+        self._state = self._preferred(list(see(self._state, event, self._relaxed)), list(see(self._state, event)))
+        if kind in JOINS and "CH-2.6" in self._relaxed:  # what joins without a pause can't be cancelled
+            await self._pause(number)
+        self._settle(number)
+        if self._state.op(number).outcome is None:
+            self._waiting[number] = asyncio.get_running_loop().create_future()
+            task = running_task()
+            heard, late = owed.pop(task, (0, None))
+            if late and task.cancelling() > heard:  # here is the suspension at which it is due
+                (self._state,) = see(self._state, cancel(number))
+                self._settle(number)
+                del self._waiting[number]
+                return self._end(number)
+            heard = task.cancelling()
+            try:
+                await self._waiting[number]
+            except asyncio.CancelledError as error:  # one that has come to its end already may return all the same
+                (self._state,) = see(self._state, cancel(number))
+                self._settle(number)
+                outcome = self._state.op(number).outcome
+                if outcome and outcome.what == "return" and GIVEN_BACK.get(kind) not in self._relaxed:
+                    give_back(error, heard)
+            finally:
+                del self._waiting[number]
+        return self._end(number)
+
+    async def _pause(self, number: int) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            (self._state,) = see(self._state, cancel(number))
+
+    def _end(self, number: int) -> Any:
+        op = self._state.op(number)
+        outcome = op.outcome
+        if outcome is None:  # cancelled, and with a relaxed rule not given up
+            raise asyncio.CancelledError
+        event = returned(number, outcome.value) if outcome.what == "return" else raised(number, str(outcome.value))
+        self._state = next(iter(see(self._state, event, self._relaxed)))
+        self._settle(None)
+        if outcome.what == "return":
+            return self._messages[outcome.value] if op.kind in READS and isinstance(outcome.value, int) else None
+        raise {CLOSED: self._closed_error, EXHAUSTED: StopAsyncIteration}.get(
+            str(outcome.value), asyncio.CancelledError
+        )
+
+    def _settle(self, called: int | None) -> None:
+        """Take every step that can be taken, and wake who has come to an end."""
+        while after := self._acceptable(list(self._steps(called)), list(unseen(self._state, STRICT))):
+            self._state = after[0]
+        for number, future in self._waiting.items():
+            if self._state.op(number).outcome is not None and not future.done():
+                future.set_result(None)
+
+    def _steps(self, called: int | None) -> Iterator[State]:
+        asleep = {op.number for op in self._state.ops if self._may_sleep(op) and self._forgotten(op, called)}
+        for after in unseen(self._state, self._relaxed):
+            changed = [b.number for a, b in zip(self._state.ops, after.ops, strict=False) if a != b]
+            if after != self._state and not asleep.intersection(changed):
+                yield after
+
+    def _may_sleep(self, op: Op) -> bool:
+        """Whether a relaxed rule lets it be at rest where the strict model has something to do for it; the last rule says most."""
+        due = overdue(self._state._replace(ops=(op,)), STRICT)
+        return any(each.rules[-1:] and each.rules[-1] in self._relaxed for each in due)
+
+    def _forgotten(self, op: Op, called: int | None) -> bool:
+        """Who has waited is forgotten; a join, while sends wait; a closing takes effect with the next operation."""
+        if op.kind == "close":
+            return op.number == called
+        return op.number != called or (op.kind in JOINS and bool(self._state.sends))
+
+    def _preferred(self, permitted: list[State], strict: list[State]) -> State:
+        return (self._acceptable(permitted, strict) or permitted)[0]
+
+    def _acceptable(self, permitted: list[State], strict: list[State]) -> list[State]:
+        """What the strict model forbids, and then what it permits."""
+        forbidden = [state for state in permitted if state not in strict]
+        if self._relaxed & RELUCTANT:  # or else nobody would ever join, and no send return
+            forbidden = [
+                state for state in forbidden if not any(op.outcome and op.outcome.what == "raise" for op in state.ops)
+            ]
+        return forbidden + [state for state in permitted if state in strict]
+
+
+@cache
+def modelled(*relaxed: str) -> Any:
+    """A target that is driven by the model, with these rules relaxed.
+
+    They can be named on a command line: `aioservicekit_conformance.modelled:strict`, and `...:without_CH_3_1` for each rule
+    of CH-1 to CH-5.
+    """
+
+    class ChannelClosedError(Exception):
+        pass
+
+    def channel(buffer_size: int = 0) -> _Channel:
+        return _Channel(buffer_size, frozenset(relaxed), ChannelClosedError)
+
+    states = SimpleNamespace(initiation=INITIATION, open=OPEN, closed=CLOSED_STATE)
+    return SimpleNamespace(Channel=channel, ChannelState=states, ChannelClosedError=ChannelClosedError)
+
+
+def target_without(rule: str) -> str:
+    """The target's name, as on a command line, of the model with this rule relaxed."""
+    return f"{__package__}.modelled:without_{rule.replace('-', '_').replace('.', '_')}"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "strict":
+        return modelled()
+    relaxed = {target_without(rule).partition(":")[2]: rule for rule in RELAXABLE}
+    if name in relaxed:
+        return modelled(relaxed[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

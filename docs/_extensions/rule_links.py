@@ -1,7 +1,6 @@
-"""Rules of the specification: each is a target, and so is each section. An id in a text or a docstring is a link to it, with or
-without the letter of an obligation.
+"""Link targets for all rules and sections. Each id in a text or a docstring becomes a link, with or without an obligation's letter.
 
-The directive `mentions` shows where a rule is named: each line that a search for its id finds in a folder.
+The directive `mentions` shows where a folder names a rule: each line that a search for its id finds.
 """
 
 import re
@@ -26,12 +25,12 @@ UNLINKED = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, no
 
 
 def name_rules(app: Sphinx, path: Path, parent: str, source: list[str]) -> None:
-    """Name the heading of each rule and each section by its id."""
+    """Make the heading of each rule and each section a target for its id."""
     source[0] = HEADING.sub(r"(\g<id>)=\n\g<0>", source[0])
 
 
 class LinkRules(SphinxTransform):
-    """Make a link of each mention of a rule or a section, outside of headings, code and other links."""
+    """Turn each mention of a rule or a section into a link, outside of headings, code and other links."""
 
     default_priority = 500
 
@@ -63,12 +62,12 @@ class LinkRules(SphinxTransform):
 
 
 class Mentions(SphinxDirective):
-    """`{mentions} CH-3.8 aioservicekit` shows the lines in that folder that name the rule; that there are none fails the build."""
+    """`{mentions} CH-3.8 aioservicekit` shows the lines in that folder that name the rule; without any, the build fails."""
 
     required_arguments = 2
     option_spec: ClassVar = {
         "around": directives.nonnegative_int,  # lines before and after each
-        "most": directives.positive_int,  # lines that name it, of each file
+        "most": directives.positive_int,  # lines per file that name it
     }
 
     def run(self) -> list[nodes.Node]:

@@ -11,9 +11,9 @@ from rich.markup import escape
 from aioservicekit_model.rules import RULES
 
 from .judging import Interrupted
-from .known import known_failing
+from .known_failing import known_failing
 from .report.failure_file import KeptFailure, read
-from .report.files import Outputs
+from .report.output_files import Outputs
 from .report.replaying import replayed
 from .report.terminal import judged, print_known, print_report, print_summary
 from .running.watchdog import describe_error

@@ -14,9 +14,10 @@ from .checks.runner import run_check
 from .exploring.explorer import STEPS, Exploration, explore, silent
 from .exploring.shrinking import UNEXPLAINED, shrink
 from .report.diagram import moments
+from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
 from .report.program import as_program, program_of_check
-from .report.wording import because, explain, timeline
+from .report.timeline import timeline
 from .running.case import REACHED, Case, replay
 from .running.watchdog import Hang, watched
 from .target import Target
@@ -166,7 +167,7 @@ class _Judging:
 
     def _verdict(self, rule: str, exploration: Exploration, masked: dict[str, list[str]]) -> Verdict:
         level = RULES[rule].level
-        staked = exploration.staked[rule]
+        exercised = exploration.staked[rule]
         passed = self._passed.get(rule, [])
 
         def untold(verdict: str, evidence: str) -> Verdict:
@@ -189,14 +190,14 @@ class _Judging:
             return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
         if self._hung:
             return untold("untested", f"nothing more was judged, since the target {_does_not_end(self._hung)}")
-        if rule not in RULES_OF_THE_TABLE or (passed and not staked):
+        if rule not in RULES_OF_THE_TABLE or (passed and not exercised):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
-        if not staked:
+        if not exercised:
             return untold("untested", f"none of {exploration.sampled} cases could have broken it")
-        evidence = f"could have broken in {staked} of {exploration.sampled} sampled cases of up to {STEPS} steps"
+        evidence = f"could have broken in {exercised} of {exploration.sampled} sampled cases of up to {STEPS} steps"
         if passed:
             evidence += f"; check: {'; '.join(passed)}"
-        return Verdict(rule, level, "pass", staked, evidence)
+        return Verdict(rule, level, "pass", exercised, evidence)
 
 
 # The rule to name by the kind of the operation that did what none explains: where no single rule does, and of a hang.

@@ -7,7 +7,7 @@ import pytest
 from aioservicekit_conformance.checks.registry import BY_NAME
 from aioservicekit_conformance.checks.runner import run_check
 from aioservicekit_conformance.report.failure_file import as_text, read
-from aioservicekit_conformance.report.wording import timeline
+from aioservicekit_conformance.report.timeline import timeline
 from aioservicekit_conformance.running.case import replay
 from aioservicekit_conformance.target import Target
 from aioservicekit_conformance.verdicts import Verdict

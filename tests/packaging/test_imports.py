@@ -1,4 +1,4 @@
-"""What is installed, and who imports whom."""
+"""What is installed, and which package imports which."""
 
 import importlib.metadata
 import importlib.util
@@ -31,7 +31,7 @@ of_the_wheel = pytest.mark.skipif(
 @of_the_wheel
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_wheel_is_what_is_tested(package: str) -> None:
-    """Under tox the packages come from the installed wheel, not from the sources beside the tests."""
+    """Under tox, the packages come from the installed wheel, and not from the sources beside the tests."""
     assert "site-packages" in where(package).parts
 
 
@@ -65,14 +65,14 @@ def test_the_packages_are_typed(package: str) -> None:
     ],
 )
 def test_imports_go_one_way(package: str, foreign: tuple[str, ...]) -> None:
-    """The library needs nothing, the model only itself, and the suite never the library that it judges."""
+    """The library imports nothing else, the model only itself, and the suite never the library that it judges."""
     program = f"import sys, {package}; print([name for name in {foreign!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_the_library_has_no_dependencies() -> None:
-    """Whatever is required is required by an extra alone; the version is none that the other project has released."""
+    """Only extras require other packages, and the other project has never released this version."""
     metadata = importlib.metadata.metadata("aioservicekit")
     assert all("extra ==" in requirement for requirement in metadata.get_all("Requires-Dist") or [])
     assert metadata["Version"] == "1.0.0.dev0"

@@ -110,9 +110,9 @@ BAD_SIZES: tuple[tuple[object, str], ...] = (
 
 
 @check("CH-2.6")
-def a_joining_that_is_cancelled_has_joined_nothing(target: Target) -> None:
+def a_joining_that_raises_cancelled_error_has_joined_nothing(target: Target) -> None:
     async def state_without(what: str, turns: int) -> str:
-        """The state once the only other endpoint of its kind has closed; "" if the joining was not cancelled."""
+        """The state once the only other endpoint of its kind has closed; "" if the joining did not raise CancelledError."""
         channel = target.channel(1)
         subscriber, publisher = await channel.subscribe(), await channel.connect()
         if turns:
@@ -135,7 +135,9 @@ def a_joining_that_is_cancelled_has_joined_nothing(target: Target) -> None:
             seen = started(lambda what=what, turns=turns: state_without(what, turns))  # type: ignore[misc]
             if seen:
                 expect(
-                    str(plain), seen, f"the state after a {what}() was cancelled and all others of its kind have closed"
+                    str(plain),
+                    seen,
+                    f"the state after a {what}() raised CancelledError and all others of its kind have closed",
                 )
 
 
@@ -244,7 +246,7 @@ def async_for_ends_with_the_last_message(target: Target) -> None:
 
 
 @check("CH-5.1a")
-def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
+def closing_is_at_once_also_when_it_is_asked_to_cancel(target: Target) -> None:
     async def after_closing(what: str, how: str) -> tuple[str, str]:
         """The channel's state when close() has been called, and what can be done when all is at rest."""
         channel = target.channel(0)
@@ -255,7 +257,7 @@ def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
         )
         await asyncio.sleep(0)
         at_once = state_of(target, channel)
-        if how == "cancelled":
+        if how == "asked to cancel":
             closing.cancel()
         await asyncio.wait([closing])
         for _ in range(5):
@@ -272,9 +274,9 @@ def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
             continue
         if "channel closed" in plain[1]:
             expect("closed", plain[0], f"the state when close() of the {what} has been called")
-        cut_short = started(lambda what=what: after_closing(what, "cancelled"))  # type: ignore[misc]
+        cut_short = started(lambda what=what: after_closing(what, "asked to cancel"))  # type: ignore[misc]
         after = cut_short[1] if cut_short else "an operation that waits for ever"
-        expect(plain[1], after, f"what comes of close() of the {what} when it is cancelled, as when it is not")
+        expect(plain[1], after, f"what comes of close() of the {what} when it is asked to cancel, as when it is not")
 
 
 CHECKS = (
@@ -284,11 +286,11 @@ CHECKS = (
     a_constructor_refuses_bad_buffer_sizes,
     subscribing_refuses_bad_buffer_sizes,
     a_refused_subscriber_is_not_registered,
-    a_joining_that_is_cancelled_has_joined_nothing,
+    a_joining_that_raises_cancelled_error_has_joined_nothing,
     what_was_sent_is_read,
     what_was_sent_does_not_end_reading,
     messages_that_are_alike_are_all_received,
     async_for_yields_what_read_returns,
     async_for_ends_with_the_last_message,
-    closing_is_at_once_also_when_it_is_cancelled,
+    closing_is_at_once_also_when_it_is_asked_to_cancel,
 )

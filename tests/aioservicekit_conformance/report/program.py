@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from inspect import getsource
 from pathlib import Path
 from string import Template
 
@@ -13,6 +14,7 @@ from ..checks.registry import BY_NAME
 from ..running.case import Action, Case
 from ..target import is_path, split
 from .failure_file import KeptFailure
+from .wording import IMPOSSIBLE, call_in_words, event_in_words, line
 
 __all__ = ["as_program", "program_of_check"]
 
@@ -56,9 +58,11 @@ def as_program(failure: KeptFailure, case: Case, expected: str, observed: str) -
         expected=expected,
         observed=observed,
         **_importing(failure),
+        wording="\n\n".join(getsource(each) for each in (Event, line, event_in_words, call_in_words)),
+        impossible=IMPOSSIBLE,
         size=failure.default_size,
         actions="".join(f"    {tuple(action)!r},\n" for action in _judged_actions(case)),
-        seen="".join(f"    {_seen(event)!r},\n" for event in case.judged),
+        seen="".join(f"    {_as_code(event)},\n" for event in case.judged),
     )
 
 
@@ -76,15 +80,7 @@ def _judged_actions(case: Case) -> list[Action]:
     return [*actions, Action(0, "rest"), *emptying]
 
 
-def _seen(event: Event) -> str:
-    """An event, as the program notes it."""
-    value = "" if event.value is None else f" {event.value}"
-    match event.what:
-        case "return" | "raise":
-            return f"{event.op} {event.what}s{value}"
-        case "observe":
-            return f"state{value}"
-        case "rest":
-            return "at rest"
-        case what:
-            return f"{what} {event.op}"
+def _as_code(event: Event) -> str:
+    """An event as an expression, less what it leaves to the defaults."""
+    given = {name: value for name, value in event._asdict().items() if value != Event._field_defaults.get(name)}
+    return f"Event({', '.join(f'{name}={value!r}' for name, value in given.items())})"

@@ -6,9 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from aioservicekit_model import rules, service_rules
+
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("aioservicekit", "aioservicekit_model", "aioservicekit_conformance")
 
 
@@ -19,11 +23,31 @@ def where(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-@pytest.mark.skipif("AIOSERVICEKIT_TESTS_THE_WHEEL" not in os.environ, reason="only tox installs the wheel")
+of_the_wheel = pytest.mark.skipif(
+    "AIOSERVICEKIT_TESTS_THE_WHEEL" not in os.environ, reason="only tox installs the wheel"
+)
+
+
+@of_the_wheel
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_wheel_is_what_is_tested(package: str) -> None:
     """Under tox, the packages come from the installed wheel, and not from the sources beside the tests."""
     assert "site-packages" in where(package).parts
+
+
+@of_the_wheel
+@pytest.mark.parametrize("name", ["channel.md", "service.md"])
+def test_the_wheel_carries_the_rules(name: str) -> None:
+    """The wheel has the specification's texts in the model's package, unchanged, so that rules can be quoted."""
+    carried = where("aioservicekit_model") / "specs" / name
+    assert carried.read_text("utf-8") == (ROOT / "specs" / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("name", "installed"), [("channel.md", rules), ("service.md", service_rules)])
+def test_the_installed_rules_are_those_of_the_repository(name: str, installed: ModuleType) -> None:
+    """Whatever way the model was installed, its rules are those of `specs/`."""
+    in_the_repository = rules.parse((ROOT / "specs" / name).read_text("utf-8"), name)
+    assert in_the_repository == (installed.SECTIONS, installed.RULES)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -204,8 +204,8 @@ def case_at_stake(case: Case) -> frozenset[str]:
     return frozenset().union(*map(at_stake, histories_states(case.default_size, case.history), case.history))
 
 
-class _Enough(Exception):
-    pass
+class _Enough(BaseException):
+    """Ends exploring at once; Hypothesis would take an `Exception` for a failure of the test, and repeat it."""
 
 
 def silent(cases: int, total: int) -> None:
@@ -232,7 +232,7 @@ def explore(
 
     def done(case: Case) -> None:
         nonlocal drawn
-        if exploration.enough or exploration.enough_alone(max_examples):
+        if drawn == max_examples or exploration.enough or exploration.enough_alone(max_examples):
             raise _Enough
         exploration.add(case)
         drawn += 1
@@ -253,7 +253,7 @@ def explore(
             exploration.add(replay(target, size, parse(script)), sample=True)
             if exploration.hung:
                 raise _Enough
-        run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)
+        run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)  # type: ignore[arg-type]  # a factory will do
     except _Enough:
         pass
     finally:

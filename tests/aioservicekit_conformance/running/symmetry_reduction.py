@@ -1,4 +1,4 @@
-"""Small numbers for operations and messages, used again when free."""
+"""Symmetry reduction: histories that differ only in the numbers of operations and messages become the same one."""
 
 from collections.abc import Iterable
 from itertools import count
@@ -6,10 +6,10 @@ from itertools import count
 from aioservicekit_model.channel import State
 from aioservicekit_model.history import Event
 
-__all__ = ["Reused"]
+__all__ = ["SymmetryReduction"]
 
 
-class Reused:
+class SymmetryReduction:
     """Gives operations and messages small numbers that are used again when free, so that cases share what is remembered.
 
     The checker's answer is the same: it looks at numbers only to tell apart what there is at one time.

@@ -1,4 +1,4 @@
-"""The channels that the suite is tested with: that they work as far as they should, and how their tables read."""
+"""The channels with which the suite is tested work as far as they should, and their tables are well-formed."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from aioservicekit_model.rules import RULES
 
 CALLBACKS_ENOUGH = 200
 
-# Defects that nobody can miss: they spoil even the few steps of `happy_path`.
+# Defects that spoil even the few steps of `happy_path`.
 SPOILT = {
     "blocks_raise_when_the_subscriber_is_closed",
     "buffers_one_too_few",
@@ -42,7 +42,7 @@ SPOILT = {
 
 
 async def happy_path(target: Target) -> list[object]:
-    """Two subscribers get two messages from one publisher, which ends the channel: what they got, and its state."""
+    """Two subscribers get two messages from one publisher, which ends the channel. Return what they got, and its state."""
     channel = target.Channel(2)
     got: list[object] = []
     async with await channel.subscribe() as first, await channel.subscribe(buffer_size=0) as second:
@@ -59,7 +59,7 @@ async def happy_path(target: Target) -> list[object]:
 
 
 async def until_rest(target: Target) -> list[object]:
-    """What `happy_path` returns, or the error that it ends with; nothing if it gets stuck."""
+    """Return the outcome of `happy_path`, or its error; nothing if it gets stuck."""
     task = asyncio.create_task(happy_path(target))
     for _ in range(CALLBACKS_ENOUGH):
         await asyncio.sleep(0)
@@ -75,13 +75,13 @@ def succeeds(target: Target) -> bool:
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_sound_channel_delivers_in_order_and_ends_with_its_publisher(name: str) -> None:
-    """A channel that is called sound takes the happy path to its end."""
+    """A sound channel completes the happy path."""
     assert succeeds(SOUND[name])
 
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_defective_channel_spoils_no_more_than_its_defect(name: str) -> None:
-    """A defective channel takes the happy path as well, unless its defect lies on it."""
+    """A defective channel completes the happy path too, unless its defect lies on it."""
     assert succeeds(DEFECTS[name].target) is (name not in SPOILT)
 
 
@@ -94,7 +94,7 @@ def test_every_defect_names_a_rule_and_its_mistake_in_one_sentence() -> None:
 
 
 def test_the_channels_are_targets_by_their_names() -> None:
-    """`channels.sound:<name>` and `channels.defective:<name>` name targets, and no other name does."""
+    """Only `channels.sound:<name>` and `channels.defective:<name>` name targets."""
     assert all(getattr(sound_module, name) is target for name, target in SOUND.items())
     assert all(getattr(defective_module, name) is defect.target for name, defect in DEFECTS.items())
     assert not hasattr(sound_module, "no_such_channel")

@@ -45,11 +45,11 @@ _WERE_IN_0_6_0 = {
     "Task": "use @service() with work that ends with a sleep, or asyncio.create_task",
     "task": "use @service() with work that ends with a sleep, or asyncio.create_task",
     "TaskGroup": "use asyncio.TaskGroup, or Service.create_task",
-    "on_signal": "use on_shutdown(), which the signals emit while services run, or signal.signal",
+    "on_signal": "use on_shutdown(), which signals emit while services run, or signal.signal",
 }
 
 
 def __getattr__(name: str) -> object:
     if name in _WERE_IN_0_6_0:
-        raise ImportError(f"this aioservicekit has no {name}, which 0.6.0 on PyPI had: {_WERE_IN_0_6_0[name]}")
+        raise ImportError(f"this aioservicekit has no {name}, unlike 0.6.0 on PyPI: {_WERE_IN_0_6_0[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""What runs on an event loop, services and blocks of `run_services`, and how all of it comes to an end.
+"""What runs on an event loop, namely services and blocks of `run_services`, and how it ends.
 
-An application is an event loop with its services. It ends by a signal (`shutdown`), or by an *exit*: a SystemExit or
-KeyboardInterrupt that a service's code raises. asyncio lets those through the loop at once, which cuts off whatever runs; here
-they are kept, every service stops gracefully, and then they are raised (SV-1.3).
+An application is an event loop with its services. A signal ends it (`shutdown`), or an *exit*: a SystemExit or
+KeyboardInterrupt that a service's code raises. asyncio would let an exit through the loop at once, which cuts off
+everything that runs. Here the exit is kept until every service has stopped gracefully, and is raised then (SV-1.3).
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 
 __all__ = ["Application", "application", "was_told_in_shutdown"]
 
-# Whether this is a listener, or what it has begun, that heard of a state in a shutdown: to start a service would undo it.
+# Whether this context belongs to a listener that was told of a state during a shutdown: starting a service would undo
+# that.
 was_told_in_shutdown: ContextVar[bool] = ContextVar("was_told_in_shutdown", default=False)
 
 
@@ -23,7 +24,7 @@ class Stoppable(Protocol):
     end: "asyncio.Future[Any]"
 
     def shut_down(self) -> None:
-        """Stop the service; when it is called a second time, without grace."""
+        """Stop the service. The second call ends its grace."""
 
 
 class Block(Protocol):
@@ -38,7 +39,8 @@ class Application:
     """What runs on one event loop.
 
     Attributes:
-        impatient: of all: two signals have come, and a third one, a KeyboardInterrupt perhaps, is to have its effect at once.
+        impatient: true of all applications once two signals have come. A third one, perhaps a KeyboardInterrupt, takes
+            effect at once.
     """
 
     impatient = False
@@ -50,7 +52,7 @@ class Application:
         self.shuts_down: bool = False  # from the first signal until its services have stopped and its blocks have ended
 
     def shut_down(self) -> None:
-        """Stop all services that heed signals; again: at once."""
+        """Stop all services that heed signals. The second call ends their grace."""
         self.shuts_down = True
         self._stop(
             [block for block in self.blocks if block.heeds_signals], [life for life in self.lives if life.heeds_signals]
@@ -58,7 +60,7 @@ class Application:
         self.look_for_the_end()
 
     def exit_with(self, error: BaseException) -> None:
-        """Stop all services, then raise the exit; the first one counts."""
+        """Stop all services, then raise the exit. Only the first exit counts."""
         if Application.impatient:
             raise error
         if self.exit is None:
@@ -73,7 +75,7 @@ class Application:
             life.shut_down()
 
     def look_for_the_end(self) -> None:
-        """A service is STOPPED, or a block has ended: the shutdown is over when nothing is left."""
+        """End the shutdown if nothing is left; call this when a service is STOPPED or a block has ended."""
         if self.shuts_down:
             heeding = [block.heeds_signals for block in self.blocks] + [life.heeds_signals for life in self.lives]
             self.shuts_down = any(heeding)
@@ -85,7 +87,7 @@ class Application:
             raise error
 
     def take_exit(self) -> BaseException | None:
-        """The exit, for who raises it."""
+        """Hand the exit to the caller, who raises it."""
         error, self.exit = self.exit, None
         return error
 
@@ -94,5 +96,5 @@ _applications: "WeakKeyDictionary[asyncio.AbstractEventLoop, Application]" = Wea
 
 
 def application() -> Application:
-    """That of the running event loop."""
+    """The application of the running event loop."""
     return _applications.setdefault(asyncio.get_running_loop(), Application())

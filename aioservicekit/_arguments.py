@@ -1,4 +1,4 @@
-"""Checks of arguments: each names the value and what was expected, at the call."""
+"""Checks of arguments. Each error names the value and what was expected."""
 
 import inspect
 import math
@@ -23,7 +23,7 @@ def checked_name(name: object) -> str | None:
 
 
 def checked_seconds(seconds: object, called: str) -> float | None:
-    """So many, 0 or more; None for no limit."""
+    """A number of seconds, 0 or more; None for no limit."""
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
@@ -34,7 +34,7 @@ def checked_seconds(seconds: object, called: str) -> float | None:
 
 
 def checked_count(count: object, called: str) -> int | None:
-    """So many, 0 or more; None for no limit."""
+    """A count, 0 or more; None for no limit."""
     if count is None:
         return None
     if isinstance(count, bool) or not isinstance(count, int):
@@ -51,13 +51,13 @@ def checked_choice(value: object, called: str, *choices: str) -> None:
 
 
 def checked_instances(given: object, wanted: type, called: str) -> tuple[Any, ...]:
-    """The services that an argument holds, each once; they need not be hashable."""
+    """The distinct services in an argument; they need not be hashable."""
     if not isinstance(given, Iterable):
         raise TypeError(f"{called} must be a collection of services, not {given!r}")
     checked = tuple(given)
     for each in checked:
         if not isinstance(each, wanted):
-            raise TypeError(f"{called} must hold services alone, not {each!r}")
+            raise TypeError(f"{called} must hold only services, not {each!r}")
     return tuple({id(each): each for each in checked}.values())
 
 
@@ -68,4 +68,4 @@ def check_coroutine_function(function: Callable[..., Any], called: str) -> None:
 
 def check_hook(hook: Callable[..., Any], called: str) -> None:
     if inspect.isasyncgenfunction(hook) or inspect.isgeneratorfunction(hook):
-        raise TypeError(f"{called} must be a function or a coroutine function, and has a yield in it: {hook!r}")
+        raise TypeError(f"{called} must be a function or a coroutine function without a yield, not {hook!r}")

@@ -1,4 +1,4 @@
-"""A call of work, and what is noticed of it."""
+"""One call of a service's work, and what is observed about it."""
 
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
@@ -8,11 +8,11 @@ from . import shutdown
 
 __all__ = ["Call"]
 
-_WATCHED = 100  # steps of a call: a server sets its handlers of signals in the first ones
+_WATCHED = 100  # steps of a call: a server sets its signal handlers within the first few
 
 
 class Call:
-    """A call of work, which notes whether it has waited for anything, and whether it has set handlers of signals."""
+    """A call of work. It notes whether the work has waited for anything, and whether it has set signal handlers."""
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._work = work

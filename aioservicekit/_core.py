@@ -1,28 +1,27 @@
-"""The core of a channel: its state, and which waiting operations each change of it completes. Nothing here ever waits.
+"""The core of a channel: its state, and the waiting operations that each change completes. Nothing here ever waits.
 
     publisher.send(m) ──┐                              ┌─> [ m3 m2 m1 ] ──> read()    a subscriber of size 3: full
     publisher.send(n) ──┼─> line of sends ── commit ───┼─> [ ...m3 m2 ] ──> read()    size 0: unbounded, never full
     publisher.send(o) ──┘   (first come, first served) └─> [          ] ──> line of reads ──> read()
 
-WHOEVER MAKES AN OPERATION POSSIBLE COMPLETES IT. Whoever makes room commits the sends that wait, in their order, as far as
-there is room. Whoever commits hands the message to the read that has waited longest. So no operation has to run for another
-one to go on, and a cancelled task, a blocked thread or a loop that is gone holds nobody up.
+WHOEVER MAKES AN OPERATION POSSIBLE COMPLETES IT. Whoever makes room commits the waiting sends, in order, as long as there is
+room. Whoever commits hands the message to the read that has waited longest. So no operation has to run before another can go
+on, and a cancelled task, a blocked thread or a closed loop holds nobody up.
 
 INVARIANTS, which hold whenever the lock is free:
- 1. A message enters all connected buffers at one instant, the commit, or none.
+ 1. A message enters all connected buffers at one instant, the commit, or it enters none.
  2. If a send waits, some connected buffer is full, or the read that has just made room is about to commit the send.
     If a read waits, its buffer is connected and empty.
- 3. `full` names every connected buffer that is full. It may name others: a read takes no lock, so `commit` drops these when
-    it next looks.
+ 3. `full` holds every connected buffer that is full. It may hold others, because a read takes no lock; `commit` drops those
+    when it next looks.
  4. A closed channel has no endpoints and no waiting operations.
 
-NO LOCK for a read that finds a message: to take it out is one step of the interpreter's. Reads may empty a buffer at any time;
-only the holder of the lock fills one. So whoever holds it may trust "empty", and must not trust "full". A send joins the
-line and then looks for room; a read takes its message and then looks for sends that wait: whichever comes second sees the
-other.
+A READ THAT FINDS A MESSAGE TAKES NO LOCK: `popleft` is atomic in the interpreter. Reads may empty a buffer at any time, but only
+the holder of the lock fills one. So the holder may trust "empty", and must not trust "full". A send joins the line and then
+looks for room. A read takes its message and then looks for waiting sends. Whichever comes second sees the other.
 
-The lock is held for one change of state and never across an `await`. Each id is that of a rule in specs/channel.md, and stands
-at the line that keeps it.
+The lock is held for one change of state, and never across an `await`. Each rule id refers to specs/channel.md, and is at the
+line that keeps the rule.
 """
 
 import asyncio
@@ -40,13 +39,13 @@ _T = TypeVar("_T")
 
 
 class Buffer(Generic[_T]):
-    """What one subscriber has yet to read, and the line of its reads (CH-4.4). It is connected while its channel has it.
+    """A subscriber's unread messages, and its line of waiting reads (CH-4.4). A buffer is connected while its core holds it.
 
     Attributes:
-        capacity: how many messages it may hold.
-        handed: the messages of reads that have been completed, and whose tasks have not run since.
-        home: the event loop on which these and the reads in line wait, or None if there are several. With one loop alone,
-            what is handed there needs no guard: if the loop closes, the next read finds it.
+        capacity: the number of messages that it may hold.
+        handed: messages handed to completed reads whose tasks have not run since.
+        home: the event loop of these reads and of the waiting ones, or None if there are several loops. With a single loop,
+            handed messages need no guard: if the loop closes, the next read finds them.
     """
 
     __slots__ = ("capacity", "handed", "home", "messages", "name", "reads", "size")
@@ -66,7 +65,7 @@ class Buffer(Generic[_T]):
 
 
 class Send(Generic[_T]):
-    """A send that waits, or that has been completed and whose task has not run since."""
+    """A send that waits, or a completed one whose task has not run since."""
 
     __slots__ = ("committed", "message", "publisher")
 
@@ -77,12 +76,12 @@ class Send(Generic[_T]):
 
 
 class Core(Generic[_T]):
-    """A channel's state. It is changed with the lock held.
+    """A channel's state. Every change requires the lock.
 
     Attributes:
         why_closed: empty until the channel closes.
-        publishers: a token of each; the core knows no endpoint, so that one that is forgotten can be collected (CH-7.2).
-        sends: the line of sends.
+        publishers: one token per publisher. The core refers to no endpoint, so a forgotten one can be collected (CH-7.2).
+        sends: the line of waiting sends.
     """
 
     def __init__(self) -> None:
@@ -134,11 +133,11 @@ class Core(Generic[_T]):
     def _fail(self, sends: list[Waiting]) -> None:
         for waiting in sends:
             del self.sends[waiting]
-            wake(waiting, _get_running_loop())  # it finds that it was not committed (CH-3.7)
+            wake(waiting, _get_running_loop())  # the send finds that it was not committed (CH-3.7)
 
     def _end_reads(self, buffer: Buffer[_T]) -> None:
         while buffer.reads:
-            wake(buffer.reads.popleft(), _get_running_loop())  # it finds that it was handed nothing (CH-4.3)
+            wake(buffer.reads.popleft(), _get_running_loop())  # the read finds that it was handed nothing (CH-4.3)
 
     # Sending
 
@@ -149,7 +148,7 @@ class Core(Generic[_T]):
             buffer = full[-1]
             if len(buffer.messages) >= buffer.capacity:
                 return False  # CH-3.2
-            full.pop()  # it has been read since
+            full.pop()  # a read has made room since
         running = None
         for buffer in self.buffers:  # CH-3.1, CH-3.6: all under one hold of the lock; CH-3.3: there may be none
             if buffer.reads:
@@ -163,12 +162,12 @@ class Core(Generic[_T]):
         return True
 
     def commit_waiting(self) -> None:
-        """Commit the sends that wait, in their order, as far as there is room."""
+        """Commit the waiting sends, in order, as long as there is room."""
         while self.sends:
             waiting, send = next(iter(self.sends.items()))  # CH-3.5
             alive = not (waiting.done() or waiting.get_loop().is_closed())  # CH-3.8, CH-6.3
             if alive and not send.committed:
-                send.committed = True  # CH-3.4; noted first, so that after an interrupt nobody commits it once more
+                send.committed = True  # CH-3.4; noted first, so that nobody commits it again after an interrupt
                 send.committed = self.commit(send.message)
                 if not send.committed:
                     return
@@ -183,7 +182,7 @@ class Core(Generic[_T]):
     # Reading
 
     def _hand(self, buffer: Buffer[_T], message: _T, running: asyncio.AbstractEventLoop | None) -> bool:
-        """Complete the read that has waited longest with a message; False if none waits."""
+        """Complete the read that has waited longest with this message; False if no read waits."""
         while buffer.reads:
             waiting = buffer.reads.popleft()  # CH-4.4
             if waiting.done():
@@ -198,7 +197,7 @@ class Core(Generic[_T]):
         return False
 
     def move(self, buffer: Buffer[_T], loop: asyncio.AbstractEventLoop) -> None:
-        """Note that a read is about to wait on another loop than `home`: what was handed without a guard gets one."""
+        """Note that a read is about to wait on a loop other than `home`. Messages handed without a guard now get one."""
         if not (buffer.reads or buffer.handed):
             buffer.home = loop
         elif buffer.home is not None:
@@ -207,27 +206,27 @@ class Core(Generic[_T]):
                 tell_if_lost(waiting, partial(when_free, self, self.take_back, buffer))
 
     def settle(self, buffer: Buffer[_T]) -> None:
-        """Finish what a loop that has closed, or an interrupt, has left undone, before a read looks at its buffer."""
+        """Finish what a closed loop or an interrupt left undone, before a read looks at its buffer."""
         if buffer.home is None or buffer.home.is_closed():
             self.take_back(buffer)
         self.commit_waiting()
 
     def take_back(self, buffer: Buffer[_T]) -> None:
-        """Put back what was handed to reads whose loops have closed before they could run (CH-4.2, CH-6.3)."""
+        """Put back messages handed to reads whose loops closed before the reads could run (CH-4.2, CH-6.3)."""
         gone = [waiting for waiting in list(buffer.handed) if waiting.get_loop().is_closed()]
         self._put_back(buffer, [buffer.handed.pop(waiting) for waiting in gone])
 
     def abandon_read(self, buffer: Buffer[_T], waiting: Waiting) -> None:
-        """Take a read out of the line; what it has been handed goes to the next one (CH-4.5)."""
+        """Take a read out of the line. A message that it was handed goes to the next read (CH-4.5)."""
         if waiting in buffer.handed:
-            self.take_back(buffer)  # all that its loop has left, if that is closed, in their order
+            self.take_back(buffer)  # if its loop is closed, every message that the loop left, in order
         if waiting in buffer.handed:
             self._put_back(buffer, [buffer.handed.pop(waiting)])
         elif waiting in buffer.reads:
             buffer.reads.remove(waiting)
 
     def _put_back(self, buffer: Buffer[_T], messages: list[_T]) -> None:
-        """Give messages to the reads that wait, and the rest to the buffer, as its oldest."""
+        """Give messages to the waiting reads, and put the rest back into the buffer, as the oldest."""
         while messages and self._hand(buffer, messages[0], _get_running_loop()):
             messages.pop(0)
         buffer.messages.extendleft(reversed(messages))

@@ -1,9 +1,9 @@
-"""The life of a service: what there is of it from STARTING to STOPPED.
+"""The life of a service, from STARTING to STOPPED.
 
-One task, `Life._live`, walks through it, and others do the user's parts: the start hook, the work, the stop hook. Calls only
-ask: who wants the stop resolves `stop_requested`, and that task does the rest. So there is one place at which a service reaches
-STOPPED, whatever the user's parts do. An exception of a part never leaves its task as such, since asyncio would let a SystemExit
-through the whole loop: it is the task's result (`_outcome`).
+One task, `Life._live`, goes through the phases of a life. Other tasks run the user's parts: the start hook, the work, the stop
+hook. Calls only ask: a stop resolves `stop_requested`, and that one task does the rest. So a service reaches STOPPED in one
+place, whatever the user's parts do. A part's exception becomes its task's result (`_outcome`), because asyncio would let a
+SystemExit escape through the whole loop.
 """
 
 import asyncio
@@ -35,16 +35,16 @@ _T = TypeVar("_T")
 _logger = logging.getLogger("aioservicekit")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
-_TURNS = 10  # of the loop, for what is cancelled to end in, also with no grace: nested tasks take one each
-_SPINNING, _SPINNING_SECONDS = 1000, 0.5  # calls of work in a row, for so long, that have waited for nothing (SV-3.4)
+_TURNS = 10  # turns of the loop for a cancelled task to end in, even with no grace: nested tasks take one turn each
+_SPINNING, _SPINNING_SECONDS = 1000, 0.5  # consecutive calls of work without any wait, and for how long (SV-3.4)
 
 _Part = asyncio.Task[BaseException | None]
 
-part: ContextVar[tuple["Life", str] | None] = ContextVar("part", default=None)  # what of which service runs here
+part: ContextVar[tuple["Life", str] | None] = ContextVar("part", default=None)  # which part of which life runs here
 
 
 def pause_after(failures: int) -> float:
-    """Seconds, after so many failures in a row."""
+    """The pause in seconds after this many consecutive failures."""
     return min(_FIRST_PAUSE * float(2 ** min(failures - 1, 30)), _LONGEST_PAUSE)
 
 
@@ -52,12 +52,12 @@ class Life:
     """A service from STARTING to STOPPED.
 
     Attributes:
-        settled: RUNNING, or never going to be.
-        stop_requested: with the reason in `why`.
+        settled: the service is RUNNING, or never will be.
+        stop_requested: somebody asked for the stop; `why` has the reason.
         work_may_end: no dependent uses the service any more (SV-4.2).
-        grace_over: what works is cancelled at once.
-        time_over: so is whatever else runs: the shutdown takes too long (SV-6.6).
-        stopped: STOPPED.
+        grace_over: the work is cancelled at once.
+        time_over: everything that runs is cancelled at once: the shutdown takes too long (SV-6.6).
+        stopped: the service is STOPPED.
     """
 
     def __init__(self, owner: "Lifecycle") -> None:
@@ -75,48 +75,48 @@ class Life:
         self.stopped: asyncio.Future[None] = loop.create_future()
         self.end: asyncio.Future[Any] = self.stopped
         self.why: BaseException | None = None
-        self.stop_announced: bool = False  # by a signal or another thread: it will be requested in a moment
-        self.shutdowns: int = 0  # that it has heard of
+        self.stop_announced: bool = False  # a signal or another thread is about to request the stop
+        self.shutdowns: int = 0  # how many it has been told of
         self.uses_dependencies: bool = False  # `__on_start__` has begun
         self.prepared: bool = False  # `__on_start__` has completed: `__on_stop__` is due
         self.ran: bool = False  # it was RUNNING
-        self.users: dict[Lifecycle, None] = {}  # dependents that have still to stop before the work may end
+        self.users: dict[Lifecycle, None] = {}  # dependents that must stop before the work may end
         self.taken_down: tuple[Lifecycle, ...] = ()  # the dependents that its stop has stopped
-        self.tasks: set[asyncio.Task[Any]] = set()  # of the user's, by `create_task`
+        self.tasks: set[asyncio.Task[Any]] = set()  # the user's, from `create_task`
         self.start: _Part | None = None
         self.work: _Part | None = None
-        self._context = copy_context()  # hooks and work share it: what the start hook sets the work sees
-        self._running: dict[str, asyncio.Task[Any] | None] = {}  # the parts, known before an eager task comes back
+        self._context = copy_context()  # hooks and work share it: the work sees what the start hook sets
+        self._running: dict[str, asyncio.Task[Any] | None] = {}  # the parts, known before an eager task returns
         self._was_given_up = False
         self._waiting_for_itself = 0
-        # Last, as where no task can be made nothing has begun.
+        # Last: if no task can be made, nothing has begun.
         self._task = _task(loop, self._live(), owner.name, None)
         self._task.add_done_callback(self._end)
 
-    # What is asked of it
+    # Requests
 
     def shut_down(self) -> None:
         self.shutdowns += 1
-        self.owner.stop(ServiceStoppedError(f"{self.owner!r} was stopped: the application shuts down"))
+        self.owner.stop(ServiceStoppedError(f"{self.owner!r} was stopped: the application is shutting down"))
         if self.shutdowns > 1:
             resolve(self.grace_over)
 
     def run_out_of_time(self, seconds: float) -> None:
-        """The shutdown has taken so many seconds, and may take no more (SV-6.6)."""
+        """End what still runs: the shutdown has used up its time (SV-6.6)."""
         if not self.stopped.done() and not self.time_over.done():
-            _logger.error("%r is cut short: the shutdown takes more than %s s", self.owner, seconds)
+            _logger.error("%r is cut short: the shutdown has taken more than %s s", self.owner, seconds)
             resolve(self.grace_over)
             resolve(self.time_over)
 
     def is_in_own_hook(self) -> bool:
-        """Whether the caller is a hook, which comes before the end that it would wait for."""
+        """Whether the caller is this life's own hook, which must end before the life can."""
         if "start hook" in self._running:
             return self._running["start hook"] is current_task()
         return "stop hook" in self._running and part.get() == (self, "stop hook")
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:
-        """Work that waits for the end of its own service, or of one that waits for it, gets no grace: it could not end."""
+        """Work that waits for its own service to end, or for one that waits for it, gets no grace: it could never end."""
         life, what = part.get() or (None, "")
         if life is None or what != "work" or not life.owner.needs(self.owner):
             yield
@@ -136,12 +136,12 @@ class Life:
     # From STARTING to STOPPED
 
     async def _live(self) -> None:
-        part.set(None)  # it may be another service's work that has started this one
-        await self._until([_after_turns(1)])  # it is complete before a hook may ask it to stop, with eager tasks too
+        part.set(None)  # another service's work may have started this one
+        await self._until([_after_turns(1)])  # so that `__init__` completes before a hook runs, even with eager tasks
         for phase in (self._starts, self._works, self._drains, self._ends_its_work, self._cleans_up):
             try:
                 await phase()
-            except Exception as error:  # no memory, or no task to be had
+            except Exception as error:  # out of memory, or no task can be made
                 self.owner.report(error)
                 self.owner.stop(error, failed=True)
 
@@ -161,16 +161,16 @@ class Life:
             await self._until([self.start], unless=_after_turns(_TURNS))  # it may end at once
         self._was_given_up = self.stop_requested.done()
         if self._was_given_up:
-            return  # `_drains` sees to what comes of it
+            return  # `_drains` handles its outcome
         if not self.start.done():
-            self.owner.stop(TimeoutError(f"{self.owner!r} has not started within {seconds} s"), failed=True)
+            self.owner.stop(TimeoutError(f"{self.owner!r} did not start within {seconds} s"), failed=True)
         elif self.start.cancelled():
             self.owner.stop(self._cancelled())
         elif error := self.start.result():
             self.owner.fail_to_start(error)
 
     async def _start_dependencies(self) -> None:
-        refusals: list[BaseException] = []  # in a shutdown; a dependency that fails asks its dependents itself
+        refusals: list[BaseException] = []  # in a shutdown; a failing dependency asks its dependents to stop itself
 
         async def start(dependency: "Lifecycle") -> None:
             if error := await outcome_of(lambda: dependency.bring_up(shutdown.shutdowns(), self)):
@@ -218,16 +218,16 @@ class Life:
             seconds = self.owner.stop_timeout
             await self._until([stop], seconds, unless=self.time_over)
             if not stop.done():
-                await self._until([stop], unless=_after_turns(_TURNS))  # it is due, and may end at once
+                await self._until([stop], unless=_after_turns(_TURNS))  # the hook is due, and may end at once
             if not stop.done() and not self.time_over.done():
-                _logger.error("%r: its stop hook takes more than %s s, and is cancelled", self.owner, seconds)
+                _logger.error("%r: its stop hook has taken more than %s s, and is cancelled", self.owner, seconds)
             await self._cancel([stop])
             if error := _result(stop):
                 self.owner.fail(error)
             await self._cancel(self.tasks)
 
     def _end(self, task: "asyncio.Task[None]") -> None:
-        self.owner.stop(self._cancelled())  # in case that the task was cancelled before it began
+        self.owner.stop(self._cancelled())  # in case the task was cancelled before it began
         self.owner.has_stopped(self)
 
     def _cancelled(self) -> ServiceStoppedError:
@@ -255,12 +255,12 @@ class Life:
             elif without_waiting >= _SPINNING and not is_named and self.loop.time() - since >= _SPINNING_SECONDS:
                 is_named = True
                 _logger.warning(_ADVICE, self.owner, without_waiting)
-            await asyncio.sleep(0)  # it need not have suspended itself (SV-3.3)
+            await asyncio.sleep(0)  # the work may never have suspended (SV-3.3)
 
     # Tasks
 
     def _part(self, what: str, function: Callable[[], Awaitable[None] | None]) -> _Part:
-        """A task for one of the user's parts; its exception is its result, since asyncio lets a SystemExit through the loop."""
+        """Make a task for one of the user's parts. Its result is the part's exception: asyncio would let a SystemExit escape."""
 
         async def run() -> BaseException | None:
             part.set((self, what))
@@ -279,9 +279,9 @@ class Life:
         *,
         unless: "asyncio.Future[Any] | None" = None,
     ) -> None:
-        """Wait until all are done, at most so long, or until `unless` is.
+        """Wait until all futures are done, until the time is over, or until `unless` is done.
 
-        A life that is cancelled, as all tasks are when their loop closes, goes on, and stops in a hurry.
+        If the life is cancelled, as all tasks are when their loop closes, it goes on, and stops without grace.
         """
         end = None if seconds is None else self.loop.time() + seconds
         while waiting := [future for future in futures if not future.done()]:
@@ -297,7 +297,7 @@ class Life:
                 resolve(self.grace_over)
 
     async def _cancel(self, tasks: Collection["asyncio.Task[Any]"]) -> None:
-        """Cancel, once, what has not ended, and wait for it as long as the grace; what refuses is left behind (SV-4.3)."""
+        """Cancel each task that has not ended, once. Wait for the grace, then leave behind those that refuse (SV-4.3)."""
         cancelled = [task for task in tasks if not task.done()]
         for task in cancelled:
             if not task.cancelling():
@@ -312,8 +312,8 @@ class Life:
 
 
 _ADVICE = (
-    "%r: its work has ended %d times in a row and has waited for nothing: if it has finished for good, let it say so with "
-    "self.stop(); if not, let it wait for what it has to do"
+    "%r: its work has returned %d times in a row without waiting for anything: if it has finished for good, call self.stop(); "
+    "if not, wait for the next piece of work"
 )
 
 
@@ -336,7 +336,7 @@ def _result(task: _Part) -> BaseException | None:
 
 
 def _after_turns(turns: int) -> "asyncio.Future[None]":
-    """What is done after so many turns of the loop."""
+    """A future that is done after this many turns of the loop."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 

@@ -1,7 +1,7 @@
-"""What the library knows of a service, for as long as it exists: its settings, its state and its lives.
+"""What the library knows about a service for as long as it exists: its settings, its state and its lives.
 
-It stands behind one attribute of `Service`, so that subclasses are free in their names; services need not be hashable, and their
-`repr` is never asked.
+It hides behind a single attribute of `Service`, so that subclasses may use any other name. Services need not be hashable, and
+their own `repr` is never called.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Lifecycle:
         self.on_failure: str | None = None
         self.max_restarts: int | None = None
         self.heeds_signals: bool = True
-        self.on_failure_by_default: str = "retry"  # a block of `run_services` may say another one
+        self.on_failure_by_default: str = "retry"  # a block of `run_services` may set another default
         self.state: ServiceState = ServiceState.STOPPED
         self.failure: BaseException | None = None
         self.on_state_change: Event[[ServiceState]] = Event()
@@ -51,19 +51,19 @@ class Lifecycle:
         self.life: Life | None = None
         self.dependents: dict[Lifecycle, None] = {}  # those that are not STOPPED
         self.restart: Restart | None = None
-        self.restarts: int = 0  # after failures, in a row
-        self.watchers: dict[Callable[[], None], None] = {}  # called each time that it may have stopped for good
-        self.blocks_that_end: dict[object, None] = {}  # and in which nothing starts any more
-        self._callers = 0  # who wait for a start
-        self._changes: list[ServiceState] = []  # that listeners have still to hear of
+        self.restarts: int = 0  # consecutive ones, after failures
+        self.watchers: dict[Callable[[], None], None] = {}  # called whenever it may have stopped for good
+        self.blocks_that_end: dict[object, None] = {}  # nothing starts in these any more
+        self._callers = 0  # that wait for a start
+        self._changes: list[ServiceState] = []  # that listeners must still be told of
 
     def __repr__(self) -> str:
         return f"<{type(self.service).__name__} {self.name!r} {self.state.name}>"
 
-    # Who needs whom
+    # Dependencies
 
     def in_starting_order(self) -> "list[Lifecycle]":
-        """This service and all that it needs, dependencies first."""
+        """This service and everything that it depends on, dependencies first."""
         found: dict[Lifecycle, None] = {}
         to_visit: list[tuple[Lifecycle, bool]] = [(self, False)]
         while to_visit:
@@ -76,13 +76,13 @@ class Lifecycle:
         return list(found)
 
     def needs(self, other: "Lifecycle") -> bool:
-        """Whether the other one is this, or is among what it depends on, directly or not."""
+        """Whether the other service is this one, or one that it depends on, directly or not."""
         return other in self.in_starting_order()
 
     # Starting
 
     async def bring_up(self, asked_at: int, dependent: Life | None = None) -> None:
-        """Start, when `asked_at` is how many shutdowns there had been when this was asked for, by a dependent perhaps."""
+        """Start; `asked_at` is the number of shutdowns before the request, which may come from a dependent."""
         self._refuse_in_a_shutdown(asked_at)
         given_up = False
         self._callers += 1
@@ -102,7 +102,7 @@ class Lifecycle:
             raise life.why
 
     async def _settled(self, asked_at: int, dependent: Life | None) -> Life | None:
-        """The life that is shared with all who want this start, once it is RUNNING, or is STOPPED without having been."""
+        """The life that all callers of this start share, once it is RUNNING, or STOPPED without ever running."""
         life = self._life_here()
         if self.state is ServiceState.STOPPING and life:
             with life.waited_for():
@@ -127,12 +127,12 @@ class Lifecycle:
         self.enter(ServiceState.STARTING)
 
     def _life_here(self) -> Life | None:
-        """The current life, which must be of this event loop; one that was left behind in a closed loop is over."""
+        """The current life, which must belong to this event loop; a life that was left behind in a closed loop is over."""
         life = self.life
         if life is None or life.stopped.done() or life.loop is asyncio.get_running_loop():
             return life
         if not life.loop.is_closed():
-            raise RuntimeError(f"{self!r} belongs to another event loop, in which it was started: {life.loop!r}")
+            raise RuntimeError(f"{self!r} was started in another event loop, and belongs to it: {life.loop!r}")
         self._bury(life)
         return None
 
@@ -146,19 +146,19 @@ class Lifecycle:
         self.enter(ServiceState.STOPPED)
 
     def _is_unwanted(self) -> bool:
-        """Whether it starts, and nobody waits for that any more."""
+        """Whether it is starting, and nobody waits for the start any more."""
         life = self.life
         wanted = self._callers or not all(dependent.is_stopping for dependent in self.dependents)
         return not (wanted or life is None or life.settled.done() or life.stop_requested.done())
 
     def _unwanted(self) -> ServiceStoppedError:
-        return ServiceStoppedError(f"nobody waits any more for the start of {self!r}")
+        return ServiceStoppedError(f"nobody waits for the start of {self!r} any more")
 
     def _refuse_in_a_shutdown(self, asked_at: int) -> None:
         if self.blocks_that_end:
-            raise ServiceStoppedError(f"{self!r} can't start: the block of run_services that it runs in ends")
+            raise ServiceStoppedError(f"{self!r} can't start: its block of run_services is ending")
         if shutdown.refuses_starts(self.heeds_signals, asked_at):
-            raise ServiceStoppedError(f"{self!r} can't start: the application shuts down")
+            raise ServiceStoppedError(f"{self!r} can't start: the application is shutting down")
 
     # Stopping
 
@@ -173,14 +173,14 @@ class Lifecycle:
 
     @property
     def pending(self) -> "asyncio.Future[Any] | None":
-        """What completes before the service is STOPPED for good: a restart brings it up again."""
+        """What must complete before the service is STOPPED for good: its life, or a restart that starts it again."""
         if self.restart:
             return self.restart.task
         life = self.life
         return life.stopped if life and not life.stopped.done() and not life.loop.is_closed() else None
 
     def ask_to_stop(self) -> None:
-        """Begin to stop; from another thread as soon as the loop of the service comes to it."""
+        """Begin to stop. From another thread, the stop begins as soon as the service's loop gets to it."""
         life = self.life
         if life is None or life.loop.is_closed():
             return
@@ -193,15 +193,15 @@ class Lifecycle:
 
     def _ask_to_stop(self, life: Life) -> None:
         if self.life is not life:
-            return  # it has stopped meanwhile, and was started again
+            return  # meanwhile it has stopped and started again
         if self.restart and self.restart.after_failure:
             self.restart.shut_down()
         self.stop(ServiceStoppedError(f"{self!r} was stopped"))
 
     def stop(self, why: BaseException, *, failed: bool = False) -> None:
-        """Ask for the stop, here and of all dependents (SV-4.5); the first one to ask gives the reason.
+        """Request a stop of this service and of all dependents (SV-4.5). The first request gives the reason.
 
-        With no recursion: dependencies may be thousands deep.
+        There is no recursion: dependencies may be thousands deep.
         """
         to_ask: list[tuple[Lifecycle, BaseException, bool]] = [(self, why, failed)]
         while to_ask:
@@ -229,7 +229,7 @@ class Lifecycle:
         return ServiceStoppedError(f"{dependent!r} was stopped: {self!r} has stopped"), False
 
     def release(self, user: "Lifecycle | None") -> None:
-        """The work may end, once no dependent uses it any more (SV-4.2)."""
+        """Let the work end once no dependent uses the service any more (SV-4.2)."""
         life = self.life
         if life and life.stop_requested.done():
             if user:
@@ -260,20 +260,20 @@ class Lifecycle:
                 await asyncio.wait([life.stopped])
 
     async def let_the_others_exit(self) -> None:
-        """In an exit, wait until nothing runs any more: an exception of the caller might end the event loop before."""
+        """In an exit, wait until nothing runs any more: an exception in the caller might end the event loop earlier."""
         running = application()
-        while running.exit and running.lives and part.get() is None:  # or else some service waits for the caller
+        while running.exit and running.lives and part.get() is None:  # otherwise a service waits for the caller
             await asyncio.wait([next(iter(running.lives)).end])
 
     # Restarting
 
     async def start_again(self) -> None:
-        """Restart, or share the restart that is under way, and raise what it raises."""
+        """Restart, or share the restart that is in progress, and raise its failure."""
         life = self._life_here()
         if self.restart is None or self.state is ServiceState.RUNNING:
             self._refuse_in_a_shutdown(shutdown.shutdowns())
             was_up = self.state is not ServiceState.STOPPED
-            self.stop(ServiceStoppedError(f"{self!r} was stopped, to start again"))
+            self.stop(ServiceStoppedError(f"{self!r} was stopped in order to start again"))
             Restart(self, self._all_taken_down() if was_up else [])
         assert self.restart is not None
         if not (life and life.is_in_own_hook()):
@@ -281,7 +281,7 @@ class Lifecycle:
                 await self.restart.wait()
 
     def _all_taken_down(self) -> "list[Lifecycle]":
-        """What the last stop has stopped with it, directly or not."""
+        """The dependents that the last stop stopped too, directly or not."""
         found: dict[Lifecycle, None] = {}
         to_visit = [self]
         while to_visit:
@@ -294,21 +294,21 @@ class Lifecycle:
     def may_start_again(self) -> bool:
         return self.max_restarts is None or self.restarts < self.max_restarts
 
-    # What goes wrong
+    # Failures
 
     def report(self, error: BaseException) -> None:
         if self.on_error.has_listeners:
             self.on_error.notify(error)
-        elif not exit_in(error):  # which the process ends with
+        elif not exit_in(error):  # the process ends with an exit, and shows it
             _logger.error("%r failed", self, exc_info=error)
 
     def fail(self, error: BaseException) -> None:
-        """Something of the user's has failed, and the service stops already."""
+        """The user's code has failed while the service was already stopping."""
         self.report(error)
         self._exit_if_asked(error)
 
     def fail_to_start(self, error: BaseException) -> None:
-        """The start hook or a dependency has failed: those who start the service get the exception."""
+        """The start hook or a dependency has failed: the callers of `start` get the exception."""
         self.stop(self._failure(error, "start hook"), failed=not is_given_up(error))
         self._exit_if_asked(error)
 
@@ -328,7 +328,7 @@ class Lifecycle:
     def _failure(self, error: BaseException, what: str) -> BaseException:
         if not isinstance(error, asyncio.CancelledError):
             return exit_in(error) or error
-        failure = ServiceCancelledError(f"the {what} of {self!r} raised a CancelledError that nobody had asked for")
+        failure = ServiceCancelledError(f"the {what} of {self!r} raised a CancelledError that nobody had requested")
         failure.__cause__ = error
         return failure
 
@@ -342,8 +342,8 @@ class Lifecycle:
         self.state = state
         _logger.info("%s: %s", self.name, state.name)
         self._changes.append(state)
-        if len(self._changes) == 1:  # or else a listener brought it about: all have to hear of the one before first
-            was_in = part.set(None)  # listeners are no part of the work that may have brought it about
+        if len(self._changes) == 1:  # otherwise a listener caused it, and all must first hear of the earlier change
+            was_in = part.set(None)  # the work may have caused the change, but listeners are no part of it
             ends = self.life is not None and self.heeds_signals and self.life.application.shuts_down
             told = was_told_in_shutdown.set(ends or was_told_in_shutdown.get())
             try:
@@ -368,10 +368,10 @@ class Lifecycle:
         life = self.life
         if life is None or life.stopped.done():
             coro.close()
-            raise RuntimeError(f"{self!r} is STOPPED, and runs no tasks")
+            raise RuntimeError(f"{self!r} is STOPPED: it runs no tasks")
         if life.loop is not asyncio.get_running_loop():
             coro.close()
-            raise RuntimeError(f"{self!r} belongs to another event loop, in which it was started: {life.loop!r}")
+            raise RuntimeError(f"{self!r} was started in another event loop, and belongs to it: {life.loop!r}")
         task = asyncio.create_task(self._as_task(coro), name=name, context=context)
         life.tasks.add(task)
         task.add_done_callback(life.tasks.discard)
@@ -379,7 +379,7 @@ class Lifecycle:
         return task
 
     async def _as_task(self, coro: Coroutine[Any, Any, _T]) -> _T:
-        part.set(None)  # work that makes a task does not wait for it
+        part.set(None)  # the work that makes a task does not wait for it
         task = current_task()
         assert task is not None
         try:
@@ -404,7 +404,7 @@ def _nothing() -> None:
 def _seen_from_elsewhere(
     loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]"
 ) -> "concurrent.futures.Future[None]":
-    """What is done when a future of another thread's loop is."""
+    """A future that is done when a future of another thread's loop is done."""
     seen: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     def done(_: object) -> None:

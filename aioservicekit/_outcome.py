@@ -1,4 +1,4 @@
-"""What comes of users' code: nothing that it raises is taken for something else, or lost."""
+"""Outcomes of users' code: no exception is lost, or mistaken for something else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,9 +9,9 @@ __all__ = ["current_task", "exit_in", "outcome_of"]
 
 
 async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseException | None:
-    """Call a function, or a coroutine function, and return what it raises, whatever it is.
+    """Call a function or a coroutine function, and return any exception that it raises.
 
-    A cancellation that was asked for goes through, and so does the GeneratorExit of a coroutine that is closed.
+    A requested cancellation passes through, and so does the GeneratorExit of a coroutine that is being closed.
     """
     task = current_task()
     assert task is not None
@@ -32,7 +32,7 @@ def current_task() -> "asyncio.Task[Any] | None":
 
 
 def exit_in(error: BaseException) -> BaseException | None:
-    """The exit, SystemExit or KeyboardInterrupt, that an exception is, or that a group of exceptions holds."""
+    """The exit (SystemExit or KeyboardInterrupt) that an exception is, or that an exception group contains."""
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return error
     if isinstance(error, BaseExceptionGroup):

@@ -1,4 +1,4 @@
-"""Restarts: of a service and of what its stop took down, because somebody asks for it or after a failure."""
+"""Restarts of a service and of the dependents that its stop took down, on request or after a failure."""
 
 import asyncio
 import logging
@@ -19,15 +19,15 @@ _logger = logging.getLogger("aioservicekit")
 
 
 class Restart:
-    """A restart, from before the stop until all run again that are to.
+    """A restart, from before the stop until everything runs again that should.
 
-    It has a task of its own: who asks for it may be the work that has to end for it. It counts among what runs, so that a signal
-    that comes between the stop and the start is heard.
+    It has its own task, because the caller may be the work that has to end for it. It counts as running, so that a signal
+    between the stop and the start is heard.
 
     Attributes:
         task: its result is the exception with which the restart failed.
-        after_failure: nobody has asked for it: it starts after a pause, as often as it has to, and is over when the service is
-            stopped meanwhile.
+        after_failure: nobody has asked for this restart. It starts the service after a pause, as often as necessary, and ends
+            if the service is stopped meanwhile.
     """
 
     def __init__(self, of: "Lifecycle", again: "list[Lifecycle]", *, after_failure: bool = False) -> None:
@@ -51,7 +51,7 @@ class Restart:
         shutdown.begin(self)
 
     async def wait(self) -> None:
-        """Wait for its end, and raise what it failed with."""
+        """Wait until the restart ends, and raise its failure."""
         self._callers += 1
         try:
             error = await asyncio.shield(self.task)
@@ -61,7 +61,7 @@ class Restart:
             raise error
 
     def shut_down(self) -> None:
-        """Start nothing any more; so it is not among what a shutdown waits for."""
+        """Start nothing any more. So a shutdown need not wait for this restart."""
         resolve(self._abandoned)
         self._leave()
 
@@ -71,7 +71,7 @@ class Restart:
         self._application.look_for_the_end()
 
     async def _carry_out(self, life: Life | None, asked_at: int) -> BaseException | None:
-        part.set(None)  # the work that asks for it does not wait for it
+        part.set(None)  # the work that asks for the restart does not wait for it
         await asyncio.sleep(0)
         if life:
             await asyncio.wait([life.stopped])
@@ -93,7 +93,7 @@ class Restart:
         if self.after_failure:
             self._of.restarts += 1
             pause = pause_after(self._of.restarts)
-            _logger.info("%s: starts again in %s s", self._of.name, pause)
+            _logger.info("%s: starting again in %s s", self._of.name, pause)
             await asyncio.wait([self._abandoned], timeout=pause)
             if self._abandoned.done():
                 return self._was_stopped()

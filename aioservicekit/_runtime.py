@@ -1,4 +1,4 @@
-"""What a channel needs of the interpreter around it: event loops, cancellation, finalizers and forks."""
+"""What a channel needs from the interpreter: event loops, cancellation, finalizers and forks."""
 
 import asyncio
 import os
@@ -24,18 +24,18 @@ __all__ = [
     "when_free",
 ]
 
-Waiting = asyncio.Future[None]  # what a task awaits; its result says nothing, the outcome stands in the channel
+Waiting = asyncio.Future[None]  # what a task awaits; its result means nothing, since the channel holds the outcome
 
 
 def wake(waiting: Waiting, running: asyncio.AbstractEventLoop | None, lost: Callable[[], None] | None = None) -> bool:
-    """Wake a task on the loop that it waits on (CH-6.2).
+    """Wake a task on the loop on which it waits (CH-6.2).
 
     Args:
         running: the loop that runs in this thread, if any. If the task waits on it, its future is set directly.
-        lost: called if the loop closes before the task has run; only if the future is not set directly.
+        lost: called if the loop closes before the task has run, unless the future is set directly.
 
     Returns:
-        False if nobody is there to be woken: the task has been cancelled, or its loop is closed (CH-6.3).
+        False if there is no task to wake: it has been cancelled, or its loop is closed (CH-6.3).
     """
     if waiting.done():
         return False
@@ -47,9 +47,9 @@ def wake(waiting: Waiting, running: asyncio.AbstractEventLoop | None, lost: Call
         return False
     try:
         loop.call_soon_threadsafe(_resume, waiting, lost and _InQueue(loop, lost))  # CH-6.2
-    except RuntimeError:  # its own thread has closed it just now
+    except RuntimeError:  # its own thread has just closed it
         return False
-    return not loop.is_closed()  # it may have closed before it could see the callback
+    return not loop.is_closed()  # it may have closed before it saw the callback
 
 
 def _resume(waiting: Waiting, in_queue: "_InQueue | None") -> None:
@@ -60,17 +60,18 @@ def _resume(waiting: Waiting, in_queue: "_InQueue | None") -> None:
 
 
 def tell_if_lost(waiting: Waiting, lost: Callable[[], None]) -> None:
-    """Have `lost` called if the loop of a task that has been woken closes before the task has run."""
+    """Call `lost` if a woken task's loop closes before the task has run."""
     loop = waiting.get_loop()
-    with suppress(RuntimeError):  # closed already
+    with suppress(RuntimeError):  # already closed
         loop.call_soon_threadsafe(_InQueue(loop, lost), waiting)
     if loop.is_closed():
         lost()
 
 
 class _InQueue:
-    """A sentinel that only the loop's queue refers to. If the loop runs it, nothing happens. If the loop closes, it clears its
-    queue, the sentinel is finalized, and calls `lost`.
+    """A sentinel to which only the loop's queue refers.
+
+    If the loop runs it, nothing happens. If the loop closes, it clears its queue; the sentinel is finalized, and calls `lost`.
     """
 
     __slots__ = ("_loop", "_lost")
@@ -88,16 +89,16 @@ class _InQueue:
 
 
 def give_back(task: asyncio.Task[Any] | None, heard: int, error: asyncio.CancelledError) -> None:
-    """Owe a task the request to cancel that raised `error`, as its operation had been completed before (CH-3.9, CH-4.8).
+    """Owe a task the request to cancel that raised `error`: its operation had already been completed (CH-3.9, CH-4.8).
 
-    The task is asked again when it next suspends, unless the request has been withdrawn by then: `asyncio.timeout`
-    withdraws its own when its block is left.
+    The request is repeated when the task next suspends, unless it has been withdrawn by then. `asyncio.timeout` withdraws
+    its own request when its block is left.
 
     Args:
-        heard: of how many requests the task had been told before the operation.
+        heard: the number of requests that the task had been told of before the operation.
     """
     if task is not None:
-        # Those of before are not owed; at least one request has come since, which raised the error.
+        # Earlier requests are not owed. At least one has come since: the one that raised the error.
         _owed[task] = max(0, min(heard, task.cancelling() - 1)), error
         task.get_loop().call_soon(_ask_again, task)
 
@@ -105,14 +106,14 @@ def give_back(task: asyncio.Task[Any] | None, heard: int, error: asyncio.Cancell
 def _ask_again(task: asyncio.Task[Any]) -> None:
     heard, error = _owed.pop(task, (0, None))
     if error and task.cancelling() > heard and task.cancel(*error.args):
-        task.uncancel()  # `cancel` has counted it once more
+        task.uncancel()  # `cancel` has counted the request once more
 
 
 def requests_heard(task: asyncio.Task[Any]) -> int:
-    """How many requests to cancel the running task has been told of, which is about to suspend.
+    """The number of requests to cancel that the running task has been told of. Call this when it is about to suspend.
 
     Raises:
-        CancelledError: one is owed to it, and has not been withdrawn. Now is the time.
+        CancelledError: a request is owed to the task and has not been withdrawn. It is delivered now.
     """
     heard, error = _owed.pop(task, (0, None))
     if error and task.cancelling() > heard:
@@ -124,7 +125,7 @@ _owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, asyncio.Cancelle
 
 
 class Lock(Protocol):
-    """A lock, as `with` uses it: there is no instant at which a KeyboardInterrupt leaves it held."""
+    """A lock for use with `with`: there is no instant at which a KeyboardInterrupt leaves it held."""
 
     def acquire(self, blocking: bool = True) -> bool: ...
     def release(self) -> None: ...
@@ -136,18 +137,18 @@ class Lock(Protocol):
 
 
 class Locked(Protocol):
-    """What has a lock."""
+    """An object with a lock."""
 
     lock: Lock
 
 
 def held_here(owner: Locked) -> bool:
-    """Whether this very thread holds the lock: the garbage collector, or a signal, has come amid a change."""
+    """Whether this very thread holds the lock: the garbage collector or a signal has interrupted a change."""
     return owner.lock._is_owned()
 
 
 def at_once(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:
-    """Make a change with the lock held; in a finalizer amid another change of this thread, as soon as that one is made."""
+    """Make a change with the lock held. If this interrupts another change of this thread, make it right after that one."""
     if held_here(owner):
         when_free(owner, change, *arguments)
     else:
@@ -156,14 +157,14 @@ def at_once(owner: Locked, change: Callable[..., object], *arguments: Any) -> No
 
 
 def when_free(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:
-    """Make a change with the lock held, from a finalizer or after an interrupt: later, if the lock is held now."""
+    """Make a change with the lock held, from a finalizer or after an interrupt. If the lock is held now, make it later."""
 
     def make() -> None:
         with owner.lock:
             change(*arguments)
 
     if sys.is_finalizing() or isinstance(owner.lock, _LostLock):
-        return  # nobody will use it any more, and a thread would never start
+        return  # nobody will use the channel any more, and a thread would never start
     if not held_here(owner) and owner.lock.acquire(blocking=False):
         try:
             change(*arguments)
@@ -174,7 +175,7 @@ def when_free(owner: Locked, change: Callable[..., object], *arguments: Any) -> 
 
 
 class _LostLock:
-    """In place of a lock that another thread held when the process was forked: that thread is not there to release it."""
+    """Replaces a lock that another thread held when the process was forked. The child has no such thread to release it."""
 
     def acquire(self, blocking: bool = True) -> bool:
         return self.__enter__()
@@ -188,7 +189,7 @@ class _LostLock:
     def __enter__(self) -> NoReturn:
         raise RuntimeError(
             "this channel can't be used any more: the process was forked while another thread was using it;"
-            " make channels after the fork, or fork before there are threads"
+            " make channels after the fork, or fork before you start threads"
         )
 
     def __exit__(
@@ -206,7 +207,7 @@ def new_lock() -> Lock:
 
 
 def mind_forks(owner: Locked) -> None:
-    """If the process is forked while another thread holds the lock, the child gets an error, and no hang."""
+    """If the process is forked while another thread holds the lock, the child gets an error instead of a hang."""
     _owners.add(owner)
 
 

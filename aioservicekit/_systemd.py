@@ -1,4 +1,4 @@
-"""Telling systemd, or another supervisor that sets NOTIFY_SOCKET, that the services are up, or stop: `man sd_notify`."""
+"""Tell systemd, or another supervisor that sets NOTIFY_SOCKET, that the services run or stop: `man sd_notify`."""
 
 import logging
 import os
@@ -10,15 +10,15 @@ _logger = logging.getLogger("aioservicekit")
 
 
 def notify(message: str) -> None:
-    """Send a message to the supervisor, if there is one; one that can't be reached is logged."""
+    """Send a message to the supervisor, if there is one; log it if the supervisor can't be reached."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address or not hasattr(socket, "AF_UNIX"):
         return
-    if address.startswith("@"):  # of Linux's abstract namespace
+    if address.startswith("@"):  # Linux's abstract namespace
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
             supervisor.setblocking(False)
             supervisor.sendto(message.encode(), address)
     except OSError as error:
-        _logger.warning("NOTIFY_SOCKET can't be told %s: %s", message, error)
+        _logger.warning("could not send %s to NOTIFY_SOCKET: %s", message, error)

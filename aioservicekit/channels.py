@@ -1,7 +1,8 @@
-"""Broadcast channels: one message sent reaches every connected subscriber, each with a bounded buffer of its own.
+"""Broadcast channels: each message reaches every connected subscriber, and each subscriber has its own bounded buffer.
 
-What people use: `Channel`, and the endpoints that it makes. All that a channel is, and does at once, is in `_core.py`; begin
-there. This is the shell around it: arguments, waiting, cancellation, errors, and what a person debugging asks.
+This module has what people use: `Channel`, and the endpoints that it makes. `_core.py` has a channel's state and everything
+that takes effect at once; start reading there. This module is the shell around the core: arguments, waiting, cancellation,
+errors, and what a person debugging asks for.
 """
 
 import warnings
@@ -28,7 +29,7 @@ _T_contra = TypeVar("_T_contra", contravariant=True)
 
 
 class ChannelClosedError(Exception):
-    """The channel, or the endpoint in use, is closed; the text tells which close it was."""
+    """The channel, or the endpoint in use, is closed. The text says which of them was closed, and why."""
 
 
 class ChannelState(IntEnum):
@@ -59,12 +60,12 @@ class ChannelStatistics(NamedTuple):
 
 
 class _Closing:
-    """What closes: a channel, or an endpoint of one."""
+    """Something that can be closed: a channel, or one of its endpoints."""
 
     __slots__ = ()
 
     async def close(self) -> None:
-        """Close, at once; again does nothing (CH-5.1)."""
+        """Close at once. Closing again does nothing (CH-5.1)."""
         raise NotImplementedError
 
     async def __aenter__(self) -> Self:
@@ -75,25 +76,25 @@ class _Closing:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{self!r} can't be copied or pickled: hand on the object itself, or subscribe or connect once more"
+            f"{self!r} can't be copied or pickled: pass the object itself, or subscribe or connect once more"
         )
 
 
 class Channel(_Closing, Generic[_T]):
-    """A broadcast channel: each message sent reaches every connected subscriber.
+    """A broadcast channel: each message reaches every connected subscriber.
 
-    A channel starts in `ChannelState.initiation`, opens when it first has a publisher and a subscriber, and closes for
-    good with `close()` or when its last publisher or last subscriber closes (CH-1). It may be built with no running
-    event loop, and used from any event loop in any thread (CH-6.1). As an async context manager it closes at the end
-    (CH-5.4).
+    A channel starts in `ChannelState.initiation`. It opens when it first has a publisher and a subscriber. It closes for
+    good when `close()` is called, or when its last publisher or last subscriber closes (CH-1). It may be built with no
+    running event loop, and used from any event loop in any thread (CH-6.1). As an async context manager, it closes at
+    the end (CH-5.4).
 
     Args:
-        buffer_size: how many messages a subscriber may leave unread before it holds back every send, for subscribers
-            that do not say otherwise; 0, the default, is unbounded.
+        buffer_size: the number of messages that a subscriber may leave unread before it holds back every send, for
+            subscribers that don't set their own; 0, the default, is unbounded.
         name: what `repr()`, `statistics()`, warnings and errors call it.
 
     Raises:
-        TypeError: `buffer_size` is not an int (CH-2.3), or `name` neither a str nor None.
+        TypeError: `buffer_size` is not an int (CH-2.3), or `name` is neither a str nor None.
         ValueError: `buffer_size` is negative (CH-2.3).
     """
 
@@ -104,7 +105,7 @@ class Channel(_Closing, Generic[_T]):
 
     @property
     def name(self) -> str | None:
-        """The name that it was given, if any."""
+        """The channel's name, if it has one."""
         return self._name
 
     @property
@@ -113,15 +114,15 @@ class Channel(_Closing, Generic[_T]):
         return _state_of(self._core)
 
     async def subscribe(self, *, buffer_size: int | None = None, name: str | None = None) -> "Subscriber[_T]":
-        """Connect a new subscriber, which gets what is sent from now on (CH-1.2, CH-2). It never waits.
+        """Connect a new subscriber, which gets the messages sent from now on (CH-1.2, CH-2). Never waits.
 
         Args:
-            buffer_size: how many messages it may leave unread before it holds back every send; 0 is unbounded, None
-                takes the channel's default.
+            buffer_size: the number of messages that it may leave unread before it holds back every send; 0 is
+                unbounded, and None takes the channel's default.
             name: what `repr()`, `statistics()`, warnings and errors call it.
 
         Raises:
-            TypeError: `buffer_size` is neither an int nor None, or `name` neither a str nor None.
+            TypeError: `buffer_size` is neither an int nor None, or `name` is neither a str nor None.
             ValueError: `buffer_size` is negative.
             ChannelClosedError: the channel is closed.
         """
@@ -133,7 +134,7 @@ class Channel(_Closing, Generic[_T]):
         return subscriber
 
     async def connect(self) -> "Publisher[_T]":
-        """Connect a new publisher (CH-1.2, CH-2). It never waits.
+        """Connect a new publisher (CH-1.2, CH-2). Never waits.
 
         Raises:
             ChannelClosedError: the channel is closed.
@@ -145,29 +146,30 @@ class Channel(_Closing, Generic[_T]):
         return publisher
 
     async def close(self) -> None:
-        """Close the channel and all its endpoints, at once and for good; again does nothing (CH-1.4, CH-1.6, CH-5.1).
+        """Close the channel and all its endpoints, at once and for good (CH-1.4, CH-1.6). Closing again does nothing (CH-5.1).
 
-        Waiting sends raise `ChannelClosedError` and deliver nothing; what is buffered can still be read.
+        Waiting sends raise `ChannelClosedError` and deliver nothing. Buffered messages can still be read.
         """
-        at_once(self._core, self._core.close, "its close() was called")  # CH-5.1: with nothing to wait for
+        at_once(self._core, self._core.close, "its close() was called")  # CH-5.1: waits for nothing
 
     def statistics(self) -> ChannelStatistics:
         """The channel's state, endpoints, buffers and waiting operations, all at one instant (CH-7.3).
 
-        A handler set by `signal.signal`, or a finalizer, may run in the middle of a change, and finds it half made there.
+        A finalizer, or a handler set by `signal.signal`, may run in the middle of a change. It sees that change half
+        made.
         """
         core = self._core
         with core.lock:
             subscribers = None
             while subscribers != (again := tuple(map(_statistics_of, core.buffers))):
-                subscribers = again  # reads go on, but nothing is added: what is the same twice was so at once
+                subscribers = again  # reads go on, but nothing is added: two equal counts describe one instant
             assert subscribers is not None
             state, publishers, sends = _state_of(core), len(core.publishers), len(core.sends)
         return ChannelStatistics(state, publishers, subscribers, sends, self._name)  # CH-7.3
 
     def __repr__(self) -> str:
         core = self._core
-        buffers = list(core.buffers)  # in one step: other threads may join and leave meanwhile
+        buffers = list(core.buffers)  # one atomic step: other threads may join and leave meanwhile
         return (
             f"<Channel{_quoted(self._name)} {self.state.name}: {len(core.publishers)} publishers,"
             f" {len(buffers)} subscribers ({sum(buffer.is_full for buffer in buffers)} full),"
@@ -180,7 +182,7 @@ class Channel(_Closing, Generic[_T]):
 
 
 class _Endpoint(_Closing):
-    """What is connected to a channel until it closes, or until it is forgotten."""
+    """A publisher or a subscriber: connected to its channel until it closes or is forgotten."""
 
     __slots__ = ("__weakref__", "_channel", "_closed_itself", "_core")
 
@@ -190,7 +192,7 @@ class _Endpoint(_Closing):
         self._closed_itself = False
 
     async def close(self) -> None:
-        """Disconnect, at once and for good; again does nothing (CH-5.1)."""
+        """Disconnect, at once and for good. Closing again does nothing (CH-5.1)."""
         at_once(self._core, self._close)
 
     def __del__(self) -> None:
@@ -211,15 +213,15 @@ class _Endpoint(_Closing):
         raise NotImplementedError
 
     def _disconnect(self) -> None:
-        """Leave the channel, with the lock held."""
+        """Leave the channel; the lock is held."""
         raise NotImplementedError
 
 
 class Subscriber(_Endpoint, Generic[_T_co]):
     """A channel's receiving end, made by `Channel.subscribe()`: `await read()`, or `async for`.
 
-    Closed, it holds back no send any more (CH-5.3), and what it has buffered can still be read (CH-4.2). As an async
-    context manager it closes at the end (CH-5.4). One that is garbage-collected while connected is closed, with a
+    A closed subscriber holds back no send (CH-5.3), and its buffered messages can still be read (CH-4.2). As an async
+    context manager, it closes at the end (CH-5.4). If it is garbage-collected while connected, it is closed, with a
     `ResourceWarning` (CH-7.2).
     """
 
@@ -230,15 +232,17 @@ class Subscriber(_Endpoint, Generic[_T_co]):
         super().__init__(channel)
 
     async def read(self) -> _T_co:
-        """Take the oldest message, waiting for one while there is none (CH-4).
+        """Take the oldest message; wait while the buffer is empty (CH-4).
 
         Several reads share the messages, in the order of their calls. After the subscriber or the channel has closed,
-        what is buffered can still be read. A read that is cancelled has taken nothing, unless it had its message before
-        its task heard of that: then it returns it, and the task is cancelled at its next suspension, if the request has
-        not been withdrawn by then (CH-4.5, CH-4.8).
+        buffered messages can still be read.
+
+        A cancelled read has taken nothing (CH-4.5). But if the read already had its message when its task heard of the
+        request to cancel, it returns the message. The task is then cancelled at its next suspension, unless the request
+        has been withdrawn by then (CH-4.8).
 
         Raises:
-            ChannelClosedError: closed, and nothing is left to read.
+            ChannelClosedError: the subscriber or the channel is closed, and nothing is left to read.
         """
         core, buffer = self._core, self._buffer
         messages = buffer.messages
@@ -278,14 +282,14 @@ class Subscriber(_Endpoint, Generic[_T_co]):
             message = buffer.handed.pop(waiting)
         except CancelledError as error:
             if waiting is None:
-                raise  # a request that was owed to the task
+                raise  # an earlier request that was still owed to the task
             with core.lock:
                 if waiting not in buffer.handed:
                     core.abandon_read(buffer, waiting)  # CH-4.5
                     raise
                 message = buffer.handed.pop(waiting)
             give_back(task, heard, error)  # CH-4.8
-        except BaseException:  # thrown in, by a finalizer or a signal handler
+        except BaseException:  # thrown in by a finalizer or a signal handler
             if waiting:
                 when_free(core, core.abandon_read, buffer, waiting)
             raise
@@ -295,7 +299,7 @@ class Subscriber(_Endpoint, Generic[_T_co]):
         return self
 
     async def __anext__(self) -> _T_co:
-        """As `read()`, but ends the iteration where that raises `ChannelClosedError` (CH-4.7)."""
+        """As `read()`, but ends the iteration where `read()` raises `ChannelClosedError` (CH-4.7)."""
         try:
             return await self.read()
         except ChannelClosedError:
@@ -318,8 +322,8 @@ class Subscriber(_Endpoint, Generic[_T_co]):
 class Publisher(_Endpoint, Generic[_T_contra]):
     """A channel's sending end, made by `Channel.connect()`: `await send(message)`.
 
-    Closed, it makes its own waiting sends raise `ChannelClosedError`, and nobody else's (CH-5.2). As an async context
-    manager it closes at the end (CH-5.4). One that is garbage-collected while connected is closed, with a
+    Closing a publisher makes its own waiting sends raise `ChannelClosedError`, and no other publisher's (CH-5.2). As an
+    async context manager, it closes at the end (CH-5.4). If it is garbage-collected while connected, it is closed, with a
     `ResourceWarning` (CH-7.2).
     """
 
@@ -330,12 +334,13 @@ class Publisher(_Endpoint, Generic[_T_contra]):
         super().__init__(channel)
 
     async def send(self, data: _T_contra) -> None:
-        """Deliver a message to every connected subscriber at one instant, waiting while any of them is full (CH-3).
+        """Deliver a message to every connected subscriber at one instant; wait while any of them is full (CH-3).
 
-        Sends commit in the order of their calls, whoever calls. With no subscriber the message goes to nobody. A send
-        that is cancelled has delivered nothing to anyone, unless it had committed before its task heard of that: then it
-        returns, and the task is cancelled at its next suspension, if the request has not been withdrawn by then (CH-3.8,
-        CH-3.9).
+        Sends of all publishers commit in the order of their calls. With no subscriber, the message goes to nobody.
+
+        A cancelled send has delivered nothing to anyone (CH-3.8). But if the send had already committed when its task
+        heard of the request to cancel, it returns. The task is then cancelled at its next suspension, unless the request
+        has been withdrawn by then (CH-3.9).
 
         Raises:
             ChannelClosedError: the publisher or the channel is closed, or closes while the send waits; nothing was
@@ -359,13 +364,13 @@ class Publisher(_Endpoint, Generic[_T_contra]):
                 raise self._closed_error("the message was not sent")  # CH-3.7
         except CancelledError as error:
             if waiting is None:
-                raise  # a request that was owed to the task
+                raise  # an earlier request that was still owed to the task
             with core.lock:
                 core.abandon_send(waiting)
             if not send.committed:
                 raise  # CH-3.8
             give_back(task, heard, error)  # CH-3.9
-        except BaseException:  # thrown in, by a finalizer or a signal handler
+        except BaseException:  # thrown in by a finalizer or a signal handler
             if waiting:
                 when_free(core, core.abandon_send, waiting)
             raise
@@ -380,7 +385,7 @@ class Publisher(_Endpoint, Generic[_T_contra]):
         self._core.disconnect(self._token)
 
 
-_ChannelSubscriber = Subscriber  # the names of before
+_ChannelSubscriber = Subscriber  # the earlier names
 _ChannelPublisher = Publisher
 
 
@@ -413,4 +418,4 @@ def _checked_size(buffer_size: int) -> int:
 def _checked_name(name: str | None) -> str | None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be a str or None, not {name!r}")
-    return None if name is None else str.__str__(name)  # of no subclass, whose code would run where the lock is held
+    return None if name is None else str.__str__(name)  # no subclass: its code would run while the lock is held

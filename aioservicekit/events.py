@@ -1,4 +1,4 @@
-"""Events: something happens, and all who listen are told."""
+"""Events: something happens, and every listener is called."""
 
 import asyncio
 import inspect
@@ -16,15 +16,15 @@ _logger = logging.getLogger("aioservicekit")
 
 
 class EventClosedError(Exception):
-    """The event is closed: it takes no listeners, and can't be emitted."""
+    """The event is closed: it accepts no listeners, and can't be emitted."""
 
 
 class Event(Generic[_P]):
-    """Something that happens again and again, with the arguments that its listeners get.
+    """Something that happens repeatedly, with arguments that its listeners get.
 
-    Listeners are plain functions or coroutine functions, and are called in the order in which they were added. One that
-    raises, whatever it raises, is logged and disturbs nobody; an exit, SystemExit or KeyboardInterrupt, ends the application
-    once all have been called and its services have stopped (SV-1.3). As a context manager the event closes at the end.
+    Listeners are plain functions or coroutine functions, called in the order in which they were added. Whatever a listener
+    raises is logged and disturbs nobody. An exit (SystemExit or KeyboardInterrupt) ends the application, once all listeners
+    have been called and its services have stopped (SV-1.3). As a context manager, the event closes at the end.
     """
 
     def __init__(self) -> None:
@@ -34,35 +34,35 @@ class Event(Generic[_P]):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it is closed."""
+        """Whether the event is closed."""
         return self._closed
 
     @property
     def has_listeners(self) -> bool:
-        """Whether anybody listens."""
+        """Whether the event has listeners."""
         return bool(self._listeners)
 
     def add_listener(self, listener: Callable[_P, Awaitable[Any] | None]) -> None:
-        """Call `listener` each time that the event is emitted; one that is added twice is called once.
+        """Call `listener` whenever the event is emitted. A listener that is added twice is called once.
 
         Raises:
-            TypeError: it can't be called.
+            TypeError: `listener` is not callable.
             EventClosedError: the event is closed.
         """
         if not callable(listener):
             raise TypeError(f"a listener must be a function or a coroutine function, not {listener!r}")
         if self._closed:
-            raise EventClosedError("a closed event takes no listeners")
+            raise EventClosedError("a closed event accepts no listeners")
         self._listeners[listener] = None
 
     def remove_listener(self, listener: Callable[_P, Awaitable[Any] | None]) -> None:
-        """Call `listener` no longer; one that does not listen is passed over."""
+        """Stop calling `listener`. Does nothing if it is not a listener."""
         self._listeners.pop(listener, None)
 
     async def emit(self, *args: _P.args, **kwargs: _P.kwargs) -> None:
-        """Call every listener, and wait until those that are coroutine functions have ended.
+        """Call every listener, and wait until the coroutine functions among them have ended.
 
-        Cancelled, it waits no longer; the listeners go on.
+        A cancelled `emit` waits no longer; the listeners go on.
 
         Raises:
             EventClosedError: the event is closed.
@@ -73,10 +73,10 @@ class Event(Generic[_P]):
             await asyncio.wait(started)
 
     def notify(self, *args: _P.args, **kwargs: _P.kwargs) -> list["asyncio.Future[Any]"]:
-        """Call every listener without waiting for any; a closed event has none.
+        """Call every listener without waiting for any. A closed event has no listeners.
 
         Returns:
-            The tasks of the listeners that are coroutine functions; they began in the order of the listeners.
+            The tasks of the listeners that are coroutine functions, which began in the order of the listeners.
         """
         started: list[asyncio.Future[Any]] = []
         for listener in tuple(self._listeners):
@@ -92,7 +92,7 @@ class Event(Generic[_P]):
         return started
 
     def close(self) -> None:
-        """Forget all listeners, and take no more; again does nothing. Listeners that are running go on."""
+        """Forget all listeners, and accept no more. Listeners that are running go on. Closing again does nothing."""
         self._closed = True
         self._listeners.clear()
 

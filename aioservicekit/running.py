@@ -1,4 +1,4 @@
-"""Running an application: its services, and a main function that waits for what it has started."""
+"""Run an application: its services, and a main function that waits for the tasks that it has started."""
 
 import asyncio
 import functools
@@ -24,7 +24,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _logger = logging.getLogger("aioservicekit")
 
-_TIME_TO_END = 1.0  # seconds, that a block has when its services have stopped by a signal
+_TIME_TO_END = 1.0  # seconds that a block has to end after a signal has stopped its services
 
 OnFailure = Literal["continue", "stop"]
 
@@ -38,36 +38,37 @@ def run_services(
 ) -> "AbstractAsyncContextManager[asyncio.Future[None]]":
     """Start services for the duration of an `async with` block (SV-6.1, SV-6.2).
 
-    Dependencies start first, independent services side by side. The block gets a future that completes when all `services` have
-    stopped, and then raises the failure of the one that failed, or an `ExceptionGroup` of several failures; it may be awaited
-    any number of times, and to cancel who awaits it stops nothing. (On Python 3.11 `asyncio.wait_for` cancels the future itself,
-    which can be awaited all the same; `asyncio.timeout` does not.)
+    Dependencies start first, and independent services side by side. The block gets a future that completes when all `services`
+    have stopped. It raises the failure of a service that failed, or an `ExceptionGroup` of several failures. It may be awaited
+    any number of times, and cancelling a task that awaits it stops nothing. (On Python 3.11, `asyncio.wait_for` cancels the
+    future itself, which can still be awaited. `asyncio.timeout` does not.)
 
-    Leaving the block stops all services that entering it had started, the dependencies that nobody listed too, dependents
-    first, and returns when they are STOPPED, also when it is cancelled meanwhile. A shutdown signal that comes before all
-    are RUNNING gives the starts up, and the block runs with services that stop.
+    Leaving the block stops all services that entering it had started, including dependencies that nobody listed, dependents
+    first. It returns when they are STOPPED, even if it is cancelled meanwhile. If a shutdown signal comes before all services
+    are RUNNING, their starts are given up, and the block runs while its services stop.
 
-    Each change of a state and each signal is a line of level INFO in the log "aioservicekit"; where NOTIFY_SOCKET is set, as by
-    systemd, its owner hears READY=1 when the services run and STOPPING=1 when they begin to stop.
+    Each change of state and each signal is logged to "aioservicekit" at level INFO. If NOTIFY_SOCKET is set, as by systemd, its
+    owner gets READY=1 when the services run, and STOPPING=1 when they begin to stop.
 
-    A block in which nobody waits for the future is told of a signal in another way, unless a handler of the program was there
-    before, which is called too: when its services have stopped, its task is cancelled, and when that has ended the signal has
-    the effect that it would have had without services (SV-6.3).
+    A block that does not await the future learns of a signal in another way. When its services have stopped, its task is
+    cancelled. When the task has ended, the signal has the effect that it would have had without services. If the program had
+    set its own signal handler, that handler is called, and neither happens (SV-6.3).
 
     Args:
-        services: what runs.
-        signals: whether signals stop the services; if not, their handlers are left alone, and whoever leaves the block, or
-            calls `stop()`, says when to stop: an ASGI server, a test (SV-6.5).
-        on_failure: "stop" stops all when one fails, and leaving the block raises the failure; an exception of work whose
-            service says nothing else is such a failure. With "continue", the default, the others go on (SV-6.6).
-        timeout: seconds, 0 or more, that the whole shutdown may take, from the signal or the end of the block; then whatever
-            still runs is cancelled, and named in the log. None, the default, sets no limit (SV-6.6).
+        services: the services to run.
+        signals: whether signals stop the services. If False, signal handlers are left alone, and the services stop when the
+            block is left or `stop()` is called, as by an ASGI server or a test (SV-6.5).
+        on_failure: "stop" stops all services when one fails, and leaving the block raises the failure. An exception from the
+            work is such a failure, unless its service sets its own `on_failure`. With "continue", the default, the other
+            services go on (SV-6.6).
+        timeout: seconds, 0 or more, that the whole shutdown may take, from the signal or the end of the block. Then whatever
+            still runs is cancelled, and the log names it. None, the default, sets no limit (SV-6.6).
 
     Raises:
-        TypeError: at the call, `services` is not a collection of services, or another argument of the wrong type.
-        ValueError: at the call, a negative `timeout`, or an unknown `on_failure`.
-        RuntimeError: on entering, the block has been entered before.
-        Exception: on entering, that of a start that failed, or an `ExceptionGroup` of several; what had started is
+        TypeError: at the call: `services` is not a collection of services, or another argument has the wrong type.
+        ValueError: at the call: `timeout` is negative, or `on_failure` is unknown.
+        RuntimeError: on entering: the block has been entered before.
+        Exception: on entering: a start failed. Several failures are an `ExceptionGroup`. All services that had started are
             STOPPED by then.
     """
     listed = checked_instances(services, Service, "services")
@@ -101,7 +102,7 @@ class _Block:
         self._is_entered = True
         self._loop = asyncio.get_running_loop()
         self._application = application()
-        self._tells_supervisor = not self._application.blocks  # one inside of others is no business of its
+        self._tells_supervisor = not self._application.blocks  # a nested block does not concern the supervisor
         self._task = asyncio.current_task()
         self._started = [each for each in self._needed if not each.is_running]
         self._future = _AllStopped(self._loop)
@@ -136,7 +137,7 @@ class _Block:
             raise raised from None
 
     async def _start(self) -> list[BaseException]:
-        """Start all, and give the rest up when one fails."""
+        """Start all services, and give up the other starts when one fails."""
         starts = {asyncio.create_task(_start(service)) for service in self._services}
         failures: list[BaseException] = []
         cancelled: asyncio.CancelledError | None = None
@@ -155,7 +156,7 @@ class _Block:
         return failures
 
     async def _leave(self) -> None:
-        """Stop what entering has started, and wait until all of it is STOPPED, also when cancelled meanwhile."""
+        """Stop everything that entering has started, and wait until it is STOPPED, even if cancelled meanwhile."""
         self._ends = True
         for each in self._started:
             each.blocks_that_end[self] = None
@@ -178,7 +179,7 @@ class _Block:
             raise cancelled
 
     def _ask_to_stop(self) -> list["asyncio.Future[Any]"]:
-        """Ask what is not held back by a `stop` of a subclass's own, which has to have its turn; return what to wait for."""
+        """Ask services to stop, except those that another service's own `stop` still needs; return what to wait for."""
         stopping = [each for each, stop in self._stops.items() if not stop.done()]
         for each in self._started:
             if each.pending and not any(other.needs(each) for other in stopping):
@@ -190,7 +191,7 @@ class _Block:
     # The shutdown
 
     def hear_of_shutdown(self) -> None:
-        """It begins, by a signal, an exit, a failure or the end of the block."""
+        """The shutdown begins: a signal, an exit, a failure or the end of the block has caused it."""
         if self._shuts_down:
             return
         self._shuts_down = True
@@ -207,7 +208,7 @@ class _Block:
             stop.cancel()
 
     def _look(self) -> None:
-        """Whether all have stopped for good, or one has failed; it is called each time that this may be so."""
+        """Check whether all have stopped for good, or one has failed; called whenever this may be the case."""
         if self._fails_fast and self._failures():
             self.hear_of_shutdown()
             for each in self._started:
@@ -221,12 +222,12 @@ class _Block:
         return [each.failure for each in self._listed if each.failure and not each.pending]
 
     def _tell(self) -> None:
-        """Cancel the block, in which nobody waits for its services, unless it knows otherwise of what has stopped them."""
+        """Cancel the block if it waits for something other than its services, and nothing else tells it what has stopped them."""
         number = shutdown.untold() if self._application.shuts_down and self.heeds_signals else None
         told = self._future.is_awaited or not (self._raises() or number)
         if told or self._ends or self._task is None:
             return
-        _logger.warning("the services have stopped, and their block waits for something else: it is cancelled")
+        _logger.warning("the services have stopped, but their block waits for something else: it is cancelled")
         self._was_cancelled = self._task.cancel()
         if number:
             self._task.add_done_callback(lambda task: shutdown.tell(number))
@@ -249,9 +250,9 @@ class _Block:
 
 
 class _AllStopped(asyncio.Future[None]):
-    """What the block of `run_services` gets.
+    """The future that a block of `run_services` gets.
 
-    Who awaits it awaits something of their own, so that a cancelled one cancels nobody else.
+    Each caller awaits a separate shield, so that cancelling one caller cancels no other.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -265,11 +266,11 @@ class _AllStopped(asyncio.Future[None]):
 
     def end(self, failure: BaseException | None) -> None:
         for future in (self._end, self):
-            if future.done():  # somebody has cancelled it
+            if future.done():  # it was cancelled
                 continue
             if failure:
                 future.set_exception(failure)
-                future.exception()  # it has been reported: asyncio need not complain if nobody waits for it
+                future.exception()  # already reported: asyncio need not complain if nobody awaits the future
             else:
                 future.set_result(None)
 
@@ -295,7 +296,7 @@ async def _stop(lifecycle: Lifecycle) -> None:
 
 
 def _combined(failures: Iterable[BaseException]) -> BaseException | None:
-    """What there is to raise; dependents fail with the very exception of their dependency, which counts once."""
+    """The exception to raise. A dependent fails with the same exception as its dependency, which counts once."""
     different = list({id(failure): failure for failure in failures}.values())
     if found := next((found for failure in different if (found := exit_in(failure))), None):
         return found
@@ -312,17 +313,17 @@ def run(
     debug: bool | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """Run services until all have stopped, in an event loop of their own: `asyncio.run` of `run_services` (SV-6.1).
+    """Run services in a new event loop until all have stopped, as `asyncio.run` with `run_services` would (SV-6.1).
 
-    It returns after a signal, and raises the failure of a service, with which a program ends with status 1.
+    It returns after a signal. It raises the failure of a service, so that an uncaught failure ends the program with status 1.
 
     Args:
-        services: what runs.
-        signals, on_failure, timeout: as of `run_services`.
-        debug, loop_factory: as of `asyncio.Runner`.
+        services: the services to run.
+        signals, on_failure, timeout: as in `run_services`.
+        debug, loop_factory: as in `asyncio.Runner`.
 
     Raises:
-        TypeError, ValueError: as of `run_services`, at the call.
+        TypeError, ValueError: as in `run_services`, at the call.
         RuntimeError: called in a running event loop: use `run_services` there.
         Exception: the failure of a service, or an `ExceptionGroup` of several failures.
     """
@@ -337,12 +338,12 @@ def run(
 
 
 def main(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """Make a coroutine function give its result only after every other task of the loop has ended (SV-6.4).
+    """Make a coroutine function return only after every other task of the loop has ended (SV-6.4).
 
-    An exception goes through at once. Cancelled, it waits no longer, and leaves the other tasks alone.
+    An exception passes through at once. If cancelled, the function waits no longer, and leaves the other tasks alone.
 
     Raises:
-        TypeError: at decoration, what is decorated is not a coroutine function.
+        TypeError: at decoration: the decorated object is not a coroutine function.
     """
     if not inspect.iscoroutinefunction(function):
         raise TypeError(f"@main decorates a coroutine function, not {function!r}")

@@ -9,8 +9,8 @@
                      │ then            │ again          │ are; then __on_stop__
                      │ __on_start__                     │
 
-Here is what users subclass and call; `_lifecycle` has what lies behind it, and `_life` the way from STARTING to STOPPED. The
-rules, SV-1.1 to SV-6.6, are in specs/service.md.
+This module has what users subclass and call. `_lifecycle` has what lies behind it, and `_life` has the way from STARTING to
+STOPPED. The rules, SV-1.1 to SV-6.6, are in specs/service.md.
 """
 
 import asyncio
@@ -46,35 +46,35 @@ OnFailure = Literal["retry", "stop", "restart"]
 class Service(ABC):
     """A unit of work that is started, works until it is stopped, and stops gracefully.
 
-    Subclasses define `__work__`, a coroutine function that is called again each time that it ends, and may define
-    `__on_start__` and `__on_stop__`, plain functions or coroutine functions. Work that has finished for good says so with
-    `self.stop()` (SV-3.4). A service may be built with no running event loop (SV-1.1); its methods belong to the loop, and the
-    thread, in which it is started, but for `stop` and `wait`, which may be called from any.
+    Subclasses define `__work__`, a coroutine function that is called again whenever it returns. They may define `__on_start__`
+    and `__on_stop__`, which are plain functions or coroutine functions. Work that has finished for good says so with
+    `self.stop()` (SV-3.4). A service may be built with no running event loop (SV-1.1). Its methods belong to the loop and the
+    thread in which it is started, except `stop` and `wait`, which may be called from anywhere.
 
-    A subclass is free in its names, beside those that are documented here: all else lives behind one attribute that no name of
-    a subclass can be.
+    A subclass may use any name that is not documented here: everything else lives behind one attribute, whose name no subclass
+    can take.
 
     Args:
         name: for logs and for people; the class's name by default (SV-5.2).
-        dependences, dependencies: services that run before this one starts and until it has stopped; two spellings, of
-            which one may be used (SV-2.4).
-        grace: seconds, 0 or more, that the current work may take to end by itself when the service is stopped; after
-            them it is cancelled. None sets no limit (SV-4.3).
-        on_failure: what follows an exception from `__work__`: "retry" calls it again after a pause, "stop" stops the
-            service, "restart" stops it and, after a pause, starts it again, hooks and dependents included (SV-3.2). By default
-            what `run_services` says, or else "retry".
-        max_restarts: how many restarts in a row "restart" makes, after which the failure stops the service for good; work that
-            ends well resets the count. None, the default, sets no limit.
-        start_timeout: seconds, 0 or more, that `__on_start__` may take; then it is cancelled, and the start fails with a
+        dependences, dependencies: services that run before this one starts and until it has stopped. These are two spellings
+            of one argument; use only one of them (SV-2.4).
+        grace: seconds, 0 or more, that the current work may take to end by itself when the service is stopped. Then it is
+            cancelled. None sets no limit (SV-4.3).
+        on_failure: what happens after an exception from `__work__`. "retry" calls it again after a pause. "stop" stops the
+            service. "restart" stops the service and, after a pause, starts it again, including hooks and dependents (SV-3.2).
+            The default is what `run_services` says, or else "retry".
+        max_restarts: the number of consecutive restarts that "restart" makes. After that, a failure stops the service for
+            good. Work that ends well resets the count. None, the default, sets no limit.
+        start_timeout: seconds, 0 or more, that `__on_start__` may take. Then it is cancelled, and the start fails with a
             TimeoutError. None, the default, sets no limit (SV-2.1).
-        stop_timeout: seconds, 0 or more, that `__on_stop__` may take; then it is cancelled, and reported. None, the default,
+        stop_timeout: seconds, 0 or more, that `__on_stop__` may take. Then it is cancelled, and reported. None, the default,
             sets no limit (SV-4.4).
-        others: for the `__init__` of a class that comes next, as `super().__init__` hands them on.
+        others: arguments for the `__init__` of the next class, passed on by `super().__init__`.
 
     Raises:
-        TypeError: an argument of the wrong type, both spellings at once, a dependency that is no service, a `__work__` that is
-            not a coroutine function, or a hook with a `yield` in it.
-        ValueError: a negative number, or an unknown `on_failure`.
+        TypeError: an argument has the wrong type, both spellings are used, a dependency is not a service, `__work__` is not a
+            coroutine function, or a hook contains a `yield`.
+        ValueError: a number is negative, or `on_failure` is unknown.
     """
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
@@ -82,7 +82,7 @@ class Service(ABC):
         check_coroutine_function(cls.__work__, f"{cls.__name__}.__work__")
         check_hook(cls.__on_start__, f"{cls.__name__}.__on_start__")
         check_hook(cls.__on_stop__, f"{cls.__name__}.__on_stop__")
-        # Not in `__init__`, which a subclass may forget to call; past `__setattr__`, which a frozen dataclass forbids.
+        # Not in `__init__`, which a subclass may forget to call; not through `__setattr__`, which a frozen dataclass forbids.
         object.__setattr__(made, "_Service__lifecycle", Lifecycle(made))
         return made
 
@@ -117,19 +117,19 @@ class Service(ABC):
             raise TypeError(f"{classes[0].__name__} got unexpected arguments: {', '.join(others)}")
         super().__init__(**others)
 
-    # What users define
+    # Users define these
 
-    def __on_start__(self) -> Awaitable[None] | None:  # noqa: B027, a hook that need not be defined
+    def __on_start__(self) -> Awaitable[None] | None:  # noqa: B027, the hook is optional
         """Prepare for work; a plain function or a coroutine function. The dependencies are RUNNING (SV-2.1)."""
 
     @abstractmethod
     async def __work__(self) -> None:
-        """Do one piece of work; called again each time that it ends, until the service is stopped (SV-3.1, SV-3.4)."""
+        """Do one piece of work; called again whenever it returns, until the service is stopped (SV-3.1, SV-3.4)."""
 
     def __on_stop__(self) -> Awaitable[None] | None:  # noqa: B027
         """Clean up, once, if `__on_start__` had completed; a plain function or a coroutine function (SV-2.3, SV-4.3)."""
 
-    # What users see
+    # Users read these
 
     @property
     def name(self) -> str:
@@ -158,33 +158,33 @@ class Service(ABC):
 
     @property
     def on_error(self) -> Event[[BaseException]]:
-        """Emitted with each exception of the work, the tasks and the stop hook; where nobody listens they go to the log
+        """Emitted with each exception from the work, the tasks and the stop hook. Without listeners, they go to the log
         (SV-3.2, SV-4.4, SV-5.1)."""
         return lifecycle_of(self).on_error
 
     @property
     def stopping(self) -> "Stopping":
-        """Tells work that it is to end, as in `await self.stopping` or `while not self.stopping` (SV-3.4)."""
+        """Tells work that it should end, as in `await self.stopping` or `while not self.stopping` (SV-3.4)."""
         return Stopping(lifecycle_of(self))
 
     def __repr__(self) -> str:
         return repr(lifecycle_of(self))
 
-    # What users call
+    # Users call these
 
     async def start(self) -> None:
         """Start the dependencies, then the service; return when it is RUNNING (SV-2.1, SV-2.2).
 
-        On a RUNNING service it returns at once; on a STARTING one it shares that start; on a STOPPING one it starts after
-        the stop. When the caller is cancelled the start goes on for the others that wait in it; without any it is given
-        up, and `CancelledError` is raised when the service is STOPPED.
+        If the service is RUNNING, this returns at once. If it is STARTING, this shares that start. If it is STOPPING, this
+        starts it after the stop. If the caller is cancelled, the start goes on for its other callers. If there are none, the
+        start is given up, and `CancelledError` is raised when the service is STOPPED.
 
         Raises:
-            Exception: the one with which the start failed: of `__on_start__`, or of a dependency (SV-2.3).
-            ServiceCancelledError: `__on_start__` raised a CancelledError that nobody had asked for.
-            ServiceStoppedError: the start was given up, or a shutdown had begun before it (SV-4.6, SV-6.3).
-            RuntimeError: called by the service's own hook, which would wait for itself; or it, or a dependency, has been
-                started in another event loop.
+            Exception: the exception from `__on_start__` or from a dependency that made the start fail (SV-2.3).
+            ServiceCancelledError: `__on_start__` raised a CancelledError that nobody had requested.
+            ServiceStoppedError: the start was given up, or a shutdown had already begun (SV-4.6, SV-6.3).
+            RuntimeError: the service's own hook called this, and would wait for itself; or the service or a dependency
+                was started in another event loop.
         """
         lifecycle = lifecycle_of(self)
         if lifecycle.life and lifecycle.life.is_in_own_hook():
@@ -196,50 +196,52 @@ class Service(ABC):
             raise
 
     def stop(self) -> Awaitable[None]:
-        """Begin to stop, at once; on a service that is STOPPING or STOPPED, do nothing more (SV-4.1, SV-4.6).
+        """Begin to stop at once. If the service is STOPPING or STOPPED, do nothing more (SV-4.1, SV-4.6).
 
-        It may be called from signal handlers and from other threads; there it begins as soon as the service's loop hears of it.
+        Signal handlers and other threads may call this. Then the stop begins as soon as the service's loop learns of it.
 
         Returns:
-            What may be awaited, or not, in any event loop: it completes when the service is STOPPED, and never raises. To
-            cancel who awaits it changes nothing.
+            An awaitable that may be awaited, or not, in any event loop. It completes when the service is STOPPED, and never
+            raises. Cancelling the caller that awaits it changes nothing.
         """
         lifecycle = lifecycle_of(self)
         lifecycle.ask_to_stop()
         return Stopped(lifecycle)
 
     async def wait(self) -> None:
-        """Return when the service is STOPPED; in its own hooks, which come before that, at once (SV-5.2).
+        """Return when the service is STOPPED. In its own hooks, which must end first, return at once (SV-5.2).
 
         It may be awaited in any event loop.
         """
         await lifecycle_of(self).wait()
 
     async def restart(self) -> None:
-        """Stop, then start, and start again those dependents that this took down; return when they run (SV-5.2).
+        """Stop, then start, and start again the dependents that this took down; return when they run (SV-5.2).
 
-        Once begun it is carried out, also when the caller is cancelled: that may be the work that has to end for it. In the
-        service's own hooks it returns at once.
+        Once begun, a restart is completed even if the caller is cancelled: the caller may be the work that has to end for
+        it. In the service's own hooks, this returns at once.
 
         Raises:
-            Exception: as `start()`, of the service or of a dependent.
+            Exception: as in `start()`, for the service or for a dependent.
         """
         await lifecycle_of(self).start_again()
 
     def create_task(
         self, coro: Coroutine[Any, Any, _T], *, name: str | None = None, context: Context | None = None
     ) -> "asyncio.Task[_T]":
-        """Run a coroutine in a task of the service: gone when it is STOPPED, its exception goes to `on_error` (SV-5.1).
+        """Run a coroutine in a task of the service (SV-5.1).
+
+        The task is gone when the service is STOPPED. Its exception goes to `on_error`.
 
         Raises:
-            TypeError: it is no coroutine.
-            RuntimeError: the service is STOPPED, or has been started in another event loop.
+            TypeError: `coro` is not a coroutine.
+            RuntimeError: the service is STOPPED, or was started in another event loop.
         """
         return lifecycle_of(self).create_task(coro, name, context)
 
 
 def lifecycle_of(service: Service) -> Lifecycle:
-    """What the library knows of a service."""
+    """What the library knows about a service."""
     return cast(Lifecycle, service._Service__lifecycle)  # type: ignore[attr-defined]
 
 
@@ -254,23 +256,23 @@ class Stopped:
 
 
 class Stopping:
-    """Whether the work of a service is to end: once it was asked to stop, and its dependents have stopped (SV-3.4, SV-4.2).
+    """Whether a service's work should end: a stop was requested, and the dependents have stopped (SV-3.4, SV-4.2).
 
-    It is true from then on until the next start, and can be awaited.
+    It is true from then until the next start, and can be awaited.
     """
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._life = lifecycle.life
 
     def is_set(self) -> bool:
-        """Whether the work is to end."""
+        """Whether the work should end."""
         return self._life is not None and self._life.work_may_end.done()
 
     def __bool__(self) -> bool:
         return self.is_set()
 
     async def wait(self) -> None:
-        """Return when the work is to end; to cancel the caller changes nothing."""
+        """Return when the work should end. Cancelling the caller changes nothing."""
         if self._life:
             await asyncio.wait([self._life.work_may_end])
 
@@ -302,11 +304,11 @@ def service(
 ) -> Callable[[Callable[_P, Coroutine[Any, Any, Any]]], Callable[_P, Service]]:
     """Make a service factory from a coroutine function, which is the work (SV-5.3).
 
-    The factory takes the function's arguments, with which each call of the work is made. The service's name is the
-    function's by default; the other arguments are those of `Service`.
+    The factory takes the function's arguments, and every call of the work gets them. The service's name is the function's
+    name by default. The other arguments are those of `Service`.
 
     Raises:
-        TypeError: what is decorated is not a coroutine function.
+        TypeError: the decorated object is not a coroutine function.
     """
 
     def decorate(function: Callable[_P, Coroutine[Any, Any, Any]]) -> Callable[_P, Service]:

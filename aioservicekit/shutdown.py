@@ -1,11 +1,12 @@
 """Shutdown: the signals that end an application, and the event behind them.
 
-While services run, SIGINT and SIGTERM (SIGHUP and SIGBREAK where they exist) emit `on_shutdown()`, and that stops every service.
-The first asks all to stop, the second ends the grace of those that still work, and the third has its default effect. Handlers
-are in place from the first service's start to the last one's end, and then those are back that were there before (SV-6.3).
+While services run, SIGINT and SIGTERM (SIGHUP and SIGBREAK where they exist) emit `on_shutdown()`, which stops every service.
+The first signal asks all services to stop, the second ends the grace of those that still work, and the third has its default
+effect. Handlers are in place from the first service's start to the last one's end. Then the previous handlers are restored
+(SV-6.3).
 
-The program around the services goes on working: a handler that was there before is called too, and a signal that was ignored
-stays so (SV-6.5). The handlers of Python and of `asyncio.run` are no one's: they would end what is to end gracefully.
+The program around the services keeps working: a handler that it had set is called too, and a signal that it ignores stays
+ignored (SV-6.5). The handlers of Python and of `asyncio.run` are not called: they would cut off what should end gracefully.
 """
 
 import asyncio
@@ -27,26 +28,26 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Running(Protocol):
-    """What runs, and is to be stopped by signals: a service, or a restart of one."""
+    """Something that runs and that signals stop: a service, or a restart of one."""
 
     loop: asyncio.AbstractEventLoop
     stop_announced: bool
     heeds_signals: bool
 
 
-_getsignal = getattr(signal.getsignal, "__wrapped__", signal.getsignal)  # the other one takes 2 us on Python 3.11
+_getsignal = getattr(signal.getsignal, "__wrapped__", signal.getsignal)  # the wrapper takes 2 us on Python 3.11
 
 _event: Event[[signal.Signals]] = Event()
-_running: dict[Running, None] = {}  # all that heeds signals, of every thread
+_running: dict[Running, None] = {}  # everything that heeds signals, in every thread
 _in_main_thread: dict[Running, None] = {}
 _replaced: dict[signal.Signals, Any] = {}  # the handlers that were there before
-_received = 0  # signals, since the handlers are in place
+_received = 0  # signals since the handlers are in place
 _shutdowns = 0  # ever
-_untold: signal.Signals | None = None  # the last signal that nobody but the services has got
+_untold: signal.Signals | None = None  # the last signal that only the services have received
 
 
 def on_shutdown() -> Event[[signal.Signals]]:
-    """The event that a shutdown signal emits, with the signal, while services run in the main thread (SV-6.3).
+    """The event that a shutdown signal emits while services run in the main thread; listeners get the signal (SV-6.3).
 
     Emitting it, as in `await on_shutdown().emit(signal.SIGTERM)`, stops every service too.
     """
@@ -59,7 +60,7 @@ def on_shutdown() -> Event[[signal.Signals]]:
 
 
 def refuses_starts(heeding_signals: bool, asked_at: int) -> bool:
-    """Whether the application of the running loop comes to its end, or has since `asked_at`, how many ends there had been."""
+    """Whether the running loop's application is shutting down, or has been since `asked_at` (the number of shutdowns then)."""
     _forget_closed_loops()
     ends = application()
     if ends.exit or not heeding_signals:
@@ -68,23 +69,23 @@ def refuses_starts(heeding_signals: bool, asked_at: int) -> bool:
 
 
 def shutdowns() -> int:
-    """How many there have been: what was asked for before one may not start after it."""
+    """The number of shutdowns so far: a start that was requested before one must not begin after it."""
     return _shutdowns
 
 
 def untold() -> signal.Signals | None:
-    """The signal that has stopped the services, if nobody else was told of it."""
+    """The signal that has stopped the services, if nobody else received it."""
     return _untold
 
 
 def tell(number: signal.Signals) -> None:
-    """Let a signal have the effect that it would have had without services."""
+    """Give a signal the effect that it would have had without services."""
     if signal.getsignal(number) is not _handle:
         signal.raise_signal(number)
 
 
 def begin(running: Running) -> None:
-    """Something starts, on the running loop; the handlers are in place if this is the main thread."""
+    """Something starts on the running loop. In the main thread, put the handlers in place."""
     global _untold
     if running.heeds_signals:
         _running[running] = None
@@ -98,7 +99,7 @@ def begin(running: Running) -> None:
 
 
 def end(running: Running) -> None:
-    """Something has stopped; after the last one the handlers that were there before are back."""
+    """Something has stopped. After the last one, restore the previous handlers."""
     if running in _running:
         del _running[running]
         if not _running:
@@ -106,13 +107,13 @@ def end(running: Running) -> None:
     if running in _in_main_thread:
         del _in_main_thread[running]
         if not _in_main_thread and threading.current_thread() is threading.main_thread():
-            _put_back()  # elsewhere, where a closed loop is forgotten, it is left to the next signal
+            _put_back()  # another thread, which forgets a closed loop, leaves this to the next signal
 
 
 def take_over_from_loops() -> None:
-    """A server that runs as a service's work, and adds its handlers to the loop, must not keep signals from the services.
+    """Take signals back from a server that runs as a service's work and adds its handlers to the loop.
 
-    `loop.add_signal_handler` replaces ours, and would work with ours on top of it.
+    `loop.add_signal_handler` replaces our handlers, but also works with ours on top of it.
     """
     if signal.SIGTERM not in _replaced or _getsignal(signal.SIGTERM) is _handle or _received > 1:
         return
@@ -124,7 +125,7 @@ def take_over_from_loops() -> None:
 
 def _take(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    if before not in (signal.SIG_IGN, None):  # None is a handler that was not set from Python, and can't be put back
+    if before not in (signal.SIG_IGN, None):  # None is a handler that was not set from Python, and can't be restored
         _replaced[number] = before
         signal.signal(number, _handle)
 
@@ -141,31 +142,31 @@ def _put_one_back(number: signal.Signals) -> None:
     before = _replaced.pop(number, None)
     if before is None or before is _handle or _is_of_a_run_that_has_ended(before):
         before = _default(number)
-    if signal.getsignal(number) in (_handle, _default(number)):  # or else somebody has set another one meanwhile
+    if signal.getsignal(number) in (_handle, _default(number)):  # otherwise somebody has set another one meanwhile
         signal.signal(number, before)
 
 
 def _main_task_of(handler: Any) -> "asyncio.Task[Any] | None":
-    """Whose handler of SIGINT it is, if `asyncio.run` has set it: it cancels the main task."""
+    """The main task that this SIGINT handler cancels, if `asyncio.run` has set the handler."""
     task = handler.keywords.get("main_task") if isinstance(handler, functools.partial) else None
     return task if isinstance(task, asyncio.Task) else None
 
 
 def _is_of_a_run_that_has_ended(handler: Any) -> bool:
-    """`asyncio.run` takes its handler away at the end, but not while it finds ours in its place."""
+    """Whether it is a leftover of `asyncio.run`, which removes its handler at the end unless ours has replaced it."""
     task = _main_task_of(handler)
     return task is not None and task.done()
 
 
 def _is_of_a_loop(handler: Any) -> bool:
-    """Whether it is what `loop.add_signal_handler` sets: the loop hears of signals in another way, and is not kept from it."""
+    """Whether `loop.add_signal_handler` has set it. The loop also learns of signals in another way, which ours doesn't block."""
     return getattr(handler, "__name__", "") == "_sighandler_noop" or isinstance(
         getattr(handler, "__self__", None), asyncio.AbstractEventLoop
     )
 
 
 def _is_of_the_program(handler: Any) -> bool:
-    """Whether somebody has set it who expects to be called, which Python and `asyncio.run` do not."""
+    """Whether the program has set it and expects it to be called; handlers of Python and `asyncio.run` don't count."""
     return callable(handler) and handler not in (_handle, signal.default_int_handler) and not _main_task_of(handler)
 
 
@@ -189,7 +190,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     global _received, _shutdowns
     number = signal.Signals(number)
     _forget_closed_loops()
-    if not _in_main_thread:  # nobody is left to be stopped
+    if not _in_main_thread:  # nothing is left to stop
         _put_one_back(number)
         signal.raise_signal(number)
         return
@@ -209,7 +210,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 
 def _hear(number: signal.Signals) -> None:
-    _logger.info("%s: the services stop", number.name)  # not in the handler: logging may just be interrupted by it
+    _logger.info("%s: stopping the services", number.name)  # not in the handler, which may have interrupted logging
     on_shutdown().notify(number)
 
 
@@ -236,11 +237,11 @@ def _exit(error: BaseException) -> None:
 
 
 def _report(handler: object, error: Exception) -> None:
-    _logger.error("the handler of a signal failed: %r", handler, exc_info=error)
+    _logger.error("a signal handler failed: %r", handler, exc_info=error)
 
 
 def _stop_all(number: signal.Signals) -> None:
-    """Stop what runs, each on its own loop; it listens to the event while anything runs."""
+    """Stop everything, each service on its own loop. This listens to `on_shutdown()` while anything runs."""
     for loop in {id(running.loop): running.loop for running in tuple(_running)}.values():
         if loop is asyncio._get_running_loop():
             application().shut_down()

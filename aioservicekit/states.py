@@ -1,4 +1,4 @@
-"""The states of a service, and what is raised where one does not come to be RUNNING."""
+"""The states of a service, and the errors of a service that does not become RUNNING."""
 
 from enum import IntEnum
 
@@ -17,16 +17,16 @@ class ServiceState(IntEnum):
 
 
 class ServiceStoppedError(Exception):
-    """A start was given up: the service or one of its dependencies was stopped, or the application shuts down."""
+    """A start was given up: the service or one of its dependencies was stopped, or the application is shutting down."""
 
 
 class ServiceCancelledError(ServiceStoppedError):
-    """A service's code raised a CancelledError that nobody had asked for: a failure, with that error as its cause (SV-1.3).
+    """A service's code raised a CancelledError that nobody had requested: a failure, with that error as its cause (SV-1.3).
 
-    The CancelledError itself would pass for the cancellation of whoever gets it.
+    Whoever received the CancelledError itself would take it for their own cancellation.
     """
 
 
 def is_given_up(error: BaseException) -> bool:
-    """Whether an exception of a start says that nothing has failed."""
+    """Whether a start raised this because it was given up, not because something failed."""
     return isinstance(error, ServiceStoppedError) and not isinstance(error, ServiceCancelledError)

@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m benchmarks`, from the root of the checkout. README.md beside this file says what is measured."""
+"""Benchmarks: `python -m benchmarks`, from the root of the checkout. See README.md in this directory."""

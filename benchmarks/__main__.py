@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints tables and how the lines came out, and on request writes JSON."""
+"""`python -m benchmarks`: measure, print tables and the outcome of each line, and write JSON on request."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ QUICK = Settings(Effort(rounds=3, seconds=0.006, longest=0.5), subscribers=(1, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 1 if a line is missed, and 2 if nothing could be measured."""
+    """Return the exit status: 1 if a line is missed, and 2 if nothing could be measured."""
     options = parse(arguments)
     settings = QUICK if options.quick else FULL
     if options.rounds:
@@ -76,7 +76,7 @@ def run(console: Console, settings: Settings, pattern: str) -> list[Record]:
     chosen = [group for group in groups(settings) if re.search(pattern, group.name)]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     records: list[Record] = []
-    # Drawn between the groups alone: a thread that refreshes it would run beside what is measured.
+    # Drawn only between the groups: a thread that refreshes the display would disturb the measurement.
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
         task = progress.add_task("", total=len(chosen))
         for group in chosen:

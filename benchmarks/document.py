@@ -1,4 +1,4 @@
-"""`python -m benchmarks.document`: makes the cost model's table of the results that are kept, and draws the plot."""
+"""`python -m benchmarks.document`: make the cost model's table from the kept results, and draw the plot."""
 
 import json
 import re
@@ -18,7 +18,7 @@ TABLE = re.compile(r"(<!-- lines -->\n).*?(\n<!-- end of the lines -->)", re.DOT
 
 
 def table(results: list[Path]) -> str:
-    """The lines, and on each interpreter the ratio that is worst; in bold if it misses the bound."""
+    """The lines, with the worst ratio on each interpreter, in bold if it misses its bound."""
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in results]
     versions = [report["machine"]["python"].rpartition(".")[0] for report in reports]
     rows = ["| the worst of all crowds and buffers, on asyncio | bound | " + " | ".join(versions) + " |"]
@@ -42,7 +42,7 @@ def worst(line: dict[str, Any]) -> str:
 
 
 def with_table(document: str, lines: str) -> str:
-    """A document with its table made anew."""
+    """Return a document with its table replaced."""
     assert TABLE.search(document), "the document has no place for the table"
     return TABLE.sub(lambda found: f"{found[1]}{lines}{found[2]}", document)
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.instructions`: counts the instructions a delivery takes, which no other job on the machine disturbs.
+"""`python -m benchmarks.instructions`: count the instructions per delivery, which no other job on the machine disturbs.
 
-Readers behind, on a buffer of 64: ours, one `asyncio.Queue` a subscriber, and the floor. Each is run under callgrind for so many
-deliveries and for twice as many: the difference is free of what starting Python takes. The exit status is 1 if a line is missed.
-Where there is no valgrind nothing is measured, and the status is 0.
+Readers are behind, on a buffer of 64. The contestants are our channel, one `asyncio.Queue` per subscriber, and the floor. Each
+runs under callgrind for a number of deliveries and for twice as many, so that the difference leaves out what starting Python
+takes. The exit status is 1 if a line is missed. Without valgrind nothing is measured, and the status is 0.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ def line(what: str, measured: float, which: str, bound: float, holds: bool) -> b
 
 
 def instructions(valgrind: str, peer: Peer, subscribers: int) -> float:
-    """How many a delivery takes."""
+    """The number of instructions per delivery."""
     once, twice = (counted(valgrind, peer, subscribers, deliveries) for deliveries in (DELIVERIES, 2 * DELIVERIES))
     return (twice - once) / DELIVERIES
 

@@ -14,9 +14,9 @@ class Line(NamedTuple):
     """A bound on ratios.
 
     Attributes:
-        compared: given what was measured, with what its cost is compared; None if the line is not about it.
-        at_least: whether the ratio has to be at least, or else at most, the bound.
-        judged: whether missing it counts, or is only shown.
+        compared: given a measurement, the one to compare its cost with; None if the line is not about it.
+        at_least: whether the ratio must be at least the bound, or else at most the bound.
+        judged: whether a miss counts, or is only shown.
     """
 
     text: str
@@ -31,12 +31,12 @@ class Line(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How a line came out on one loop.
+    """The outcome of a line on one loop.
 
     Attributes:
-        ratios: each ratio that it is about, by what was compared with something.
-        missing: what of it could not be measured, and why.
-        worst: the key of the ratio that is nearest to the bound, or the furthest beyond it.
+        ratios: each of its ratios, by the measurement that was compared.
+        missing: what could not be measured, and why.
+        worst: the key of the ratio that is nearest to the bound, or furthest beyond it.
     """
 
     line: Line
@@ -61,7 +61,7 @@ class Verdict(NamedTuple):
 def peers(
     work: str, over: Peer, under: Peer, counts: range = range(10**9), buffers: tuple[int, ...] = (0, 1, 64)
 ) -> Callable[[Key], Key | None]:
-    """Of the same work, the cost of one peer to that of another."""
+    """A bound on the cost of one peer relative to another, in the same work."""
 
     def compared(key: Key) -> Key | None:
         about = key.work == work and key.peer == over.name and key.crowd in counts and key.buffer in buffers
@@ -71,7 +71,7 @@ def peers(
 
 
 def growth(work: str, few: int, many: int, peer: Peer = OURS) -> Callable[[Key], Key | None]:
-    """Of the same peer, the cost beside many to that beside few."""
+    """A bound on the cost of the same peer beside many others, relative to beside few."""
 
     def compared(key: Key) -> Key | None:
         return key._replace(crowd=few) if (key.work, key.peer, key.crowd) == (work, peer.name, many) else None
@@ -106,7 +106,7 @@ LINES = [
 
 
 def judge(records: Sequence[Record]) -> list[Verdict]:
-    """Each line on each loop on which something was measured."""
+    """Judge each line on each loop that has measurements."""
     by_key = {record.key: record for record in records}
     loops = dict.fromkeys(key.loop for key in by_key if key.loop != "any")
     return [verdict(line, loop, by_key) for line in LINES for loop in loops]

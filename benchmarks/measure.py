@@ -1,7 +1,7 @@
-"""Measuring contestants side by side: a short sample of each, then of each again, so that what disturbs one disturbs all.
+"""Measure contestants side by side: one short sample of each, then again, so that a disturbance affects all alike.
 
-A ratio is taken within a round, where its two samples are neighbours in time, and the median is that of the rounds' ratios: on a
-machine that others use it is far steadier than the ratio of two medians.
+Ratios are taken within a round, where the two samples are neighbours in time, and the result is the median of the rounds' ratios.
+On a machine that others use too, this is far steadier than the ratio of two medians.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ __all__ = ["Effort", "Key", "Record", "Spread", "measure", "ratio", "within"]
 
 
 class Effort(NamedTuple):
-    """How many rounds, how long a sample should take, and how long it may: who takes longer for the least work is left out."""
+    """The number of rounds, and how long a sample should and may take; slower contestants are left out."""
 
     rounds: int
     seconds: float
@@ -37,7 +37,7 @@ class Key(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The median, and the quartiles beside it."""
+    """The median and its two quartiles."""
 
     median: float
     low: float
@@ -51,12 +51,12 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """What was measured of one key.
+    """The measurements of one key.
 
     Attributes:
         together: records with the same number were measured in the same rounds, and their samples can be compared one by one.
-        samples: seconds, or bytes, an operation; one a round.
-        operations: how many a sample consisted of.
+        samples: seconds or bytes per operation, one per round.
+        operations: the number of operations in a sample.
         reason: why there are no samples.
     """
 
@@ -82,10 +82,10 @@ def ratio(over: Record, under: Record) -> Spread:
 
 
 def measure(together: int, contestants: Mapping[Key, Callable[[int], Sample]], effort: Effort) -> list[Record]:
-    """Sample all contestants in turn, in another order each round.
+    """Sample all contestants in turn, in a different order each round.
 
     Args:
-        contestants: what does an amount of work and tells how long that took; a `Missing` says why it can't.
+        contestants: functions that do an amount of work and return how long it took; a `Missing` says why one can't.
     """
     amounts: dict[Key, int] = {}
     reasons: dict[Key, str] = {}
@@ -117,7 +117,7 @@ def measure(together: int, contestants: Mapping[Key, Callable[[int], Sample]], e
 
 
 def calibrated(run: Callable[[int], Sample], effort: Effort) -> int:
-    """The amount of work that takes about so long; what is made once is made thereby."""
+    """Find the amount of work that takes about this long, and so do all one-time work."""
     amount = 1
     while (taken := run(amount).seconds) < effort.seconds / 3:
         amount *= max(2, min(10, int(effort.seconds / max(taken, 1e-9)) // 2))
@@ -127,7 +127,7 @@ def calibrated(run: Callable[[int], Sample], effort: Effort) -> int:
 
 
 async def within(seconds: float, work: Awaitable[Sample]) -> Sample:
-    """Give up what takes longer. A thread keeps the time: a timer would be work for each turn of the loop."""
+    """Give up what takes longer. A thread keeps the time, since a timer would add work to each turn of the loop."""
     task, loop, late = asyncio.current_task(), asyncio.get_running_loop(), threading.Event()
     assert task is not None
 

@@ -1,8 +1,7 @@
-"""What is measured beside the channel, each behind the same few names.
+"""The peers that are measured beside the channel, each behind the same few names.
 
-An adapter adds no frame of its own where it can be helped: `send` and the reads are the peer's own bound methods. Where a peer
-has no broadcast, `send` puts into one queue a subscriber, one after the other, as people write it; for a single subscriber it is
-the queue's own `put`.
+If possible, an adapter adds no frame: `send` and the reads are the peer's own bound methods. If a peer has no broadcast, `send`
+puts into one queue per subscriber, one after the other, as people write it. With a single subscriber it is the queue's own `put`.
 """
 
 import asyncio
@@ -44,7 +43,7 @@ Read = Callable[[], Awaitable[Any]]
 
 
 class Missing(Exception):
-    """A peer can't be measured here; its text says why."""
+    """A peer can't be measured here; the text says why."""
 
 
 class Ends(NamedTuple):
@@ -53,9 +52,9 @@ class Ends(NamedTuple):
     Attributes:
         send: delivers a message to all.
         reads: makes a list of the subscribers' reads.
-        join_and_leave: one subscriber more, and gone again.
-        close: after the last sample.
-        put: sends from a plain thread; None where each thread needs an event loop to call `send` on.
+        join_and_leave: adds one subscriber and removes it again.
+        close: called after the last sample.
+        put: sends from a plain thread; None if each thread needs an event loop on which to call `send`.
     """
 
     send: Send
@@ -66,7 +65,7 @@ class Ends(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """How to make `Ends` for so many subscribers of such a buffer size, 0 being unbounded."""
+    """Make `Ends` for a number of subscribers and a buffer size, where 0 means unbounded."""
 
     name: str
     make: Callable[[int, int], Coroutine[Any, Any, Ends]]
@@ -90,7 +89,7 @@ def module(name: str) -> Any:
 async def of_channel(channels: Callable[[], Any], subscribers: int, size: int) -> Ends:
     channel = channels().Channel(size)
     connected = [await channel.subscribe() for _ in range(subscribers)]
-    # Without subscribers none connects: the one who joins and leaves would be the last of an open channel, and close it.
+    # Nobody connects without subscribers: the one that joins and leaves would be the last of an open channel, and close it.
     publisher = await channel.connect() if subscribers else None
 
     async def join_and_leave() -> None:
@@ -102,13 +101,13 @@ async def of_channel(channels: Callable[[], Any], subscribers: int, size: int) -
 
 
 def release_0_6_0() -> Any:
-    """PyPI's 0.6.0 under a name of its own, fetched once."""
+    """PyPI's 0.6.0 under another name, fetched once."""
     script = module("examples.judge_0_6_0")
     if not (FETCHED / script.PACKAGE).exists():
         FETCHED.mkdir(exist_ok=True)
         try:
             script.fetch(FETCHED)
-        except Exception as error:  # whatever pip or the file system say
+        except Exception as error:  # whatever pip or the file system raises
             raise Missing(f"0.6.0 can't be fetched: {error}") from error
     if str(FETCHED) not in sys.path:
         sys.path.append(str(FETCHED))
@@ -227,7 +226,7 @@ async def of_janus(subscribers: int, size: int) -> Ends:
 
 
 async def of_floor(subscribers: int, size: int) -> Ends:
-    """A deque's append and its popleft, each in a coroutine of its own and nothing else: never full, and never waited for."""
+    """A deque's append and its popleft, each in a coroutine that does nothing else: never full, and never waited for."""
 
     def of_one() -> tuple[Send, Read]:
         messages: deque[Any] = deque()
@@ -244,7 +243,7 @@ async def of_floor(subscribers: int, size: int) -> Ends:
 
 
 async def of_switch(subscribers: int, size: int) -> Ends:
-    """The floor, and what asyncio has to do for one who waits: a future that is set, and the switch to its task."""
+    """The floor, plus what asyncio has to do for a waiting reader: set a future, and switch to its task."""
     loop = asyncio.get_running_loop()
 
     def of_one() -> tuple[Send, Read]:

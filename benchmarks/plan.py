@@ -1,4 +1,4 @@
-"""Which work is measured, of whom, and which of it together."""
+"""Which work is measured, with which peers, and in which groups."""
 
 import asyncio
 import gc
@@ -16,13 +16,13 @@ from .work import Sample
 
 __all__ = ["FEW", "MANY", "Group", "Settings", "groups"]
 
-BURST = 64  # messages, where the buffer has no size
-MOST_DELIVERIES = 100_000  # in a burst: with 10,000 subscribers it is of ten messages, for all alike
-FEW, MANY = 10, 10_000  # subscribers whose costs are compared with each other
+BURST = 64  # messages, if the buffer is unbounded
+MOST_DELIVERIES = 100_000  # in a burst: with 10,000 subscribers it has ten messages, for all alike
+FEW, MANY = 10, 10_000  # subscribers, whose costs are compared
 EXAMPLES = 200
 SERVICES = ((), (0,))  # whose states are explored: one service, and one that depends on it
 SLICES = 4  # times as long as other samples: threads take turns of milliseconds
-STUCK = 30.0  # seconds, after which a sample is given up
+STUCK = 30.0  # seconds after which a sample is given up
 
 FLOORS = {"behind": FLOOR, "waiting": SWITCH}
 
@@ -47,7 +47,7 @@ class Group(NamedTuple):
 
 
 def groups(settings: Settings) -> Iterator[Group]:
-    """All that is measured, the groups of a loop one after the other."""
+    """Measure everything, one group of a loop after another."""
     numbers = count()
     for loop in settings.loops:
         for name, floor in FLOORS.items():
@@ -87,7 +87,7 @@ def of_ends(
             if (peer, n) not in made:
                 made[peer, n] = runner.run(peer.make(n, buffer))
                 gc.collect()
-                gc.freeze()  # so that the collections between the samples need not look at them
+                gc.freeze()  # so that the collections between the samples skip them
             return runner.run(within(STUCK, works[name](made[peer, n], amount)))
 
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
@@ -158,7 +158,7 @@ def memory(settings: Settings, number: int) -> list[Record]:
 
 
 def suite(settings: Settings, number: int) -> list[Record]:
-    """The speed of the conformance suite, as seconds an example, and of exploring services, as seconds a state."""
+    """The speed of the conformance suite, in seconds per example, and of exploring services, in seconds per state."""
 
     def examples(amount: int) -> Sample:
         target = module("aioservicekit_conformance.target")
@@ -182,7 +182,7 @@ def suite(settings: Settings, number: int) -> list[Record]:
 
 
 def cold() -> None:
-    """Forget what the model remembers, as in a process that has just begun."""
+    """Forget what the model has cached, as in a process that has just begun."""
     for name, model in list(sys.modules.items()):
         if name.startswith("aioservicekit_model"):
             for function in vars(model).values():

@@ -1,4 +1,4 @@
-"""What was measured, as tables, as JSON and as a plot."""
+"""The measurements as tables, as JSON and as a plot."""
 
 import os
 import platform
@@ -45,7 +45,7 @@ COLORS = {
 
 
 def print_tables(console: Console, records: Sequence[Record]) -> None:
-    """A table for each work on each loop: costs, and each peer's ratio to ours."""
+    """One table per work and loop: costs, and each peer's ratio to ours."""
     works = dict.fromkeys((record.key.work, record.key.loop) for record in records)
     for work, loop in works:
         those = {record.key: record for record in records if (record.key.work, record.key.loop) == (work, loop)}
@@ -75,7 +75,7 @@ def cell(record: Record | None, ours: Record | None) -> str:
 
 
 def noise(spread: Spread) -> str:
-    """Half of what lies between the quartiles, in percent of the median."""
+    """Half of the interquartile range, in percent of the median."""
     return f"[dim]±{50 * (spread.high - spread.low) / spread.median:.0f}%[/]"
 
 
@@ -88,7 +88,7 @@ def quantity(work: str, value: float) -> str:
 
 
 def print_lines(console: Console, verdicts: Sequence[Verdict]) -> None:
-    """Each line with the ratio that is worst, its bound and how it came out."""
+    """Each line with its worst ratio, its bound and its outcome."""
     table = Table(
         "line", "loop", "worst", "quartiles", "where", "bound", "kept", "", title="Lines", box=box.SIMPLE_HEAD
     )
@@ -112,7 +112,7 @@ def print_lines(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """On what was measured; no names of hosts or users."""
+    """The system on which this was measured, without names of hosts or users."""
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -131,7 +131,7 @@ def version_of(package: str) -> str | None:
 
 
 def as_json(records: Sequence[Record], verdicts: Sequence[Verdict], settings: dict[str, Any]) -> dict[str, Any]:
-    """Everything: samples in seconds, or bytes, an operation, and of each line all ratios."""
+    """Everything: samples in seconds or bytes per operation, and all ratios of each line."""
     ours = {record.key: record for record in records if record.key.peer == OURS.name}
 
     def to_ours(record: Record) -> dict[str, float] | None:
@@ -159,7 +159,7 @@ def as_json(records: Sequence[Record], verdicts: Sequence[Verdict], settings: di
 
 
 def plot(records: Sequence[Record], path: Path, buffer: int = 64, loop: str = "asyncio") -> None:
-    """Draw the cost a delivery by the number of subscribers, of readers behind and of waiting ones."""
+    """Draw the cost per delivery by the number of subscribers, for readers behind and for waiting ones."""
     matplotlib: Any = module("matplotlib")
     matplotlib.use("Agg")
     pyplot: Any = module("matplotlib.pyplot")

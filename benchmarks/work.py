@@ -1,7 +1,7 @@
 """The work that is measured, written once for all peers.
 
-Each function does an amount of work and returns what it took. That every message has reached every subscriber, in order, is
-checked outside of the time that is measured.
+Each function does an amount of work and returns what it took. Outside of the measured time, it checks that every message has
+reached every subscriber, in order.
 """
 
 import asyncio
@@ -29,19 +29,19 @@ __all__ = [
 ]
 
 THREADS = 4
-SETTLING = 10  # turns of the loop after which whoever can be waiting is
-JOIN = 10.0  # seconds that a thread has for its end
+SETTLING = 10  # turns of the loop after which everything that can wait does
+JOIN = 10.0  # seconds that a thread has to end
 
 
 class Sample(NamedTuple):
-    """So many operations took so many seconds."""
+    """This many operations took this many seconds."""
 
     seconds: float
     operations: int
 
 
 async def behind(ends: Ends, burst: int, amount: int) -> Sample:
-    """Bursts are sent, and then each subscriber reads its messages in turn: nobody ever waits."""
+    """Bursts are sent, and then each subscriber reads its messages in turn. Nobody ever waits."""
     send, reads = ends.send, ends.reads()
     start = perf_counter()
     for _ in range(amount):
@@ -54,12 +54,12 @@ async def behind(ends: Ends, burst: int, amount: int) -> Sample:
     await send("last")
     assert {await read() for read in reads} == {"last"}, (
         "a message too many has arrived"
-    )  # one too few: a read never ends
+    )  # one too few, and a read never ends
     return Sample(seconds, amount * burst * len(reads))
 
 
 async def waiting(ends: Ends, amount: int) -> Sample:
-    """Each subscriber has a reader that waits before each send; after it the loop turns once, and they wait again."""
+    """Each subscriber has a reader that waits before each send. After the send the loop turns once, and they wait again."""
 
     async def reader(read: Read) -> Any:
         for _ in range(amount):
@@ -80,7 +80,7 @@ async def waiting(ends: Ends, amount: int) -> Sample:
 
 
 async def blocked(peer: Peer, senders: int, amount: int) -> Sample:
-    """So many senders wait for room in a buffer of one, all the time that its messages are read."""
+    """This many senders wait for room in a buffer of one while its messages are read."""
     ends = await peer.make(1, 1)
     (read,), send = ends.reads(), ends.send
 
@@ -101,7 +101,7 @@ async def blocked(peer: Peer, senders: int, amount: int) -> Sample:
 
 
 async def from_threads(peer: Peer, size: int, new_loop: Callable[[], asyncio.AbstractEventLoop], amount: int) -> Sample:
-    """Four threads send, each from a loop of its own if the peer asks for one; one subscriber reads in this loop."""
+    """Four threads send, each from its own loop if the peer needs one; one subscriber reads in this loop."""
     ends = await peer.make(1, size)
     (read,) = ends.reads()
     ready, go = threading.Barrier(THREADS + 1, timeout=JOIN), threading.Event()
@@ -130,12 +130,12 @@ async def from_threads(peer: Peer, size: int, new_loop: Callable[[], asyncio.Abs
         each.start()
     try:
         ready.wait()
-        start = perf_counter()  # before any of them goes: they may have sent much before this thread runs again
+        start = perf_counter()  # before any of them starts: they may have sent much before this thread runs again
         go.set()
         arrived = [await read() for _ in range(THREADS * amount)]
         seconds = perf_counter() - start
     except asyncio.CancelledError:
-        await ends.close()  # so that threads that are stuck end as well
+        await ends.close()  # so that stuck threads end as well
         raise
     finally:
         for each in threads:
@@ -148,7 +148,7 @@ async def from_threads(peer: Peer, size: int, new_loop: Callable[[], asyncio.Abs
 
 
 async def joining(ends: Ends, amount: int) -> Sample:
-    """A subscriber joins and leaves, and the next; what it leaves to be done later is done within the time."""
+    """Subscribers join and leave, one after the other; what a peer postpones is done within the measured time."""
     join_and_leave = ends.join_and_leave
     start = perf_counter()
     for _ in range(amount):
@@ -158,8 +158,8 @@ async def joining(ends: Ends, amount: int) -> Sample:
 
 
 async def bytes_a_subscriber(peer: Peer, subscribers: int) -> float:
-    """What a subscriber takes that has neither received nor waited yet."""
-    await (await peer.make(subscribers, 0)).close()  # what is made once is made
+    """Measure what a subscriber takes before it has received a message or waited."""
+    await (await peer.make(subscribers, 0)).close()  # one-time work
     gc.collect()
     tracemalloc.start()
     try:
@@ -173,7 +173,7 @@ async def bytes_a_subscriber(peer: Peer, subscribers: int) -> float:
 
 
 async def bytes_a_message(peer: Peer, subscribers: int, messages: int) -> float:
-    """What a message takes in a subscriber's buffer; the message itself is shared, and not counted."""
+    """Measure what a message takes in a subscriber's buffer; the message itself is shared, and not counted."""
     ends = await peer.make(subscribers, 0)
     gc.collect()
     tracemalloc.start()

@@ -1,10 +1,10 @@
 """How Sphinx builds the site: `tox -e docs`.
 
-Sphinx with furo, MyST and autodoc is what trio, anyio, h11, attrs and svcs use: the API reference comes from the docstrings, and a
-link that leads nowhere fails the build.
+trio, anyio, h11, attrs and svcs use Sphinx with furo, MyST and autodoc too. The API reference comes from the docstrings, and a
+dead link fails the build.
 
-Nothing stands twice. Pages under `specification/`, the cost model, the changes and the contributing guide include the files at
-their places in the repository; `_extensions` makes the links in them work here too.
+No text is written twice. Pages under `specification/`, the cost model, the changes and the contributing guide include the files at
+their places in the repository, and `_extensions` makes their links work here too.
 """
 
 import sys
@@ -34,24 +34,24 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 
-# Every warning is an error (`-W`), and every name that a reference gives has to exist.
+# Every warning is an error (`-W`), and every name in a reference must exist.
 nitpicky = True
 nitpick_ignore_regex = [
-    # The standard library's own documentation is elsewhere, and a build must not need the network.
+    # The standard library's documentation is elsewhere, and a build must not need the network.
     (r"py:.*", r"(_?asyncio|collections|contextlib|contextvars|enum|signal|types|typing|abc)\..*"),
     (
         r"py:.*",
         r"(Any|Awaitable|Callable|Collection|Context|Coroutine|Exception|IntEnum|Literal|NamedTuple|Signals|Task)",
     ),
-    (r"py:class", r"_pytest\.tmpdir\.TempPathFactory"),  # of pytest's own fixtures
-    # Type variables, and what is no part of the interface.
+    (r"py:class", r"_pytest\.tmpdir\.TempPathFactory"),  # pytest's own fixtures
+    # Type variables, and names outside the interface.
     (r"py:.*", r"(.*\.)?_[A-Z]\w*"),
 ]
 
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 
-default_role = "name"  # `docstring_names`: a name in single backquotes is a link where there is something to link to
+default_role = "name"  # `docstring_names`: a name in single backquotes is a link if there is a target
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
@@ -59,7 +59,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_rtype = False  # types are in the signatures
+napoleon_use_rtype = False  # the signatures have the types
 
 html_theme = "furo"
 html_title = f"aioservicekit {release}"
@@ -80,7 +80,7 @@ def setup(app: Sphinx) -> None:
 
 
 def signature_of_class(app: Sphinx, what: str, name: str, documented: Any, *more: object) -> tuple[str, str] | None:
-    """That of `__init__`, also beside a `__new__`; none for endpoints: only their channel makes them."""
+    """Use the signature of `__init__` even beside a `__new__`; endpoints have none, since only their channel makes them."""
     if what != "class":
         return None
     if name.endswith(("Publisher", "Subscriber")):

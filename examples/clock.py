@@ -1,4 +1,4 @@
-"""A service of a few lines: it ticks until Ctrl+C, or until somebody stops it."""
+"""A service in a few lines: it ticks until Ctrl+C, or until somebody stops it."""
 
 import asyncio
 

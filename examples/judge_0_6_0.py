@@ -1,7 +1,7 @@
 """Judge the channels of PyPI's aioservicekit 0.6.0, which this project did not write.
 
-Fetches that release with pip, renames its package, since the names clash, and runs the conformance command on it. Arguments are
-passed on to the command. The exit status is the command's: 1, for 0.6.0 does not keep all rules.
+Fetches that release with pip, renames its package, since the names clash, and runs the conformance command on it.
+Passes its arguments on to the command. Exits with the command's status: 1, since 0.6.0 does not keep all rules.
 """
 
 import subprocess
@@ -13,7 +13,8 @@ from pathlib import Path
 RELEASE = "aioservicekit==0.6.0"
 PACKAGE = "aioservicekit_0_6_0"
 
-# The release keeps endpoints in sets, which are walked in the order of their addresses: another one in each run, for the same seed.
+# The release keeps endpoints in sets, which iterate in the order of addresses. Without numbers, the same seed would give another
+# order in each run.
 NUMBERED = """
 from itertools import count as _count
 for _class in (_ChannelSubscriber, _ChannelPublisher):
@@ -22,7 +23,7 @@ for _class in (_ChannelSubscriber, _ChannelPublisher):
 
 
 def fetch(directory: Path) -> str:
-    """Put the release into a directory, under a name of its own; returns the target's name."""
+    """Put the release into a directory, with its package renamed; return the target's name."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory), RELEASE]
     subprocess.run(pip, check=True, stdout=sys.stderr)
     (wheel,) = directory.glob("*.whl")

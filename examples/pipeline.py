@@ -1,7 +1,7 @@
-"""Dependencies and draining: a producer and its consumers, and nothing that was ordered is lost.
+"""Dependencies and draining: a producer and its consumers lose no order.
 
-The intake depends on the kitchen and the ledger: they start before it, and stop after it. When it stops, on its own after
-thirty orders or by Ctrl+C before, its publisher closes; that ends the channel, and the two drain what is left.
+The intake depends on the kitchen and the ledger: they start before it, and stop after it. The intake stops after thirty
+orders, or earlier by Ctrl+C. Then its publisher closes, which closes the channel, and the other two drain what is left.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ orders = Channel[int](buffer_size=4)
 
 
 class Consumer(Service):
-    """What the kitchen and the ledger have in common: each handles every order."""
+    """What the kitchen and the ledger have in common: both handle every order."""
 
     seconds = 0.0
 
@@ -24,7 +24,7 @@ class Consumer(Service):
         async for order in self.subscriber:
             await asyncio.sleep(self.seconds)
             self.handled.append(order)
-        await asyncio.sleep(0.01)  # the channel is closed, and this service not stopped yet
+        await asyncio.sleep(0.01)  # the channel is closed, but nobody has stopped this service yet
 
     async def __on_stop__(self) -> None:
         await self.subscriber.close()

@@ -1,7 +1,7 @@
-"""Judge what people use today beside each other, and write which rules it keeps: `specs/real-targets.md`.
+"""Judge the channels that people use today side by side, and write `specs/real-targets.md`.
 
-The targets are this library, PyPI's aioservicekit 0.6.0, which this project did not write, and channels built of one queue or
-one memory object stream a subscriber (`examples/targets`).
+The targets are this library, PyPI's aioservicekit 0.6.0, which this project did not write, and channels built from one queue
+or one memory object stream per subscriber (`examples/targets`).
 """
 
 import json
@@ -19,8 +19,8 @@ DOCUMENT = EXAMPLES.parent / "specs" / "real-targets.md"
 
 TARGETS = {
     "aioservicekit": "this library",
-    "asyncio_queues": "one `asyncio.Queue` a subscriber",
-    "anyio_streams": "one anyio memory object stream a subscriber",
+    "asyncio_queues": "one `asyncio.Queue` per subscriber",
+    "anyio_streams": "one anyio memory object stream per subscriber",
     f"{judge_0_6_0.PACKAGE}.channels": "PyPI's aioservicekit 0.6.0",
 }
 MARKS = {"pass": "·", "fail": "**×**", "masked": "≈", "unsupported": "?", "untested": ""}
@@ -57,9 +57,9 @@ def as_markdown(report: list[dict[str, Any]]) -> str:
 
 <!-- Made by: python examples/real_targets.py -->
 
-What the suite says of broadcast channels that people use or would build: × is a failure, · a pass, ≈ is masked: what fails
-beside it may hide a breach. Rules that the suite does not judge yet are left out. [examples/targets](../examples/targets) has
-the two that are built of queues and of streams.
+The suite's verdicts on broadcast channels that people use or would build. × is a failure, · is a pass, and ≈ is masked: another
+failure may hide a breach of this rule. Rules that the suite does not judge are left out. [examples/targets](../examples/targets)
+has the two channels that are built from queues and from streams.
 
 {matrix}
 

@@ -1,4 +1,4 @@
-"""Names in docstrings: a link where the name is documented, code anyway. They stand in single backquotes."""
+"""Names in single backquotes in docstrings: links if they are documented, code otherwise."""
 
 import re
 from typing import Any

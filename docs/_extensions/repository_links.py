@@ -1,11 +1,11 @@
-"""Links between files of the repository, which work in the repository and on the site alike.
+"""Links between files of the repository that work both in the repository and on the site.
 
-A page of the site that includes a whole file (`{include}`) is that file on the site. A relative link in Markdown is read from where
-the file lies that it stands in, and becomes
+A page that includes a whole file (`{include}`) is that file on the site. A relative link in Markdown starts from the file that
+contains it, and becomes
 
-* a link to the page, where it leads to a file that a page includes;
-* a link to a page that shows the source, where it leads to any other file or folder of the repository;
-* a warning, which fails the build, where it leads nowhere.
+* a link to a page, if it leads to a file that the page includes;
+* a link to a page that shows the source, if it leads to any other file or folder of the repository;
+* a warning, which fails the build, if it leads nowhere.
 """
 
 import os
@@ -36,13 +36,13 @@ logger = logging.getLogger(__name__)
 
 @cache
 def included() -> dict[Path, Path]:
-    """The page that includes each file."""
+    """Map each file to the page that includes it."""
     pages = ((page, INCLUDE.match(page.read_text("utf-8"))) for page in sorted(DOCS.rglob("*.md")))
     return {(page.parent / match[1]).resolve(): page for page, match in pages if match}
 
 
 def rewritten(text: str, at: Path, page: Path) -> str:
-    """A Markdown text that lies `at` a file, with its links as `page`, on which it is shown, needs them."""
+    """Return the Markdown text of the file `at`, with its links as the page `page` needs them."""
 
     def link(match: re.Match[str]) -> str:
         image, label, target = match["image"], match["text"], match["target"]
@@ -76,7 +76,7 @@ def on_include_read(app: Sphinx, path: Path, parent: str, source: list[str]) -> 
 
 
 def on_doctree_resolved(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Make `source:` links relative, and remember what they lead to."""
+    """Make `source:` links relative, and remember their targets."""
     for reference in doctree.findall(nodes.reference):
         target = reference.get("refuri", "")
         if target.startswith("source:"):
@@ -87,14 +87,14 @@ def on_doctree_resolved(app: Sphinx, doctree: nodes.document, docname: str) -> N
 
 
 def shown(app: Sphinx) -> set[str]:
-    """The files and folders to which something links."""
+    """The files and folders to which links lead."""
     if not hasattr(app.env, "shown_sources"):
         app.env.shown_sources = set()  # type: ignore[attr-defined]
     return app.env.shown_sources  # type: ignore[attr-defined, no-any-return]
 
 
 def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """A page for each file and each folder to which something links, and for each file in these folders."""
+    """A page for each file and each folder to which links lead, and for each file in these folders."""
     paths = {ROOT / path for path in shown(app)}
     paths |= {file for folder in paths if folder.is_dir() for file in files(folder)}
     for path in sorted(paths):

@@ -1,6 +1,6 @@
-"""Rules of the specification: each is a target, and so is each section. An id in a text or a docstring is a link to it.
+"""Link targets for all rules and sections. Each id in a text or a docstring becomes a link, with or without an obligation's letter.
 
-The directive `mentions` shows where a rule is named: each line that a search for its id finds in a folder.
+The directive `mentions` shows where a folder names a rule: each line that a search for its id finds.
 """
 
 import re
@@ -20,17 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ID = r"(?:CH|SV)-[1-9]\d*(?:\.\d+)?"  # of a rule, or of a section
 HEADING = re.compile(rf"^##+ (?P<id>{ID}) ", re.MULTILINE)
-MENTION = re.compile(rf"\b{ID}\b")
+MENTION = re.compile(rf"\b({ID})[a-z]?\b")
 UNLINKED = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.FixedTextElement, pending_xref)
 
 
 def name_rules(app: Sphinx, path: Path, parent: str, source: list[str]) -> None:
-    """Name the heading of each rule and each section by its id."""
+    """Make the heading of each rule and each section a target for its id."""
     source[0] = HEADING.sub(r"(\g<id>)=\n\g<0>", source[0])
 
 
 class LinkRules(SphinxTransform):
-    """Make a link of each mention of a rule or a section, outside of headings, code and other links."""
+    """Turn each mention of a rule or a section into a link, outside of headings, code and other links."""
 
     default_priority = 500
 
@@ -43,26 +43,31 @@ class LinkRules(SphinxTransform):
         end = 0
         for mention in MENTION.finditer(text):
             yield nodes.Text(text[end : mention.start()])
-            yield self.link(mention[0], text)
+            yield self.link(mention, text)
             end = mention.end()
         yield nodes.Text(text[end:])
 
-    def link(self, rule: str, at: nodes.Text) -> pending_xref:
+    def link(self, mention: re.Match[str], at: nodes.Text) -> pending_xref:
         link = pending_xref(
-            "", nodes.inline("", rule, classes=["rule"]), refdomain="std", reftype="ref", reftarget=rule.lower(), refexplicit=True,
-            refwarn=True, refdoc=self.env.docname,
-        )  # fmt: skip
+            *("", nodes.inline("", mention[0], classes=["rule"])),
+            refdomain="std",
+            reftype="ref",
+            reftarget=mention[1].lower(),
+            refexplicit=True,
+            refwarn=True,
+            refdoc=self.env.docname,
+        )
         link.source, link.line = at.parent.source, at.parent.line
         return link
 
 
 class Mentions(SphinxDirective):
-    """`{mentions} CH-3.8 aioservicekit` shows the lines in that folder that name the rule; that there are none fails the build."""
+    """`{mentions} CH-3.8 aioservicekit` shows the lines in that folder that name the rule; without any, the build fails."""
 
     required_arguments = 2
     option_spec: ClassVar = {
         "around": directives.nonnegative_int,  # lines before and after each
-        "most": directives.positive_int,  # lines that name it, of each file
+        "most": directives.positive_int,  # lines per file that name it
     }
 
     def run(self) -> list[nodes.Node]:
@@ -76,7 +81,7 @@ class Mentions(SphinxDirective):
         self.env.note_dependency(str(path))
         around, most = self.options.get("around", 0), self.options.get("most")
         lines = path.read_text("utf-8").splitlines()
-        named = [number for number, line in enumerate(lines) if re.search(rf"\b{re.escape(rule)}\b", line)]
+        named = [number for number, line in enumerate(lines) if re.search(rf"\b{re.escape(rule)}[a-z]?\b", line)]
         parts: list[list[int]] = []
         for number in named[:most]:
             numbers = range(max(0, number - around), min(len(lines), number + around + 1))

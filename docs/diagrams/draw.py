@@ -1,16 +1,29 @@
-"""Draw the diagrams: `python docs/diagrams/draw.py` makes an SVG beside each `.dot` file, and needs Graphviz's `dot`.
+"""Draw the diagrams: `python docs/diagrams/draw.py` makes each picture of `PICTURES` anew, and needs Graphviz's `dot`.
 
-A picture says of which source it was made, so that the build can tell, without Graphviz, when one is out of date. It is legible on
-any page: it has a background of its own, and is dark where the reader prefers dark.
+Diagrams of states are made from the model's machines by `state_diagrams`; any other has a `.dot` file beside it. A picture says of
+which source it was made, so that the build can tell, without Graphviz, when one is out of date. It is legible on any page: it has
+a background of its own, and is dark where the reader prefers dark.
 """
 
 import hashlib
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+from state_diagrams import service_states
+
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("specs/diagrams/*.dot"), *ROOT.glob("docs/diagrams/*.dot")])
+
+# Each picture's source.
+PICTURES: dict[Path, Callable[[], str]] = {
+    ROOT / "specs" / "diagrams" / "service-states.svg": service_states,
+    **{
+        path.with_suffix(".svg"): path.read_text
+        for folder in ("specs", "docs")
+        for path in ROOT.glob(f"{folder}/diagrams/*.dot")
+    },
+}
 
 LAYOUT = {
     "-G": ["bgcolor=white", "pad=0.15", "nodesep=0.2", "ranksep=0.3"],
@@ -43,15 +56,15 @@ text { font-family: system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; 
 """
 
 
-def fingerprint(source: Path) -> str:
-    """What a picture is made of: its source, and this file."""
-    return hashlib.sha256(source.read_bytes() + Path(__file__).read_bytes()).hexdigest()
+def fingerprint(source: str) -> str:
+    """What a picture is made of: its source, and how it is drawn."""
+    return hashlib.sha256(f"{source}{LAYOUT}{STYLE}".encode()).hexdigest()
 
 
-def draw(source: Path) -> str:
+def draw(source: str) -> str:
     """The SVG of a diagram."""
     options = [f"{kind}{value}" for kind, values in LAYOUT.items() for value in values]
-    done = subprocess.run(["dot", "-Tsvg", *options, str(source)], capture_output=True, text=True, check=True)
+    done = subprocess.run(["dot", "-Tsvg", *options], input=source, capture_output=True, text=True, check=True)
     svg = done.stdout[done.stdout.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<title>.*?</title>\n?", "", svg)
@@ -60,6 +73,6 @@ def draw(source: Path) -> str:
 
 
 if __name__ == "__main__":
-    for source in SOURCES:
-        source.with_suffix(".svg").write_text(draw(source), "utf-8")
-        print(source.with_suffix(".svg").relative_to(ROOT))
+    for picture, source in PICTURES.items():
+        picture.write_text(draw(source()), "utf-8")
+        print(picture.relative_to(ROOT))

@@ -1,4 +1,4 @@
-"""What two of the facts come to if anyio's streams are used with anyio's own time-outs in place of asyncio's."""
+"""Two of the facts again, with anyio's own time-outs around anyio's streams instead of asyncio's."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A send waits for a slow subscriber, which closes. What becomes of the send?"""
+"""A send waits for a slow subscriber, which closes. What happens to the send?"""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Four ways to broadcast behind one interface, and what the facts beside need to run the same scenario on each."""
+"""Four ways to broadcast, behind one interface, and helpers that run the same scenario on each."""
 
 import asyncio
 import importlib
@@ -22,7 +22,7 @@ MOMENTS = range(12)  # in turns of the loop; nothing takes longer
 
 
 class Contestant(Protocol):
-    """A subscriber of size 0 is unbounded. One that closes doesn't ask what others are doing."""
+    """A way to broadcast. Size 0 means unbounded. Closing a subscriber ignores what others are doing."""
 
     async def subscribe(self, size: int = 0) -> Any: ...
     async def send(self, message: str) -> None: ...
@@ -52,7 +52,7 @@ class Queues:
 
 
 class Streams:
-    """One pair of anyio memory object streams per subscriber, and a `send` into each that somebody still reads."""
+    """One pair of anyio memory object streams per subscriber, and a `send` into each that still has a reader."""
 
     def __init__(self) -> None:
         self.streams: list[Any] = []
@@ -78,7 +78,7 @@ class Streams:
 
 
 class Channels:
-    """A channel of ours, or of PyPI's 0.6.0: the methods have the same names."""
+    """This library's channel, or that of PyPI's 0.6.0: the methods have the same names."""
 
     def __init__(self, package: Any) -> None:
         self.channel = package.Channel()
@@ -100,13 +100,14 @@ class Channels:
 
 
 async def turns(count: int = 30) -> None:
-    """Let the loop turn so often; by default until nothing is left to happen."""
+    """Let the loop turn this many times; the default is enough for everything to happen."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def persist(limit: asyncio.Timeout, operation: Callable[[], Awaitable[str | None]]) -> str | None:
-    """What an operation returns, which is called once more if it times out. `limit.reschedule(0)` ends its time now."""
+    """Call an operation, and once more if it times out; return its result. `limit.reschedule(0)` makes it time out
+    now."""
     try:
         async with limit:
             return await operation()
@@ -115,7 +116,7 @@ async def persist(limit: asyncio.Timeout, operation: Callable[[], Awaitable[str 
 
 
 async def received(channel: Contestant, subscriber: Any) -> str:
-    """How often a subscriber gets the message "order" when it reads all that there is."""
+    """How often a subscriber gets the message "order" when it reads everything."""
     messages: list[str] = []
     while True:
         reading = asyncio.ensure_future(channel.read(subscriber))
@@ -126,7 +127,7 @@ async def received(channel: Contestant, subscriber: Any) -> str:
 
 
 def contest(scenario: Callable[[Contestant, Case], Coroutine[Any, Any, str]], cases: Iterable[Case]) -> None:
-    """Run a scenario on all four in each case, and print a line for each with what came of it."""
+    """Run each case of a scenario on all four, and print one line per contestant with the outcomes."""
     with tempfile.TemporaryDirectory() as directory:
         try:
             earlier = importlib.import_module(f"{judge_0_6_0.PACKAGE}.channels")

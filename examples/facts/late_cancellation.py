@@ -1,4 +1,4 @@
-"""A send times out just as its subscriber makes room, and is sent again if it did. How often does it arrive?"""
+"""A send times out just as its subscriber makes room, and is retried if it did. How often does its message arrive?"""
 
 import asyncio
 

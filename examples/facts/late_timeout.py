@@ -1,4 +1,4 @@
-"""A read times out just as its message arrives, and the subscriber reads again if it did. How often does it get it?"""
+"""A read times out just as its message arrives, and is retried if it did. How often does it get the message?"""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A broadcast channel made of anyio memory object streams: a pair of them a subscriber, and a `send` into each."""
+"""A broadcast channel made of anyio memory object streams: one pair per subscriber, and a `send` into each."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""A broadcast channel as people build one today: an `asyncio.Queue` a subscriber, and a `put` into each."""
+"""A broadcast channel as people build one today: one `asyncio.Queue` per subscriber, and a `put` into each."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the targets beside have in common: who is connected, what state that makes, and a message put into each subscriber."""
+"""What the targets here have in common: endpoints, the channel's state, and a `put` into each subscriber."""
 
 from enum import Enum
 from typing import Any, Self, TypeVar
@@ -28,7 +28,7 @@ class Closing:
 
 
 class Subscriber(Closing):
-    """An endpoint into which messages are put; subclasses say how, and how it reads and ends."""
+    """A subscriber; subclasses define how it takes messages in, how it reads and how it ends."""
 
     def __init__(self, channel: "Channel", size: int) -> None:
         self.channel = channel
@@ -72,7 +72,7 @@ class Publisher(Closing):
 
 
 class Channel(Closing):
-    """A channel whose subscribers a subclass makes."""
+    """A channel; subclasses define how a subscriber is made."""
 
     def __init__(self, buffer_size: int = 0) -> None:
         self.buffer_size, self.state = buffer_size, ChannelState.initiation

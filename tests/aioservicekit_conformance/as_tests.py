@@ -17,9 +17,10 @@ import pytest
 
 from aioservicekit_model.rules import RULES
 
+from .judging import judge
 from .report.wording import KEY
 from .target import load
-from .verdicts import Report, Verdict, judge
+from .verdicts import Report, Verdict
 
 __all__ = ["assert_kept", "conformance"]
 
@@ -80,7 +81,8 @@ def _judged_once(target: str, max_examples: int, seed: int, shared: Path | None)
     """The report of a target, made by the first process of a run that asks for it."""
     if shared is None:
         return _judged(target, max_examples, seed)
-    name = re.sub(r"\W", "-", f"conformance {target} {max_examples} {seed}")
+    run = os.environ["PYTEST_XDIST_TESTRUNUID"]  # a run inside of another one may share its folder with others
+    name = re.sub(r"\W", "-", f"conformance {target} {max_examples} {seed} {run}")
     begun, done = (shared / f"{name}.{state}" for state in ("begun", "done"))
     try:
         begun.touch(exist_ok=False)
@@ -108,6 +110,7 @@ def _report(verdict: Verdict) -> list[str]:
     because = [f"because: {verdict.because}"] if verdict.because else []
     return [
         f"{rule.id} {rule.title}: {rule.sentence}",
+        *(f"broken: {clause}" for clause in verdict.clauses),
         f"expected: {verdict.expected}",
         f"observed: {verdict.observed}",
         *because,

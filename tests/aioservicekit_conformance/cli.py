@@ -10,14 +10,15 @@ from rich.markup import escape
 
 from aioservicekit_model.rules import RULES
 
-from .known import known_failing
+from .judging import Interrupted
+from .known_failing import known_failing
 from .report.failure_file import KeptFailure, read
-from .report.files import Outputs
+from .report.output_files import Outputs
 from .report.replaying import replayed
 from .report.terminal import judged, print_known, print_report, print_summary
 from .running.watchdog import describe_error
 from .target import Target, TargetError, load
-from .verdicts import Interrupted, Report
+from .verdicts import Report
 
 __all__ = ["main"]
 

@@ -51,7 +51,7 @@ class TargetCollector(pytest.Collector):
     def collect(self) -> Iterator["RuleItem"]:
         from aioservicekit_model.rules import RULES
 
-        from .known import known_failing
+        from .known_failing import known_failing
         from .target import TargetError, load
 
         file = self.config.getoption("--conformance-known-failing")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rich.progress import track
 
+from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.modelled import RELAXABLE, target_without
 from aioservicekit_conformance.target import load
-from aioservicekit_conformance.verdicts import Report, judge
+from aioservicekit_conformance.verdicts import Report
 from aioservicekit_model.rules import RULES
 
 DOCUMENT = Path(__file__).parents[2] / "specs" / "kill-matrix.md"

@@ -77,9 +77,9 @@ class Survivor(NamedTuple):
 
 def judge_the_channel() -> bool:
     """Whether the suite finds nothing to blame, nor anything left out that the channel takes on."""
-    from aioservicekit_conformance.checks.checking import UNTESTED
+    from aioservicekit_conformance.judging import judge
     from aioservicekit_conformance.target import load
-    from aioservicekit_conformance.verdicts import judge
+    from aioservicekit_conformance.verdicts import UNTESTED
     from aioservicekit_model.rules import RULES
 
     report = judge(load("aioservicekit"), frozenset(RULES) - set(UNTESTED), EXAMPLES, 0)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from aioservicekit_conformance.checks.registry import CHECKS
-from aioservicekit_conformance.report.failure_file import as_text, broken, read
-from aioservicekit_conformance.report.wording import timeline
+from aioservicekit_conformance.checks.registry import BY_NAME
+from aioservicekit_conformance.checks.runner import run_check
+from aioservicekit_conformance.report.failure_file import as_text, read
+from aioservicekit_conformance.report.timeline import timeline
 from aioservicekit_conformance.running.case import replay
 from aioservicekit_conformance.target import Target
 from aioservicekit_conformance.verdicts import Verdict
@@ -18,8 +19,8 @@ def assert_replays(target: Target, verdict: Verdict, directory: Path) -> None:
     file.write_text(verdict.replay)
     failure = read(file)
     if failure.check:
-        check = next(each for each in CHECKS if (each.rule, each.name) == (failure.rule, failure.check))
-        error = broken(check, target)
+        check = BY_NAME[failure.rule, failure.check]
+        error = run_check(check, target)
         assert error
         assert (error.expected, error.observed) == (verdict.expected, verdict.observed)
     else:

@@ -8,9 +8,9 @@ from channels.defective import DEFECTS
 from channels.sound import SOUND
 from replays import assert_replays
 
-from aioservicekit_conformance.checks.checking import OPTIONAL
+from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.target import describe
-from aioservicekit_conformance.verdicts import Report, Verdict, judge
+from aioservicekit_conformance.verdicts import OPTIONAL, Report, Verdict
 from aioservicekit_model.rules import RULES
 
 EXAMPLES = 150  # `RARE` has the defects that take more

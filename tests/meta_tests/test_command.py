@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from aioservicekit_conformance.as_tests import conformance
-from aioservicekit_conformance.checks.checking import UNTESTED
 from aioservicekit_conformance.cli import main
+from aioservicekit_conformance.verdicts import UNTESTED
 from aioservicekit_model.rules import RULES
 
 TARGETS = Path(__file__).resolve().parents[2] / "examples" / "targets"
@@ -70,7 +70,7 @@ def test_a_broken_rule_is_named_with_its_history(tmp_path: Path, capsys: pytest.
     assert RULES["CH-1.4"].sentence[:45] in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "expected: the channel is in closed" in done.stdout
-    assert "observed: it is in initiation" in done.stdout
+    assert "observed: the channel is in initiation" in done.stdout
     assert "channel.close()" in done.stdout
 
 
@@ -176,7 +176,7 @@ def test_a_failure_is_kept_and_replayed(deaf: Path) -> None:
     )
     again = run("--replay", str(file), cwd=deaf)
     assert again.returncode == 1
-    assert "observed: it is in initiation" in again.stdout
+    assert "observed: the channel is in initiation" in again.stdout
     assert "explained by a breach of: CH-1.4" in again.stdout
     other = run("aioservicekit", "--replay", str(file), cwd=deaf)
     assert other.returncode == 0
@@ -286,7 +286,7 @@ def test_a_junit_report(deaf: Path) -> None:
     failure = failed.find("failure")
     assert failed.get("name") == "CH-1.4 Closing by hand"
     assert failure is not None
-    assert failure.get("message") == "expected the channel is in closed; observed it is in initiation"
+    assert failure.get("message") == "expected the channel is in closed; observed the channel is in initiation"
     assert "channel.close()" in (failure.text or "")
 
 

@@ -12,9 +12,10 @@ import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
 
 from aioservicekit_conformance.cli import main
+from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.running import watchdog
 from aioservicekit_conformance.target import describe
-from aioservicekit_conformance.verdicts import Report, judge
+from aioservicekit_conformance.verdicts import Report
 from aioservicekit_model.rules import RULES
 
 
@@ -167,7 +168,7 @@ def test_an_error_of_the_suite_has_a_status_of_its_own(
     def broken(*arguments: object) -> None:
         raise RuntimeError("no idea")
 
-    monkeypatch.setattr("aioservicekit_conformance.verdicts.explore", broken)
+    monkeypatch.setattr("aioservicekit_conformance.judging.explore", broken)
     assert main(["aioservicekit"]) == 3
     assert "an error of the suite itself, please report it: RuntimeError: no idea" in capsys.readouterr().err
 

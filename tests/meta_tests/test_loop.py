@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel
 
-from aioservicekit_conformance.checks.checking import UNTESTED
 from aioservicekit_conformance.exploring.scripts import SCRIPTS, parse
+from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.running.case import replay
 from aioservicekit_conformance.running.loop import SteppedLoop
 from aioservicekit_conformance.target import describe
-from aioservicekit_conformance.verdicts import judge
+from aioservicekit_conformance.verdicts import UNTESTED
 from aioservicekit_model.rules import RULES
 
 

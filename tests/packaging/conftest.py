@@ -1,4 +1,4 @@
-"""The checkout's own modules can be imported; at the end of the path, for what is installed comes first."""
+"""Make the checkout's modules importable, at the end of the path, so that installed packages come first."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING and the hosted workflow say of the build is what the build is."""
+"""What CONTRIBUTING and the hosted workflow say about the build is true."""
 
 import re
 from configparser import ConfigParser
@@ -26,7 +26,7 @@ def test_contributing_lists_the_environments() -> None:
 
 
 def test_the_hosted_workflow_runs_what_people_run() -> None:
-    """Its commands are the README's test command and `.ci/run`."""
+    """The workflow's commands are the README's test command and `.ci/run`."""
     readmes, whole = re.findall(r"\brun: (.+)", text(".github/workflows/ci.yml"))
     assert readmes.endswith("/tox")
     assert readmes in text("README.md").splitlines()

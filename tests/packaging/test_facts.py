@@ -30,7 +30,7 @@ def cells(row: str) -> list[str]:
 
 
 def table() -> tuple[list[str], dict[str, list[str]]]:
-    """The names of the columns, and the cells of each row by the name of the program that its first cell links."""
+    """Return the columns' names, and the cells of each row by the program that its first cell links to."""
     rows = [row for row in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if row.startswith("|")]
     facts = {match[1]: row for row in rows if (match := re.search(r"\(examples/facts/(\w+\.py)\)", row))}
     heading = rows[rows.index(next(iter(facts.values()))) - 2]
@@ -39,7 +39,7 @@ def table() -> tuple[list[str], dict[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One in which PyPI's 0.6.0 is there already, fetched once for all programs."""
+    """An environment that already has PyPI's 0.6.0, fetched once for all programs."""
     directory = tmp_path_factory.mktemp("fetched")
     fetch = "import pathlib, sys, judge_0_6_0; judge_0_6_0.fetch(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", fetch, str(directory)]
@@ -48,7 +48,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def printed_by(program: str, environment: dict[str, str]) -> list[list[str]]:
-    """The lines that a program prints, each cut in two at its colon."""
+    """Return the lines that a program prints, each split at its colon."""
     command = [sys.executable, str(FACTS / program)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -56,26 +56,26 @@ def printed_by(program: str, environment: dict[str, str]) -> list[list[str]]:
 
 
 def test_each_program_is_a_row_of_the_table() -> None:
-    """No program is left out, and no row is without one."""
+    """Each program has a row, and each row a program."""
     _, rows = table()
     assert set(rows) == {path.name for path in FACTS.glob("*.py")} - {"contestants.py", "anyio_scopes.py"}
 
 
 @pytest.mark.parametrize("program", list(table()[1]))
 def test_the_readme_says_what_the_program_prints(program: str, environment: dict[str, str]) -> None:
-    """Each line that a program prints is a cell of its row, under the name of the column."""
+    """Each line that a program prints is a cell of its row, under the column's name."""
     columns, rows = table()
     assert printed_by(program, environment) == [list(pair) for pair in zip(columns, rows[program], strict=True)]
 
 
 def test_anyios_own_time_outs_lose_no_message_and_still_double_one(environment: dict[str, str]) -> None:
-    """As the README says below the table."""
+    """This is what the README says below the table."""
     printed = printed_by("anyio_scopes.py", environment)
     assert printed == [["a late send", "once or twice"], ["a late read", "once"]]
 
 
 def test_the_sample_report_is_what_0_6_0_does(environment: dict[str, str], tmp_path: Path) -> None:
-    """Replayed, it breaks the same rule with the same history, line by line."""
+    """When it is replayed, the sample breaks the same rule with the same history, line by line."""
     (tmp_path / "failure.txt").write_text(SAMPLE)
     command = [sys.executable, "-m", "aioservicekit_conformance", "--replay", "failure.txt"]
     done = subprocess.run(

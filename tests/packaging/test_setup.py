@@ -1,4 +1,4 @@
-"""CONTRIBUTING's set-up, on a machine that has Python and git and nothing else."""
+"""CONTRIBUTING's set-up works on a machine that has only Python and git."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def commands(section: str) -> str:
 
 
 def copy_of_the_checkout(to: Path) -> None:
-    """What git has, or would have if all were added, in a repository of its own."""
+    """Copy what git has, or would have if everything were added, into a new repository."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for name in names:
@@ -33,7 +33,7 @@ def copy_of_the_checkout(to: Path) -> None:
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
-    """This interpreter as `python3`, the system's commands, and no trace of the environment that runs this test."""
+    """An environment with this interpreter as `python3`, the system's commands, and no trace of this test's own."""
     python = folder / "python3"
     python.parent.mkdir()
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(os.path.realpath(sys.executable))} "$@"\n', encoding="utf-8")
@@ -50,7 +50,7 @@ def bare_environment(folder: Path) -> dict[str, str]:
 @pytest.mark.setup
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a checkout is copied, and this is none")
 def test_the_set_up_works_as_written(tmp_path: Path) -> None:
-    """After CONTRIBUTING's set-up its quick loop runs, and the hooks find nothing to say about what is here."""
+    """After CONTRIBUTING's set-up, its quick loop runs, and the hooks have no complaints about the checkout."""
     checkout = tmp_path / "checkout"
     copy_of_the_checkout(checkout)
     environment = bare_environment(tmp_path / "bin")

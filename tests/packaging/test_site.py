@@ -1,18 +1,17 @@
-"""The site: its programs run, its links lead somewhere, its pictures are up to date.
+"""The site: its programs run, its links lead somewhere, and its pictures are up to date.
 
-That Sphinx builds it without a warning is checked by `tox -e docs`.
+`tox -e docs` checks that Sphinx builds it without a warning.
 """
 
-import importlib.util
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+from draw import PICTURES, fingerprint
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -66,7 +65,7 @@ def test_each_program_of_the_site_runs(name: str, tmp_path: Path) -> None:
 
 
 def test_there_are_programs_that_say_what_they_print() -> None:
-    """The patterns find the programs, and what follows them."""
+    """The pattern finds the programs and the output that follows them."""
     assert len([program for program in PROGRAMS.values() if program.output]) > 20
 
 
@@ -83,7 +82,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_no_link_within_the_repository_is_dead(page: Path) -> None:
-    """Each relative link leads to a file, and its anchor to a heading of it."""
+    """Each relative link leads to a file, and its anchor to a heading in it."""
     for path, anchor in links(page):
         target = page.parent / path if path else page
         assert target.exists(), f"{path} is not there"
@@ -93,7 +92,7 @@ def test_no_link_within_the_repository_is_dead(page: Path) -> None:
 
 
 def included(page: Path) -> Path:
-    """What a page includes as a whole, or the page itself."""
+    """The file that a page includes as a whole, or the page itself."""
     match = re.fullmatch(r"```\{include\} (\S+)\n```\s*", page.read_text("utf-8"))
     return page.parent / match[1] if match else page
 
@@ -105,26 +104,12 @@ def test_links_are_found() -> None:
     assert len(found) > 50
 
 
-def draw() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw", ROOT / "docs" / "diagrams" / "draw.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-DRAW = draw()
-
-
-@pytest.mark.parametrize("source", DRAW.SOURCES, ids=lambda source: source.stem)
-def test_each_diagram_is_up_to_date(source: Path) -> None:
-    """Each picture was made from its source as it is now, by the drawing program as it is now."""
-    svg = source.with_suffix(".svg").read_text("utf-8")
-    assert DRAW.fingerprint(source) in svg, "run: python docs/diagrams/draw.py"
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.stem)
+def test_each_diagram_is_up_to_date(picture: Path) -> None:
+    """Each picture was made from its current source, those of states from the model's machines."""
+    assert fingerprint(PICTURES[picture]()) in picture.read_text("utf-8"), "run: python docs/diagrams/draw.py"
 
 
 def test_every_diagram_has_a_source() -> None:
     """No picture is edited by hand."""
-    drawn = {source.with_suffix(".svg") for source in DRAW.SOURCES}
-    assert drawn == {*ROOT.glob("specs/diagrams/*.svg"), *ROOT.glob("docs/diagrams/*.svg")}
+    assert set(PICTURES) == {*ROOT.glob("specs/diagrams/*.svg"), *ROOT.glob("docs/diagrams/*.svg")}

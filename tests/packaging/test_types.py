@@ -1,4 +1,4 @@
-"""What the README shows first has the types that it should; `tests/typing` has what else users write."""
+"""The README's first program has the right types; `tests/typing` covers the rest of what users write."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("command", [["mypy", "--strict"], ["pyright", "--pythonpath", sys.executable]], ids=" ".join)
 def test_the_readmes_first_program_is_typed(command: list[str], tmp_path: Path) -> None:
-    """Who copies the README's first program finds no error in it, by the strictest rules of either type checker."""
+    """The README's first program has no error under the strictest rules of either type checker."""
     pytest.importorskip(command[0], reason="only the environment lint has the type checkers")
     program = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert program

@@ -1,4 +1,4 @@
-"""Child processes that tests send signals to: they print a line when they are ready for one."""
+"""Child processes to which tests send signals: each prints a line when it is ready for one."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _LONGEST = 30.0  # seconds that a child may live
 
 
 class Child:
-    """A Python program in a process of its own, in a `with` block; it imports the `aioservicekit` that this process has."""
+    """A Python program in a child process, in a `with` block; it imports the `aioservicekit` of this process."""
 
     def __init__(self, program: str) -> None:
         environment = os.environ | {"PYTHONPATH": str(Path(aioservicekit.__file__).parents[1])}
@@ -26,7 +26,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            bufsize=0,  # so that `communicate` gets all that `readline` has left
+            bufsize=0,  # so that `communicate` gets everything that `readline` has left
             env=environment,
             preexec_fn=_heed_signals,
         )
@@ -44,7 +44,7 @@ class Child:
         self._process.communicate()
 
     def read(self, text: str = "ready") -> str:
-        """Wait for a line with `text` in it; return what the child has printed up to there, without that line."""
+        """Wait for a line that contains `text`; return the child's output so far, without that line."""
         assert self._process.stdout
         before = ""
         while text not in (line := self._process.stdout.readline().decode()):
@@ -56,12 +56,12 @@ class Child:
         self._process.send_signal(number)
 
     def end(self) -> tuple[int, list[str]]:
-        """Wait for the end; return the exit status, or minus the signal that it died of, and the lines not yet read."""
+        """Wait for the end; return the exit status (or minus the signal that killed it) and the lines not yet read."""
         printed, _ = self._process.communicate(timeout=_LONGEST)
         return self._process.returncode, printed.decode().splitlines()
 
 
 def _heed_signals() -> None:
-    """In the child: a shell or nohup may have had the test run ignore some signals, and that is inherited."""
+    """In the child: restore signals that a shell or nohup had the test run ignore, since children inherit that."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

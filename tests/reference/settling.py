@@ -1,4 +1,4 @@
-"""Running a test's tasks until each waits: no test needs to know how many callbacks that takes."""
+"""Run a test's tasks until each one waits. No test needs to know how many callbacks that takes."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,13 +10,13 @@ _T = TypeVar("_T")
 
 
 async def settle(turns: int = 20) -> None:
-    """Let every task run until it waits, or for so many turns of the loop."""
+    """Let every task run until it waits, or for this many turns of the loop."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 async def ended(future: "asyncio.Future[_T]") -> _T:
-    """What an operation comes to that must end with nothing else having to happen."""
+    """Return the outcome of an operation that must end without anything else having to happen."""
     await settle()
     assert future.done(), "still waits"
     return await future

@@ -1,4 +1,4 @@
-"""Running a test's main coroutine on the stepped loop: real tasks, virtual time, and no clock to wait for."""
+"""Run a test's main coroutine on the stepped loop: real tasks and virtual time, so no test waits for a clock."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ EAGER = [False, True] if sys.version_info >= (3, 12) else [False]
 
 
 class Loop(SteppedLoop):
-    """Lets an exit through, as asyncio's event loops do, and runs as long as there is something to run."""
+    """A stepped loop that lets an exit through, as asyncio's loops do, and runs as long as there is something to run."""
 
     def run_to_the_end(self) -> None:
         for _ in range(100_000):
@@ -37,7 +37,7 @@ class Loop(SteppedLoop):
 
 
 class EagerLoop(Loop):
-    """Runs each task at once, up to where it waits, as with `asyncio.eager_task_factory`."""
+    """A stepped loop that runs each task at once, up to its first wait, as `asyncio.eager_task_factory` does."""
 
     def create_task(self, coro: Any, **options: Any) -> "asyncio.Task[Any]":
         return super().create_task(coro, eager_start=True, **options)
@@ -52,7 +52,7 @@ class EagerLoop(Loop):
 
 
 def run(main: Callable[[], Coroutine[Any, Any, _T]], *, eager: bool = False) -> _T:
-    """What a coroutine function returns or raises; it must end with nothing left to run."""
+    """Return what a coroutine function returns, or raise what it raises; nothing may be left to run."""
     loop = EagerLoop() if eager else Loop()
     task = loop.start(main())
     loop.run_to_the_end()
@@ -69,7 +69,7 @@ def now() -> float:
 
 
 class Recorded(Service):
-    """A service that notes in `log` what happens to it; its work takes an hour, and may be told what to do."""
+    """A service that notes its hooks and work in `log`; its work takes an hour unless told otherwise."""
 
     log: list[str]
 
@@ -92,7 +92,7 @@ class Recorded(Service):
 
 
 def listen(event: Event[Any]) -> list[Any]:
-    """What an event is emitted with from now on."""
+    """Record what an event is emitted with from now on."""
     heard: list[Any] = []
     event.add_listener(heard.append)
     return heard

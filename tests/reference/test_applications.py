@@ -20,7 +20,7 @@ class Failed(Exception):
 
 
 class Failing(Recorded):
-    """A service whose work fails after a second, as often as it is told."""
+    """A service whose work fails after a second, a given number of times."""
 
     def __init__(self, name: str = "failing", times: int = 1000, **options: Any) -> None:
         super().__init__(name, **options)
@@ -43,7 +43,7 @@ class Failing(Recorded):
 
 @pytest.mark.parametrize("waits", ["for all", "for something else", "for nothing"])
 def test_the_failure_of_one_stops_all_and_is_raised(waits: str) -> None:
-    """With `on_failure="stop"` the first failure ends the block, whatever it waits for (SV-6.6)."""
+    """With `on_failure="stop"`, the first failure ends the block, whatever it waits for (SV-6.6)."""
 
     async def main() -> list[Any]:
         failing, other = Failing(grace=0), Recorded("other", grace=2)
@@ -61,14 +61,14 @@ def test_the_failure_of_one_stops_all_and_is_raised(waits: str) -> None:
             await block()
         assert raised.value is failing.failure
         assert other.failure is None
-        await asyncio.sleep(0)  # who was cancelled for it is so no more
+        await asyncio.sleep(0)  # the task that was cancelled for it is no longer cancelled
         return [failing.state.name, other.state.name, failing.errors == [failing.failure]]
 
     assert run(main) == ["STOPPED", "STOPPED", True]
 
 
 def test_a_service_may_retry_all_the_same() -> None:
-    """`on_failure="retry"` of a service stands, whatever the block says (SV-3.2, SV-6.6)."""
+    """A service's own `on_failure="retry"` holds, whatever the block says (SV-3.2, SV-6.6)."""
 
     async def main() -> None:
         failing = Failing(times=2, on_failure="retry", grace=0)
@@ -81,7 +81,7 @@ def test_a_service_may_retry_all_the_same() -> None:
 
 
 def test_without_it_the_others_go_on() -> None:
-    """By default the failure of one is raised when the others have stopped too (SV-6.1)."""
+    """By default, a failure is raised when the other services have stopped too (SV-6.1)."""
 
     async def main() -> None:
         failing, other = Failing(on_failure="stop"), Recorded("other", grace=0)
@@ -111,7 +111,7 @@ def test_the_failure_of_what_nobody_listed() -> None:
 
 
 class Slow(Recorded):
-    """A service whose hooks and work take as long as they are told."""
+    """A service whose hooks and work take as long as the test says."""
 
     def __init__(self, name: str, start: float = 0, work: float = 3600, stop: float = 0, **options: Any) -> None:
         super().__init__(name, **options)
@@ -130,7 +130,7 @@ class Slow(Recorded):
 
 @pytest.mark.parametrize("how", ["leave", "signal", "stop"])
 def test_the_whole_shutdown_has_a_limit(how: str, caplog: pytest.LogCaptureFixture) -> None:
-    """After `timeout` seconds all is cancelled, in the order of the stops, and what was cut short is named (SV-6.6)."""
+    """After `timeout` seconds everything is cancelled, in stopping order, and the log names what was cut short (SV-6.6)."""
 
     async def main() -> list[str]:
         log: list[str] = []
@@ -147,13 +147,13 @@ def test_the_whole_shutdown_has_a_limit(how: str, caplog: pytest.LogCaptureFixtu
 
     order = ["third stops", "third STOPPED", "second stops", "second STOPPED", "first stops", "first STOPPED"]
     assert run(main) == order
-    assert "<Slow 'second' STOPPING> is cut short: the shutdown takes more than 8 s" in caplog.text
+    assert "<Slow 'second' STOPPING> is cut short: the shutdown has taken more than 8 s" in caplog.text
     assert "<Slow 'first' STOPPING> is cut short" in caplog.text
     assert "<Slow 'third'" not in caplog.text
 
 
 def test_the_limit_ends_stop_hooks_and_starts_too(caplog: pytest.LogCaptureFixture) -> None:
-    """A stop hook that hangs and work that refuses to be cancelled are left behind at the limit (SV-6.6)."""
+    """At the limit, a stop hook that hangs and work that refuses to be cancelled are left behind (SV-6.6)."""
 
     class Stubborn(Recorded):
         async def __work__(self) -> None:
@@ -178,7 +178,7 @@ def test_the_limit_ends_stop_hooks_and_starts_too(caplog: pytest.LogCaptureFixtu
 
 
 def test_a_shutdown_within_the_limit_is_not_cut_short(caplog: pytest.LogCaptureFixture) -> None:
-    """The limit is one for the shutdown: it neither delays a quick one nor outlasts it (SV-6.6)."""
+    """The limit covers the whole shutdown: it does not delay a quick one, and nothing outlasts it (SV-6.6)."""
 
     async def main() -> None:
         async with run_services([Slow("slow", grace=2)], timeout=3):
@@ -196,7 +196,7 @@ def test_a_start_has_a_limit() -> None:
     async def main() -> None:
         slow = Slow("slow", start=10, start_timeout=3)
         dependent = Recorded("dependent", dependences=[slow])
-        with pytest.raises(TimeoutError, match="<Slow 'slow' STARTING> has not started within 3 s"):
+        with pytest.raises(TimeoutError, match="<Slow 'slow' STARTING> did not start within 3 s"):
             await dependent.start()
         assert now() == 3
         assert slow.failure is dependent.failure
@@ -217,11 +217,11 @@ def test_a_stop_hook_has_a_limit(caplog: pytest.LogCaptureFixture) -> None:
         assert now() == 3
 
     run(main)
-    assert "<Slow 'slow' STOPPING>: its stop hook takes more than 3 s, and is cancelled" in caplog.text
+    assert "<Slow 'slow' STOPPING>: its stop hook has taken more than 3 s, and is cancelled" in caplog.text
 
 
 def test_hooks_with_no_time_may_end_at_once() -> None:
-    """A limit of 0 is no time to wait for anything, and enough for a hook that waits for nothing (SV-2.3, SV-4.4)."""
+    """A limit of 0 leaves no time to wait, but is enough for a hook that waits for nothing (SV-2.3, SV-4.4)."""
 
     async def main() -> list[str]:
         quick = Recorded("quick", start_timeout=0, stop_timeout=0, grace=0)
@@ -246,7 +246,7 @@ def test_hooks_with_no_time_may_end_at_once() -> None:
     ],
 )
 def test_bad_arguments_of_a_block(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    """They are refused at the call, with the value and what was expected (SV-6.6)."""
+    """Invalid arguments are refused at the call, with the value and what was expected (SV-6.6)."""
     with pytest.raises(error, match=message):
         run_services([], **options)
     with pytest.raises(error, match=message):
@@ -265,7 +265,7 @@ def test_bad_arguments_of_a_block(options: dict[str, Any], error: type[Exception
     ],
 )
 def test_bad_arguments_of_a_service(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    """So are those of a service (SV-2.4)."""
+    """Invalid arguments of a service are refused too (SV-2.4)."""
     with pytest.raises(error, match=message):
         Recorded(**options)
 
@@ -274,7 +274,7 @@ def test_bad_arguments_of_a_service(options: dict[str, Any], error: type[Excepti
 
 
 def test_a_service_starts_again_after_a_failure() -> None:
-    """With `on_failure="restart"` it stops and starts, hooks and dependents included, after growing pauses (SV-3.2)."""
+    """With `on_failure="restart"`, the service restarts, including hooks and dependents, after growing pauses (SV-3.2)."""
 
     async def main() -> None:
         failing = Failing(times=3, on_failure="restart", grace=0)
@@ -296,7 +296,7 @@ def test_a_service_starts_again_after_a_failure() -> None:
 
 
 def test_restarts_have_a_limit() -> None:
-    """After `max_restarts` in a row the failure stops the service for good; the block hears of it then (SV-3.2)."""
+    """After `max_restarts` in a row, the failure stops the service for good, and the block learns of it then (SV-3.2)."""
 
     async def main() -> None:
         failing = Failing(on_failure="restart", max_restarts=2, grace=0)
@@ -311,7 +311,7 @@ def test_restarts_have_a_limit() -> None:
 
 
 def test_a_start_that_fails_after_a_failure_is_tried_again() -> None:
-    """The start hook may fail too: that counts, is reported, and the next pause is longer (SV-3.2)."""
+    """The start hook may fail too: this counts, is reported, and makes the next pause longer (SV-3.2)."""
 
     class Unlucky(Failing):
         async def __on_start__(self) -> None:
@@ -332,7 +332,7 @@ def test_a_start_that_fails_after_a_failure_is_tried_again() -> None:
 
 
 def test_a_dependent_that_fails_to_start_again_is_reported() -> None:
-    """Nobody waits for a restart after a failure: what fails in it goes to `on_error` (SV-1.3, SV-3.2)."""
+    """Nobody waits for a restart after a failure, so its failures go to `on_error` (SV-1.3, SV-3.2)."""
 
     class Once(Recorded):
         async def __on_start__(self) -> None:
@@ -352,7 +352,7 @@ def test_a_dependent_that_fails_to_start_again_is_reported() -> None:
 
 @pytest.mark.parametrize("how", ["stop", "signal", "leave", "restart"])
 def test_the_pause_before_a_restart_can_be_ended(how: str) -> None:
-    """A stop, a signal or the end of the block during the pause ends the restart; a restart by hand shares it (SV-3.2)."""
+    """A stop, a signal or the block's end during the pause ends the restart; `restart()` then shares it (SV-3.2)."""
 
     async def main() -> None:
         failing = Failing(times=1, on_failure="restart", grace=0)
@@ -377,7 +377,7 @@ def test_the_pause_before_a_restart_can_be_ended(how: str) -> None:
 
 
 def test_work_that_ends_well_resets_the_count_of_restarts() -> None:
-    """The limit is one of restarts in a row (SV-3.2)."""
+    """The limit is on consecutive restarts (SV-3.2)."""
 
     class Alternating(Failing):
         calls = 0
@@ -398,7 +398,7 @@ def test_work_that_ends_well_resets_the_count_of_restarts() -> None:
 
 
 def test_a_restart_by_hand_that_nobody_waits_for_is_reported() -> None:
-    """A stop hook may ask for a restart, and can't wait for it: what fails in it goes to `on_error` (SV-1.3, SV-5.2)."""
+    """A stop hook may ask for a restart, but can't wait for it: its failure goes to `on_error` (SV-1.3, SV-5.2)."""
 
     class Phoenix(Recorded):
         async def __on_start__(self) -> None:
@@ -424,7 +424,7 @@ def test_a_restart_by_hand_that_nobody_waits_for_is_reported() -> None:
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("how", ["signal", "leave", "emit"])
 def test_a_listener_that_starts_the_service_again_does_not_undo_a_shutdown(how: str, plain: bool) -> None:
-    """After a shutdown has begun nothing starts until the block has ended, whoever asks (SV-6.3)."""
+    """After a shutdown has begun, nothing starts until the block has ended, whoever asks (SV-6.3)."""
     refused: list[str] = []
 
     async def main() -> None:
@@ -464,7 +464,7 @@ def test_a_listener_that_starts_the_service_again_does_not_undo_a_shutdown(how: 
 
 
 def test_without_a_block_the_last_stop_ends_the_shutdown() -> None:
-    """A listener that hears of the last STOPPED starts nothing, and whoever comes after it does (SV-6.3)."""
+    """A listener that is told of the last STOPPED can start nothing, but a later caller can (SV-6.3)."""
 
     async def main() -> None:
         service = Recorded(grace=0)
@@ -489,7 +489,7 @@ def test_without_a_block_the_last_stop_ends_the_shutdown() -> None:
 
 
 def test_services_that_leave_signals_alone() -> None:
-    """With `signals=False` no handler is set, and neither signals nor the event stop anything (SV-6.5)."""
+    """With `signals=False`, no handler is set, and neither signals nor the event stop anything (SV-6.5)."""
 
     async def main() -> None:
         before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -513,7 +513,7 @@ def test_services_that_leave_signals_alone() -> None:
 
 
 def test_the_block_gets_a_future() -> None:
-    """It can be waited for like others, and has callbacks; cancelled, it stops nothing, and can be awaited still (SV-6.1)."""
+    """The block's future has callbacks. Cancelling it stops nothing, and it can still be awaited (SV-6.1)."""
 
     async def main() -> None:
         service = Recorded(grace=0)
@@ -538,7 +538,7 @@ def test_the_block_gets_a_future() -> None:
 
 
 def test_a_failure_that_nobody_waits_for_is_no_complaint_of_the_future() -> None:
-    """It has been reported already (SV-6.1)."""
+    """A failure of which the block was told, but which nobody awaited, is not reported by asyncio too (SV-6.1)."""
 
     async def main() -> None:
         failing = Failing(on_failure="stop")
@@ -550,7 +550,7 @@ def test_a_failure_that_nobody_waits_for_is_no_complaint_of_the_future() -> None
 
 
 def test_states_and_signals_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Each change of state and each signal is a line of level INFO (SV-6.1)."""
+    """Each change of state and each signal is logged at level INFO (SV-6.1)."""
 
     async def main() -> None:
         async with run_services([Recorded("worker", grace=0)]) as stopped:
@@ -563,7 +563,7 @@ def test_states_and_signals_are_logged(caplog: pytest.LogCaptureFixture) -> None
     assert [record.getMessage() for record in caplog.records] == [
         "worker: STARTING",
         "worker: RUNNING",
-        "SIGTERM: the services stop",
+        "SIGTERM: stopping the services",
         "worker: STOPPING",
         "worker: STOPPED",
     ]
@@ -571,7 +571,7 @@ def test_states_and_signals_are_logged(caplog: pytest.LogCaptureFixture) -> None
 
 @pytest.mark.parametrize("abstract", [True, False])
 def test_a_supervisor_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where NOTIFY_SOCKET is set it hears when the services run and when they stop, once each (SV-6.1)."""
+    """The owner of NOTIFY_SOCKET is told when the services run and when they stop, once each (SV-6.1)."""
     address = f"@aioservicekit-{tmp_path.name}-{id(tmp_path)}" if abstract else str(tmp_path / "socket")
     monkeypatch.setenv("NOTIFY_SOCKET", address)
 
@@ -592,7 +592,7 @@ def test_a_supervisor_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_supervisor_hears_of_the_outer_block_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block inside of another one is not the application; a shutdown that comes before the start is all that is told."""
+    """A nested block is not the application. If the shutdown comes before the start, only the shutdown is reported."""
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "socket"))
 
     class Slow(Recorded):
@@ -619,7 +619,7 @@ def test_a_supervisor_hears_of_the_outer_block_alone(tmp_path: Path, monkeypatch
 
 
 def test_a_block_is_entered_once() -> None:
-    """Each block is made by a call of its own (SV-6.1)."""
+    """Each block needs its own call (SV-6.1)."""
 
     async def main() -> None:
         block = run_services([Recorded(grace=0)])
@@ -632,7 +632,7 @@ def test_a_block_is_entered_once() -> None:
 
 
 def test_a_limit_is_none_of_a_signal_that_is_left_alone() -> None:
-    """A block with `signals=False` has all of its time, whatever signals come (SV-6.5, SV-6.6)."""
+    """The limit of a block with `signals=False` does not begin with a signal (SV-6.5, SV-6.6)."""
 
     async def main() -> None:
         service, heeding = Recorded(grace=0), Recorded("heeding", grace=0)
@@ -649,7 +649,7 @@ def test_a_limit_is_none_of_a_signal_that_is_left_alone() -> None:
 def test_a_supervisor_that_is_not_there_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A NOTIFY_SOCKET at which nobody listens is named in the log (SV-6.1)."""
+    """A NOTIFY_SOCKET without a listener is reported in the log (SV-6.1)."""
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "socket"))
 
     async def main() -> None:
@@ -657,11 +657,11 @@ def test_a_supervisor_that_is_not_there_stops_nothing(
             pass
 
     run(main)
-    assert "NOTIFY_SOCKET can't be told READY=1" in caplog.text
+    assert "could not send READY=1 to NOTIFY_SOCKET" in caplog.text
 
 
 def test_run_is_one_line() -> None:
-    """`run` runs services in a loop of their own, and raises the failure of one (SV-6.1)."""
+    """`run` runs services in a new event loop, and raises a service's failure (SV-6.1)."""
 
     class Short(Service):
         def __init__(self, fails: bool) -> None:
@@ -676,7 +676,7 @@ def test_run_is_one_line() -> None:
     aioservicekit.run(Short(False), Short(False))
     with pytest.raises(Failed):
         aioservicekit.run(Short(False), Short(True))
-    with pytest.raises(TypeError, match="services must hold services alone, not 3"):
+    with pytest.raises(TypeError, match="services must hold only services, not 3"):
         aioservicekit.run(3)  # type: ignore[arg-type]
 
 
@@ -698,7 +698,7 @@ class Spinning(Recorded):
 def test_work_that_waits_for_nothing_is_named_once(
     seconds: float, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Work that ends again and again and never waits is a line in the log, with advice; it is called all the same (SV-3.4).
+    """Work that returns again and again without waiting is logged once, with advice, and is still called (SV-3.4).
 
     A burst that takes no time, such as that of a consumer which takes what is buffered, is none.
     """
@@ -715,14 +715,14 @@ def test_work_that_waits_for_nothing_is_named_once(
         assert caplog.records == []
         return
     assert len(caplog.records) == 1
-    assert "<Spinning 'spinning' RUNNING>: its work has ended 1000 times in a row" in caplog.text
+    assert "<Spinning 'spinning' RUNNING>: its work has returned 1000 times in a row" in caplog.text
     assert "self.stop()" in caplog.text
 
 
 def test_work_that_waits_now_and_then_is_not_named(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who takes what is there, and waits when nothing is, does useful work (SV-3.4)."""
+    """Work that takes what is there, and waits if there is nothing, does useful work (SV-3.4)."""
     monkeypatch.setattr("aioservicekit._life._SPINNING_SECONDS", 0)
 
     class Taking(Spinning):
@@ -741,7 +741,7 @@ def test_work_that_waits_now_and_then_is_not_named(
 
 
 def test_work_hears_of_the_stop() -> None:
-    """`stopping` is set when the work is to end, after the dependents have stopped, and work that waits for it ends (SV-3.4)."""
+    """`stopping` is set after the dependents have stopped, when the work should end; work that awaits it ends (SV-3.4)."""
 
     class Listening(Recorded):
         async def __on_start__(self) -> None:
@@ -773,7 +773,7 @@ def test_work_hears_of_the_stop() -> None:
 
 
 def test_work_that_ends_as_the_signal_comes_is_not_called_again() -> None:
-    """The stop was asked for when the signal came, also if nobody has heard of it yet (SV-3.4)."""
+    """A stop counts from the signal, even if nobody has been told of it yet (SV-3.4)."""
 
     class Raising(Recorded):
         async def __work__(self) -> None:
@@ -792,14 +792,14 @@ def test_work_that_ends_as_the_signal_comes_is_not_called_again() -> None:
 
 @pytest.mark.parametrize("name", ["Task", "task", "TaskGroup", "on_signal"])
 def test_what_0_6_0_had_says_what_to_use(name: str) -> None:
-    """An import of what the other project's 0.6.0 had, and this has not, raises an ImportError with advice."""
-    with pytest.raises(ImportError, match=f"no {name}, which 0.6.0 on PyPI had: use "):
+    """Importing what only the other project's 0.6.0 had raises an ImportError with advice."""
+    with pytest.raises(ImportError, match=f"no {name}, unlike 0.6.0 on PyPI: use "):
         exec(f"from aioservicekit import {name}")
     assert not hasattr(aioservicekit, "Other")
 
 
 def test_the_limit_passes_over_what_has_never_started(caplog: pytest.LogCaptureFixture) -> None:
-    """A service whose own `start` does nothing has nothing that could be cut short (SV-6.6)."""
+    """A service whose own `start` does nothing has nothing to cut short (SV-6.6)."""
 
     class Idle(Recorded):
         async def start(self) -> None:
@@ -815,7 +815,7 @@ def test_the_limit_passes_over_what_has_never_started(caplog: pytest.LogCaptureF
 
 
 def test_a_diamond_starts_and_stops_in_order() -> None:
-    """What is needed twice is started once, first, and stopped last (SV-2.1, SV-4.2)."""
+    """A service that is needed twice is started once, first, and stopped last (SV-2.1, SV-4.2)."""
 
     async def main() -> list[str]:
         log: list[str] = []

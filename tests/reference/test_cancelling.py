@@ -1,4 +1,4 @@
-"""Requests to cancel that come after an operation has been completed (CH-3.9, CH-4.8)."""
+"""Requests to cancel that come after an operation was completed (CH-3.9, CH-4.8)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -29,7 +29,7 @@ class Scene(NamedTuple):
 
 @pytest.fixture(params=["send", "read"])
 async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
-    """Each test is of a send that waits for room, and of a read that waits for a message."""
+    """Each test runs for a send that waits for room, and for a read that waits for a message."""
     async with Channel[str](1) as channel:
         publisher, subscriber = await channel.connect(), await channel.subscribe()
         if request.param == "send":
@@ -46,7 +46,7 @@ async def complete_and(scene: Scene, cancel: Callable[[], object]) -> None:
 
 
 async def test_it_returns_and_its_task_is_cancelled_at_the_next_suspension(scene: Scene) -> None:
-    """The outcome is returned, and the request comes back with its text once the task suspends (CH-3.9, CH-4.8)."""
+    """The outcome is returned, and the request returns with its text when the task next suspends (CH-3.9, CH-4.8)."""
     steps: list[object] = []
 
     async def use() -> None:
@@ -69,7 +69,7 @@ async def test_it_returns_and_its_task_is_cancelled_at_the_next_suspension(scene
 
 
 async def test_a_task_that_ends_with_the_operation_ends_with_its_outcome(scene: Scene) -> None:
-    """There is no next suspension: the task has a result, and is not cancelled (CH-3.9, CH-4.8)."""
+    """Without a next suspension, the task has its result, and is not cancelled (CH-3.9, CH-4.8)."""
     task = asyncio.ensure_future(scene.operation())
     await settle()
     await complete_and(scene, task.cancel)
@@ -118,7 +118,7 @@ async def test_nested_time_outs_withdraw_both_requests(scene: Scene) -> None:
 
 
 async def test_one_of_two_requests_is_withdrawn(scene: Scene) -> None:
-    """A time-out withdraws its own request, and the one made beside it still cancels the task (CH-3.9, CH-4.8)."""
+    """A time-out withdraws only its own request: another one still cancels the task (CH-3.9, CH-4.8)."""
     timeouts: list[asyncio.Timeout] = []
     steps: list[object] = []
 
@@ -140,7 +140,7 @@ async def test_one_of_two_requests_is_withdrawn(scene: Scene) -> None:
 
 
 async def test_a_request_of_before_is_not_made_again(scene: Scene) -> None:
-    """In a clean-up that follows a cancellation, only what is asked for during the operation comes back (CH-3.9)."""
+    """In a clean-up that follows a cancellation, only requests made during the operation come back (CH-3.9)."""
     timeouts: list[asyncio.Timeout] = []
     steps: list[object] = []
 
@@ -167,7 +167,7 @@ async def test_a_request_of_before_is_not_made_again(scene: Scene) -> None:
 
 @pytest.mark.parametrize("side", ["consumer", "producer"])
 async def test_a_cancelled_task_ends_though_each_of_its_operations_is_completed(side: str) -> None:
-    """The request is made again as soon as the task waits, however fast the other side completes what follows (CH-3.9)."""
+    """The request is repeated as soon as the task waits, however fast the other side completes what follows (CH-3.9)."""
     async with (
         Channel[int](1) as channel,
         await channel.connect() as publisher,
@@ -197,7 +197,7 @@ async def test_a_cancelled_task_ends_though_each_of_its_operations_is_completed(
 
 
 async def test_a_request_that_is_owed_cancels_the_operation_that_waits_next() -> None:
-    """That operation takes nothing: what it would have got is there for others (CH-4.5, CH-4.8)."""
+    """The next operation takes nothing: what it would have got is there for others (CH-4.5, CH-4.8)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         read: list[int] = []
 
@@ -215,7 +215,7 @@ async def test_a_request_that_is_owed_cancels_the_operation_that_waits_next() ->
 
 
 async def test_a_request_that_is_owed_survives_a_time_out_around_the_next_operation() -> None:
-    """A read that waits next, inside of a time-out that expires at once, is cancelled and takes nothing (CH-4.8)."""
+    """A read that follows, inside a time-out that expires at once, is cancelled and takes nothing (CH-4.8)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         read: list[int] = []
 
@@ -235,7 +235,7 @@ async def test_a_request_that_is_owed_survives_a_time_out_around_the_next_operat
 
 
 async def test_wait_for_returns_what_has_arrived(scene: Scene) -> None:
-    """`asyncio.wait_for` whose caller is cancelled loses no message: the operation has its outcome (CH-4.8)."""
+    """If the caller of `asyncio.wait_for` is cancelled, no message is lost: the operation has its outcome (CH-4.8)."""
     inner: list[asyncio.Task[str | None]] = []
 
     async def use() -> None:
@@ -250,7 +250,7 @@ async def test_wait_for_returns_what_has_arrived(scene: Scene) -> None:
 
 
 async def test_a_consumer_in_a_task_group_ends(scene: Scene) -> None:
-    """A group whose other task fails cancels one that has just been completed, and that one ends (CH-3.9, CH-4.8)."""
+    """If a task group cancels an operation that has just been completed, the consumer's task still ends (CH-3.9, CH-4.8)."""
     fail = asyncio.Event()
     steps: list[object] = []
 
@@ -276,7 +276,7 @@ async def test_a_consumer_in_a_task_group_ends(scene: Scene) -> None:
 
 
 async def test_a_completed_operation_outside_any_task(scene: Scene) -> None:
-    """A coroutine that is driven by hand has no task to cancel: the outcome is returned, and that is all (CH-3.9)."""
+    """A coroutine that is driven by hand has no task to cancel: it just returns the outcome (CH-3.9)."""
     operation = scene.operation()
     asyncio.get_running_loop().call_soon(operation.send, None)
     await settle()

@@ -24,7 +24,7 @@ class Message:
 
 @contextmanager
 def join_new_threads() -> Iterator[None]:
-    """Wait at the end for the threads that were started inside."""
+    """At the end, wait for the threads that were started inside."""
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:
@@ -56,7 +56,7 @@ async def test_channel_forgets_closed_endpoints() -> None:
 
 
 async def test_channel_forgets_messages_that_were_read() -> None:
-    """A channel holds no reference to a message that all have read, nor to one that nobody will (CH-7.1)."""
+    """A channel holds no reference to a message that everybody has read, or that nobody will read (CH-7.1)."""
     async with Channel[Message](1) as channel, await channel.connect() as publisher, await channel.subscribe() as one:
         other = await channel.subscribe()
         message = Message()
@@ -114,7 +114,7 @@ async def test_forgotten_endpoint_is_closed_with_a_warning(kind: str) -> None:
 
 
 async def test_forgotten_full_subscriber_stops_nobody() -> None:
-    """A full subscriber that is forgotten lifts its back-pressure (CH-7.2, CH-5.3)."""
+    """Forgetting a full subscriber lifts its back-pressure (CH-7.2, CH-5.3)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as kept:
         forgotten = await channel.subscribe(buffer_size=1)
         await publisher.send(1)
@@ -142,7 +142,7 @@ async def test_last_forgotten_endpoint_closes_the_channel() -> None:
 
 @pytest.mark.parametrize("kind", ["publisher", "subscriber"])
 async def test_closed_endpoint_is_forgotten_in_silence(kind: str) -> None:
-    """An endpoint that was closed, by itself or with its channel, is collected without a warning (CH-7.2)."""
+    """An endpoint that was closed, directly or with its channel, is collected without a warning (CH-7.2)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         async with Channel[int]() as channel, await channel.connect(), await channel.subscribe():
@@ -155,7 +155,7 @@ async def test_closed_endpoint_is_forgotten_in_silence(kind: str) -> None:
 
 
 async def test_forgotten_endpoint_is_closed_though_the_warning_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where warnings are errors, a forgotten endpoint is closed all the same (CH-7.2)."""
+    """Even if warnings are errors, a forgotten endpoint is closed (CH-7.2)."""
     unraisable: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda hooked: unraisable.append(type(hooked.exc_value)))
     async with Channel[int]() as channel:
@@ -168,7 +168,7 @@ async def test_forgotten_endpoint_is_closed_though_the_warning_is_an_error(monke
 
 
 async def test_finalizer_runs_in_the_thread_that_holds_the_lock() -> None:
-    """The garbage collector may strike in the middle of a state change: the endpoint is closed after it (CH-7.2)."""
+    """If the garbage collector strikes amid a state change, the endpoint is closed after that change (CH-7.2)."""
     async with Channel[int]() as channel:
         subscriber = await channel.subscribe()
         with join_new_threads(), warnings.catch_warnings(record=True) as warned, channel._core.lock:
@@ -180,7 +180,7 @@ async def test_finalizer_runs_in_the_thread_that_holds_the_lock() -> None:
 
 
 async def test_forgotten_operation_leaves_the_line() -> None:
-    """A send whose coroutine is dropped while it waits leaves, also amid a state change (CH-3.8, CH-7.2)."""
+    """A send whose coroutine is dropped while it waits leaves the line, even amid a state change (CH-3.8, CH-7.2)."""
     async with (
         Channel[int](1) as channel,
         await channel.connect() as publisher,
@@ -203,7 +203,7 @@ async def test_forgotten_operation_leaves_the_line() -> None:
 
 
 async def test_message_of_a_forgotten_read_goes_to_the_next() -> None:
-    """A read whose coroutine is dropped after it was handed a message gives it to the next read (CH-4.5, CH-7.2)."""
+    """A read whose coroutine is dropped after it was handed a message passes it to the next read (CH-4.5, CH-7.2)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         dropped = subscriber.read()
         dropped.send(None)
@@ -220,7 +220,7 @@ async def test_message_of_a_forgotten_read_goes_to_the_next() -> None:
 
 
 def test_forgotten_with_no_loop_running() -> None:
-    """A forgotten endpoint is closed where no event loop runs, and wakes those that wait on theirs (CH-6.2, CH-7.2)."""
+    """A forgotten endpoint is closed even without an event loop, and wakes waiting tasks on their loops (CH-6.2, CH-7.2)."""
     loop = asyncio.new_event_loop()
     channel = Channel[int](1)
     publisher = loop.run_until_complete(channel.connect())
@@ -250,7 +250,7 @@ def test_global_endpoints_are_silent_at_exit() -> None:
 
 
 async def test_statistics_tell_who_waits_for_whom() -> None:
-    """`statistics()` and `repr()` tell state, endpoints, buffers, and who waits (CH-7.3)."""
+    """`statistics()` and `repr()` show state, endpoints, buffers and waiting operations (CH-7.3)."""
     async with Channel[int](1) as channel:
         assert channel.statistics() == ChannelStatistics(ChannelState.initiation, 0, (), 0)
         assert repr(channel) == "<Channel initiation: 0 publishers, 0 subscribers (0 full), 0 sends waiting>"

@@ -37,7 +37,7 @@ async def test_closing_never_waits() -> None:
 
 
 async def test_closing_a_publisher_fails_its_own_sends_alone() -> None:
-    """Closing a publisher fails its waiting sends, and those of the others go on in their order (CH-5.2)."""
+    """Closing a publisher fails its waiting sends; those of other publishers go on in order (CH-5.2)."""
     async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
         other = await channel.connect()
         await one.send(0)
@@ -51,7 +51,7 @@ async def test_closing_a_publisher_fails_its_own_sends_alone() -> None:
 
 
 async def test_closing_a_publisher_leaves_the_next_send_its_room() -> None:
-    """When the publisher of the first send in line closes, the next send gets the room that comes (CH-3.4, CH-5.2)."""
+    """When the publisher of the first send in line closes, the next send gets the next room (CH-3.4, CH-5.2)."""
     async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
         other = await channel.connect()
         await one.send(0)
@@ -65,7 +65,7 @@ async def test_closing_a_publisher_leaves_the_next_send_its_room() -> None:
 
 
 async def test_closing_the_publisher_of_a_send_that_has_committed() -> None:
-    """A send that has committed returns, though its publisher closes before its task runs (CH-3.7, CH-5.2)."""
+    """A committed send returns, even if its publisher closes before its task runs (CH-3.7, CH-5.2)."""
     async with Channel[int](1) as channel, await channel.connect() as one, await channel.subscribe() as subscriber:
         other = await channel.connect()
         await one.send(0)
@@ -92,7 +92,7 @@ async def test_cancelling_a_send_whose_publisher_has_closed() -> None:
 
 
 async def test_closed_subscriber_takes_no_more() -> None:
-    """A subscriber that has closed is in no later commit, and holds back no send (CH-5.3)."""
+    """A closed subscriber takes part in no later commit, and holds back no send (CH-5.3)."""
     async with Channel[int](1) as channel, await channel.connect() as publisher, await channel.subscribe() as other:
         closed = await channel.subscribe()
         await publisher.send(1)
@@ -104,7 +104,7 @@ async def test_closed_subscriber_takes_no_more() -> None:
 
 
 async def test_context_managers_close() -> None:
-    """The end of `async with` closes a channel and its endpoints (CH-5.4)."""
+    """Leaving `async with` closes a channel and its endpoints (CH-5.4)."""
     async with Channel[int]() as channel:
         async with await channel.connect() as publisher, await channel.subscribe() as subscriber:
             assert channel.statistics().state is ChannelState.open
@@ -115,7 +115,7 @@ async def test_context_managers_close() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("mine"), asyncio.CancelledError("mine")])
 async def test_context_managers_let_exceptions_through(error: BaseException) -> None:
-    """An exception that ends the block closes all the same, and goes through unchanged (CH-5.4)."""
+    """An exception that ends the block still closes the channel, and passes through unchanged (CH-5.4)."""
     with pytest.raises(type(error)) as raised:
         async with Channel[int]() as channel, await channel.connect(), await channel.subscribe():
             raise error

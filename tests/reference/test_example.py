@@ -1,4 +1,4 @@
-"""What a user meets first."""
+"""The first example that users meet."""
 
 import asyncio
 from typing import NamedTuple
@@ -16,7 +16,7 @@ system_events = Channel[SystemEvent](buffer_size=5)
 
 
 async def test_events_are_broadcast_from_a_global_channel() -> None:
-    """A detector publishes on a channel made at import; a logger and an alerter, of other sizes, each see all of it."""
+    """A detector publishes on a module-level channel; a logger and an alerter with other buffer sizes each see everything."""
     logged: list[str] = []
     alerts: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Services inside servers, and servers inside services, in processes of their own (SV-6.3, SV-6.5)."""
+"""Services inside servers, and servers inside services, each in a child process (SV-6.3, SV-6.5)."""
 
 import signal
 from textwrap import dedent
@@ -96,7 +96,7 @@ def child(server: str, loop: str, program: str) -> Child:
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
 def test_services_in_the_lifespan_of_a_server(server: str, loop: str) -> None:
-    """One SIGTERM ends the server, whose handler was there before, and the services; both gracefully (SV-6.5)."""
+    """One SIGTERM gracefully ends both the services and the server, which had set its handler before (SV-6.5)."""
     with child(
         server,
         loop,
@@ -162,7 +162,7 @@ def test_a_server_in_the_block(server: str, loop: str) -> None:
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("signals", [True, False])
 def test_services_in_the_context_of_an_aiohttp_application(signals: bool, loop: str) -> None:
-    """One SIGTERM ends `run_app` and the services of its clean-up context, also if they leave signals alone (SV-6.5)."""
+    """One SIGTERM ends `run_app` and the services of its clean-up context, even if they leave signals alone (SV-6.5)."""
     with child(
         "aiohttp",
         loop,

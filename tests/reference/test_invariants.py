@@ -1,4 +1,4 @@
-"""The invariants that `aioservicekit/_core.py` states on top, checked between the steps of random programs."""
+"""The invariants stated at the top of `aioservicekit/_core.py`, checked between the steps of random programs."""
 
 import asyncio
 from collections import Counter
@@ -16,18 +16,18 @@ from aioservicekit._runtime import held_here
 
 
 def assert_invariants(channel: Channel[Any], subscribers: Iterable[Subscriber[Any]] = ()) -> None:
-    """The numbered invariants of the module, between any two steps; `subscribers` are looked at when closed as well."""
+    """Check the module's numbered invariants between two steps; `subscribers` are checked even when closed."""
     core = channel._core
     assert not held_here(core)
     connected = list(core.buffers)
     buffers = {*connected, *(subscriber._buffer for subscriber in subscribers)}
 
-    # 1: reads take from the front, so what two buffers hold ends alike
+    # 1: reads take from the front, so any two buffers end alike
     for one, other in combinations([list(buffer.messages) for buffer in connected], 2):
         shared = min(len(one), len(other))
         assert one[len(one) - shared :] == other[len(other) - shared :]
 
-    # 2: what waits, and has not been cancelled since, waits for a reason
+    # 2: whatever waits, and has not been cancelled since, waits for a reason
     full = full_buffers(channel)
     assert full or not any(not waiting.done() for waiting in core.sends)
     for buffer in buffers:
@@ -57,7 +57,7 @@ operations = st.lists(st.tuples(st.sampled_from(often * 4 + seldom), st.integers
 
 
 class Program:
-    """A random program: each operation refers to endpoints and tasks by their number, modulo how many there are."""
+    """A random program: each operation refers to endpoints and tasks by number, modulo how many there are."""
 
     def __init__(self, reached: Counter[str]) -> None:
         self.reached = reached
@@ -112,7 +112,7 @@ class Program:
                     await asyncio.sleep(0)
 
     async def start(self, operation: Coroutine[Any, Any, None], goes_at_once: bool) -> None:
-        """Let no other task run if the operation need not wait: so what it wakes can be cancelled before it runs."""
+        """Let no other task run if the operation need not wait. So what it wakes can be cancelled before it runs."""
         if goes_at_once:
             await operation
         else:
@@ -144,7 +144,7 @@ class Program:
         )
 
     def check_outcomes(self) -> None:
-        """Messages are numbered in the order of their sends, so what a subscriber got is a run of those delivered."""
+        """Messages are numbered in the order of their sends, so a subscriber gets a contiguous run of those delivered."""
         assert all(task.cancelled() or isinstance(task.exception(), ChannelClosedError | None) for task in self.tasks)
         for subscriber in self.subscribers:
             taken = self.taken.get(subscriber, {}).values()
@@ -153,7 +153,7 @@ class Program:
 
 
 def test_invariants_hold_between_all_steps() -> None:
-    """Whatever is called, cancelled or closed, whoever runs in between: the stated invariants hold (CH-3, CH-4)."""
+    """Whatever is called, cancelled or closed, and whatever runs in between, the invariants hold (CH-3, CH-4)."""
     reached: Counter[str] = Counter()
 
     @settings(max_examples=300, deadline=None)

@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop that is driven by hand, and stays silent about the tasks that die with it."""
+    """An event loop that is driven by hand, and says nothing about tasks that die with it."""
 
     def start(self, coro: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
         task = self.create_task(coro)
@@ -53,7 +53,7 @@ async def parts(buffer_size: int = 1) -> Parts:
 
 
 def test_operations_are_woken_on_their_own_loops(loops: tuple[Loop, Loop]) -> None:
-    """A send and a read that wait resume on the loops that they wait on, whoever makes room or message (CH-6.2)."""
+    """A waiting send and a waiting read resume on their own loops, whoever makes room or sends (CH-6.2)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts())
     reading = one.start(subscriber.read())
@@ -70,7 +70,7 @@ def test_operations_are_woken_on_their_own_loops(loops: tuple[Loop, Loop]) -> No
 
 
 def test_one_line_serves_all_loops(loops: tuple[Loop, Loop]) -> None:
-    """Sends that wait on several loops commit in the order of their calls, whichever runs first (CH-3.5, CH-6.1)."""
+    """Sends that wait on several loops commit in the order of their calls, whichever loop runs first (CH-3.5, CH-6.1)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(2))
     tasks = [(one, other)[i % 2].start(publisher.send(i)) for i in range(6)]
@@ -85,7 +85,7 @@ def test_one_line_serves_all_loops(loops: tuple[Loop, Loop]) -> None:
 
 
 def test_second_reader_to_run_gets_the_second_message(loops: tuple[Loop, Loop]) -> None:
-    """Of two reads the one called first gets the first message, though its loop runs last (CH-4.4, CH-6.1)."""
+    """Of two reads, the first one called gets the first message, even if its loop runs last (CH-4.4, CH-6.1)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(0))
     first, second = one.start(subscriber.read()), other.start(subscriber.read())
@@ -100,7 +100,7 @@ def test_second_reader_to_run_gets_the_second_message(loops: tuple[Loop, Loop]) 
 
 
 def test_closing_wakes_every_loop(loops: tuple[Loop, Loop]) -> None:
-    """A close ends the reads and sends that wait on every loop (CH-3.7, CH-4.3, CH-6.2)."""
+    """A close ends waiting reads and sends on every loop (CH-3.7, CH-4.3, CH-6.2)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts())
     idle = one.run_until_complete(channel.subscribe(buffer_size=0))
@@ -115,13 +115,13 @@ def test_closing_wakes_every_loop(loops: tuple[Loop, Loop]) -> None:
     assert subscriber is not None
 
 
-# How far the first operation in line gets before its loop is closed under it.
+# How far the first operation in line gets before its loop is closed.
 FATES = ["waiting", "completed", "resuming", "cancelled", "completed and cancelled", "forgotten"]
 
 
 @pytest.mark.parametrize("fate", FATES)
 def test_send_that_dies_with_its_loop_holds_up_nobody(loops: tuple[Loop, Loop], fate: str) -> None:
-    """A send whose loop is closed has committed, or leaves its room to the next one, on another loop (CH-3.4, CH-6.3)."""
+    """A send whose loop is closed has committed, or leaves its room to the next send, on another loop (CH-3.4, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts())
     other.run_until_complete(publisher.send(0))
@@ -151,7 +151,7 @@ def test_send_that_dies_with_its_loop_holds_up_nobody(loops: tuple[Loop, Loop], 
 
 @pytest.mark.parametrize("fate", FATES)
 def test_read_that_dies_with_its_loop_costs_no_message(loops: tuple[Loop, Loop], fate: str) -> None:
-    """A read whose loop is closed before it has run leaves its message to the next, on another loop (CH-4.6, CH-6.3)."""
+    """A read whose loop is closed before it has run leaves its message to the next read, on another loop (CH-4.6, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts())
     dead: asyncio.Task[int] | None = one.start(subscriber.read())
@@ -176,7 +176,7 @@ def test_read_that_dies_with_its_loop_costs_no_message(loops: tuple[Loop, Loop],
 
 
 def read_nowhere(subscriber: Subscriber[int]) -> int:
-    """Read what is there, on no loop at all."""
+    """Read what is there, without any loop."""
     with pytest.raises(StopIteration) as read:
         subscriber.read().send(None)
     message: int = read.value.value
@@ -184,7 +184,7 @@ def read_nowhere(subscriber: Subscriber[int]) -> int:
 
 
 def hand_and_stop(loop: Loop, publisher: Publisher[int]) -> None:
-    """Send on a loop that stops before the read that waits there, and is handed the message, has run."""
+    """Hand a message to a read that waits on a loop, and stop that loop before the read has run."""
 
     def send() -> None:
         with pytest.raises(StopIteration):
@@ -196,7 +196,7 @@ def hand_and_stop(loop: Loop, publisher: Publisher[int]) -> None:
 
 
 def test_a_send_commits_though_its_loop_stands_still(loops: tuple[Loop, Loop]) -> None:
-    """Room is used by the send that waits, whether or not its loop runs, and those behind it go on (CH-3.4, CH-6.3)."""
+    """A waiting send uses the room whether or not its loop runs, and those behind it go on (CH-3.4, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts())
     other.run_until_complete(publisher.send(0))
@@ -211,7 +211,7 @@ def test_a_send_commits_though_its_loop_stands_still(loops: tuple[Loop, Loop]) -
 
 
 def test_a_read_is_handed_its_message_though_its_loop_stands_still(loops: tuple[Loop, Loop]) -> None:
-    """A read that waits on a loop that stands still takes one message, and those behind it the next (CH-4.4, CH-6.3)."""
+    """A read that waits on a blocked loop takes one message, and those behind it take the next (CH-4.4, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts(0))
     still, going = one.start(subscriber.read()), other.start(subscriber.read())
@@ -227,7 +227,7 @@ def test_a_read_is_handed_its_message_though_its_loop_stands_still(loops: tuple[
 
 
 def test_message_handed_on_a_loop_that_then_closes_goes_to_the_next_read(loops: tuple[Loop, Loop]) -> None:
-    """What a read was handed on its own loop, which closes before it runs, goes to one that waits elsewhere (CH-6.3)."""
+    """If a loop closes before a read on it has run, the read's message goes to a read that waits elsewhere (CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts(0))
     dead, waiting = one.start(subscriber.read()), other.start(subscriber.read())
@@ -241,7 +241,7 @@ def test_message_handed_on_a_loop_that_then_closes_goes_to_the_next_read(loops: 
 
 
 def test_message_handed_on_a_loop_that_has_closed_is_there_for_later_reads(loops: tuple[Loop, Loop]) -> None:
-    """What a read was handed on its own loop, which has closed before it ran, is read by the next one called (CH-4.2)."""
+    """If a loop closed before a read on it ran, the next read gets that read's message (CH-4.2)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(1))
     dead = one.start(subscriber.read())
@@ -253,7 +253,7 @@ def test_message_handed_on_a_loop_that_has_closed_is_there_for_later_reads(loops
 
 
 def test_message_handed_before_another_loop_came_is_not_lost_with_its_own(loops: tuple[Loop, Loop]) -> None:
-    """A read that waits on a second loop gets what one on the first was handed and never took (CH-4.2, CH-6.3)."""
+    """A read on a second loop gets the message that a read on the first loop was handed and never took (CH-4.2, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(0))
     dead = one.start(subscriber.read())
@@ -269,7 +269,7 @@ def test_message_handed_before_another_loop_came_is_not_lost_with_its_own(loops:
 
 
 def test_what_is_buffered_does_not_overtake_what_comes_back(loops: tuple[Loop, Loop]) -> None:
-    """A message handed to a read of a loop that has closed is read before those that came after it (CH-4.1, CH-6.3)."""
+    """A message handed to a read of a closed loop is read before later messages (CH-4.1, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(0))
     dead = one.start(subscriber.read())
@@ -282,7 +282,7 @@ def test_what_is_buffered_does_not_overtake_what_comes_back(loops: tuple[Loop, L
 
 
 def test_reads_of_a_closed_loop_give_back_in_order(loops: tuple[Loop, Loop]) -> None:
-    """Their coroutines are closed one by one, in whatever order: the messages come back in theirs (CH-4.1, CH-6.3)."""
+    """The reads' coroutines are closed one by one, in any order: their messages come back in order (CH-4.1, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(0))
     reads = [subscriber.read(), subscriber.read()]
@@ -300,7 +300,7 @@ def test_reads_of_a_closed_loop_give_back_in_order(loops: tuple[Loop, Loop]) -> 
 
 
 def test_a_loop_that_stands_still_gets_one_guard_a_message(loops: tuple[Loop, Loop]) -> None:
-    """However many reads wait on another loop meanwhile, the queue of one that is blocked does not grow (CH-6.3, CH-7.1)."""
+    """However many reads wait on another loop meanwhile, a blocked loop's queue does not grow (CH-6.3, CH-7.1)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(0))
     still = [one.start(subscriber.read()) for _ in range(3)]
@@ -318,7 +318,7 @@ def test_a_loop_that_stands_still_gets_one_guard_a_message(loops: tuple[Loop, Lo
 
 
 def test_loop_that_closes_between_a_wake_up_and_its_queue(loops: tuple[Loop, Loop]) -> None:
-    """A loop that closes after it was asked to wake a read, and before it has noted that, costs no message (CH-6.3)."""
+    """A loop that closes after it was asked to wake a read, and before it has noted this, costs no message (CH-6.3)."""
 
     class Closing(Loop):
         closing = False
@@ -342,7 +342,7 @@ def test_loop_that_closes_between_a_wake_up_and_its_queue(loops: tuple[Loop, Loo
 
 
 def test_a_read_that_is_cancelled_before_its_loop_hears_of_its_message(loops: tuple[Loop, Loop]) -> None:
-    """It has its message from the instant at which that was sent, on another loop, and returns it (CH-4.8, CH-6.1)."""
+    """A read has its message from the instant of the send on another loop, and returns it (CH-4.8, CH-6.1)."""
     one, other = loops
     channel, publisher, subscriber = one.run_until_complete(parts(0))
     reading = one.start(subscriber.read())
@@ -353,7 +353,7 @@ def test_a_read_that_is_cancelled_before_its_loop_hears_of_its_message(loops: tu
 
 
 def test_what_is_lost_is_told_of_a_loop_that_has_closed_already(loops: tuple[Loop, Loop]) -> None:
-    """A loop that closes as a guard is put into its queue is noticed all the same (CH-6.3)."""
+    """A loop that closes while a guard is put into its queue is still noticed (CH-6.3)."""
     one, _ = loops
     lost = []
     waiting = one.create_future()
@@ -363,7 +363,7 @@ def test_what_is_lost_is_told_of_a_loop_that_has_closed_already(loops: tuple[Loo
 
 
 def test_a_send_of_a_closed_loop_keeps_no_publisher(loops: tuple[Loop, Loop]) -> None:
-    """A publisher whose committed send died with its loop is collected, and closed by that (CH-7.2)."""
+    """A publisher whose committed send died with its loop is collected, which closes it (CH-7.2)."""
     one, other = loops
     channel = Channel[int](1)
     subscriber = other.run_until_complete(channel.subscribe())
@@ -400,7 +400,7 @@ def test_what_comes_back_stays_in_order_and_may_exceed_the_size(loops: tuple[Loo
 
 
 def test_closed_loop_costs_no_thread(loops: tuple[Loop, Loop], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An operation whose loop is closed is passed over at once, without the detour by which finalizers go (CH-6.3)."""
+    """An operation whose loop is closed is skipped at once, without the detour that finalizers take (CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts())
     dead, waiting = one.start(subscriber.read()), other.start(subscriber.read())
@@ -414,7 +414,7 @@ def test_closed_loop_costs_no_thread(loops: tuple[Loop, Loop], monkeypatch: pyte
 
 
 def test_loop_that_closes_at_the_instant_of_a_wake_up(loops: tuple[Loop, Loop]) -> None:
-    """A loop that its own thread closes while it is asked to wake an operation is passed over (CH-6.3)."""
+    """If a loop's own thread closes it while it is asked to wake an operation, the operation is skipped (CH-6.3)."""
 
     class Closing(Loop):
         def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
@@ -433,7 +433,7 @@ def test_loop_that_closes_at_the_instant_of_a_wake_up(loops: tuple[Loop, Loop]) 
 
 
 def test_closing_a_channel_passes_over_loops_that_are_gone(loops: tuple[Loop, Loop]) -> None:
-    """A channel closes, though operations wait in it whose loop is closed (CH-5.1, CH-6.3)."""
+    """A channel closes even if operations wait in it whose loop is closed (CH-5.1, CH-6.3)."""
     one, other = loops
     channel, publisher, subscriber = other.run_until_complete(parts())
     idle = other.run_until_complete(channel.subscribe(buffer_size=0))

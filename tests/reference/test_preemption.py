@@ -1,4 +1,4 @@
-"""One thread stopped at every instruction of the channel's own, for another one to run there: the model judges (CH-6.1).
+"""One thread is stopped at every instruction in the channel, another one runs there, and the model judges (CH-6.1).
 
 Threads that run for real seldom switch where it matters. Here the first one is stopped before its n-th bytecode instruction
 in the library, for every n that there is; the other one then runs until it is done, or until it wants the lock.
@@ -18,13 +18,15 @@ import pytest
 from settling import ended, settle
 
 from aioservicekit import Channel, ChannelClosedError, Publisher, Subscriber
-from aioservicekit_model.checker import States, advance, start
-from aioservicekit_model.history import CLOSED, Event, call, raised, rest, returned
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import advance, start
+from aioservicekit_model.channel.history import CLOSED, Event, call, raised, rest, returned
 
-PATIENCE = 30.0  # seconds until an instruction at which something hangs is given up
+PATIENCE = 30.0  # seconds until a hanging instruction is given up
 
 LIBRARY = ("aioservicekit/channels.py", "aioservicekit/_core.py", "aioservicekit/_runtime.py")
 
+States = frozenset[machine.State]
 Pending = frozenset[tuple[int, Event]]
 
 
@@ -69,7 +71,7 @@ class Stop(Exception):
 
 
 class Lock:
-    """A lock that says when somebody has to wait for it."""
+    """A lock that reports when somebody has to wait for it."""
 
     def __init__(self, wanted: threading.Event) -> None:
         self._lock = threading.RLock()
@@ -101,7 +103,7 @@ class Lock:
 
 @contextmanager
 def stopping_at(instruction: int, meanwhile: Callable[[], None]) -> Iterator[None]:
-    """Do something else meanwhile, before the n-th instruction in the library; `Stop` if there are not so many."""
+    """Do something else before the n-th instruction in the library; raise `Stop` if there are fewer."""
     counted = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -115,7 +117,7 @@ def stopping_at(instruction: int, meanwhile: Callable[[], None]) -> Iterator[Non
         return trace
 
     before = sys.gettrace()
-    # CPython 3.12 looks whether a frame has it when the function is set, and not later.
+    # CPython 3.12 checks this when the function is set, and not later.
     sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
@@ -127,7 +129,7 @@ def stopping_at(instruction: int, meanwhile: Callable[[], None]) -> Iterator[Non
 
 
 class Trial:
-    """A scenario, with the first thread stopped at one instruction."""
+    """A scenario with the first thread stopped at one instruction."""
 
     def __init__(self, scenario: Scenario, instruction: int) -> None:
         self.instruction = instruction
@@ -218,12 +220,12 @@ class Trial:
 
 
 def first_unexplained(history: list[tuple[int, Event]]) -> int | None:
-    """The index of the first event that the model does not explain, or None.
+    """Return the index of the first event that the model does not explain, or None.
 
     A call takes effect when its operation gets to stand in line, between the call and whatever its thread does next: all
     the moments are tried at which the stopped operation, and the one that waits for the lock, may have done so.
     """
-    found: dict[Pending, States] = {frozenset(): start(0)}  # by the calls yet to take effect
+    found: dict[Pending, States] = {frozenset(): start(machine, 0)}  # keyed by the calls yet to take effect
     for index, (thread, event) in enumerate(history):
         after: dict[Pending, States] = {}
         for pending, states in found.items():
@@ -232,9 +234,9 @@ def first_unexplained(history: list[tuple[int, Event]]) -> int | None:
                     _add(after, pending | {(thread, event)}, states)
             elif event.what == "rest":
                 if not pending:
-                    _add(after, pending, advance(states, event))
+                    _add(after, pending, advance(machine, states, event))
             elif all(event.op != call.op for _, call in pending):
-                _add(after, pending, advance(states, event))
+                _add(after, pending, advance(machine, states, event))
         found = after
         if not found:
             return index
@@ -242,16 +244,16 @@ def first_unexplained(history: list[tuple[int, Event]]) -> int | None:
 
 
 def _add(found: dict[Pending, States], pending: frozenset[tuple[int, Event]], states: States) -> None:
-    """Add states, and those after each of the calls has taken effect."""
+    """Add states: those that follow when each of the calls takes effect."""
     if states:
         found[pending] = found.get(pending, frozenset()) | states
         for each in pending:
-            _add(found, pending - {each}, advance(states, each[1]))
+            _add(found, pending - {each}, advance(machine, states, each[1]))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_instruction_is_a_bad_one_to_be_stopped_at(name: str) -> None:
-    """Wherever one thread is stopped and the other one runs, the model explains what both have seen (CH-6.1)."""
+    """Wherever one thread is stopped while the other one runs, the model explains what both have seen (CH-6.1)."""
     for instruction in range(1, 10_000):
         trial = Trial(SCENARIOS[name], instruction)
         try:
@@ -264,7 +266,7 @@ def test_no_instruction_is_a_bad_one_to_be_stopped_at(name: str) -> None:
 
 
 def test_statistics_are_of_one_instant() -> None:
-    """What `statistics()` tells was so at one instant, also when subscribers are read while it counts (CH-7.3)."""
+    """`statistics()` describes one instant, even if subscribers are read while it counts (CH-7.3)."""
 
     async def fill() -> tuple[Channel[int], Publisher[int], list[Subscriber[int]]]:
         channel = Channel[int]()
@@ -292,7 +294,7 @@ def read_both(*subscribers: Subscriber[int]) -> None:
 
 
 class Snatched(deque[int]):
-    """Messages the first of which another thread takes in the middle of a read."""
+    """A deque whose first message is taken by another thread in the middle of a read."""
 
     def popleft(self) -> int:
         if 1 in self:
@@ -301,7 +303,7 @@ class Snatched(deque[int]):
 
 
 async def test_a_read_that_is_outrun_waits_for_the_next_message() -> None:
-    """A read that has found a message, and finds it gone when it takes it, stands in line for the next (CH-4.4)."""
+    """A read that finds a message, but loses it to another thread, waits in line for the next (CH-4.4)."""
     channel = Channel[int]()
     async with channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         subscriber._buffer.messages = Snatched()

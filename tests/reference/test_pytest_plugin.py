@@ -18,7 +18,7 @@ SERVICE = Recorded("it", grace=0)
 
 
 async def test_services_run_for_a_test(start_services: Start) -> None:
-    """They run when the call returns, with what they depend on, and leave signals alone (SV-6.5)."""
+    """Services run when the call returns, with their dependencies, and leave signals alone (SV-6.5)."""
     below = Recorded("below", grace=0)
     before = signal.getsignal(signal.SIGTERM)
     await start_services(SERVICE, Recorded("above", dependences=[below], grace=0))
@@ -35,13 +35,13 @@ def test_they_are_stopped_after_it() -> None:
 
 
 async def test_what_is_no_service_is_refused(start_services: Start) -> None:
-    """The call raises like `run_services` (SV-6.1)."""
-    with pytest.raises(TypeError, match="services must hold services alone, not 3"):
+    """The call raises what `run_services` raises (SV-6.1)."""
+    with pytest.raises(TypeError, match="services must hold only services, not 3"):
         await start_services(3)
 
 
 def test_a_service_that_fails_fails_the_test(tmp_path: Path) -> None:
-    """In a run of pytest of its own: the failure is raised when the services have stopped (SV-6.1)."""
+    """In a child run of pytest, the failure is raised when the services have stopped (SV-6.1)."""
     test = tmp_path / "test_it.py"
     test.write_text(
         dedent("""

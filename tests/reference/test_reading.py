@@ -28,7 +28,7 @@ async def test_waits_while_there_is_nothing() -> None:
 
 @pytest.mark.parametrize("what", ["publisher", "channel", "subscriber"])
 async def test_buffered_messages_outlive_the_close(what: str) -> None:
-    """What is buffered at a close can still be read; only then does `read` raise, again and again (CH-4.2)."""
+    """Messages buffered at a close can still be read; only then does `read` raise, again and again (CH-4.2)."""
     channel = Channel[int]()
     endpoints: dict[str, Any] = {"channel": channel, "publisher": await channel.connect()}
     endpoints["subscriber"] = subscriber = await channel.subscribe()
@@ -42,7 +42,7 @@ async def test_buffered_messages_outlive_the_close(what: str) -> None:
 
 
 async def test_reading_on_after_a_close_frees_no_room() -> None:
-    """Taking messages out of a closed full buffer changes nothing for the sends of the others (CH-3.2, CH-4.2)."""
+    """Taking messages out of a closed, full buffer changes nothing for other subscribers' sends (CH-3.2, CH-4.2)."""
     async with Channel[int](1) as channel, await channel.connect() as publisher, await channel.subscribe() as other:
         closed = await channel.subscribe()
         await publisher.send(1)
@@ -57,7 +57,7 @@ async def test_reading_on_after_a_close_frees_no_room() -> None:
 
 @pytest.mark.parametrize("what", ["publisher", "channel", "subscriber"])
 async def test_closing_ends_waiting_reads(what: str) -> None:
-    """Every read that waits for a message when no more can come raises `ChannelClosedError` (CH-4.3)."""
+    """Every waiting read for which no message can come any more raises `ChannelClosedError` (CH-4.3)."""
     channel = Channel[int]()
     endpoints: dict[str, Any] = {"channel": channel, "publisher": await channel.connect()}
     endpoints["subscriber"] = subscriber = await channel.subscribe()
@@ -70,7 +70,7 @@ async def test_closing_ends_waiting_reads(what: str) -> None:
 
 @pytest.mark.parametrize("messages", range(5))
 async def test_readers_beyond_the_messages_raise_at_a_close(messages: int) -> None:
-    """At a close with fewer messages than reads in line, the first get them, the others raise (CH-4.2, CH-4.3)."""
+    """At a close with fewer messages than waiting reads, the first reads get them and the others raise (CH-4.2, CH-4.3)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         tasks = [await begin(subscriber.read()) for _ in range(4)]
         for i in range(messages):
@@ -83,7 +83,7 @@ async def test_readers_beyond_the_messages_raise_at_a_close(messages: int) -> No
 
 
 async def test_reads_share_the_messages_in_the_order_of_their_calls() -> None:
-    """Each message goes to exactly one of several reads, in the order in which they were called (CH-4.4)."""
+    """Each message goes to exactly one of several reads, in the order of their calls (CH-4.4)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         tasks = [await begin(subscriber.read()) for _ in range(4)]
         for i in range(4):
@@ -92,7 +92,7 @@ async def test_reads_share_the_messages_in_the_order_of_their_calls() -> None:
 
 
 async def test_late_read_does_not_overtake_one_that_has_its_message() -> None:
-    """A read called after another one was handed its message, and before that one runs, gets the next (CH-4.4)."""
+    """A read that is called after another was handed its message, and before that one runs, gets the next (CH-4.4)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         first = await begin(subscriber.read())
         await publisher.send(1)
@@ -103,7 +103,7 @@ async def test_late_read_does_not_overtake_one_that_has_its_message() -> None:
 
 @pytest.mark.parametrize("which", [0, 1, 2])
 async def test_cancelled_read_takes_nothing(which: int) -> None:
-    """A read cancelled anywhere in line takes nothing; its message reaches the next (CH-4.5, CH-4.6)."""
+    """A read cancelled anywhere in line takes nothing, and its message reaches the next read (CH-4.5, CH-4.6)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         tasks = [await begin(subscriber.read()) for _ in range(3)]
         tasks[which].cancel()
@@ -129,7 +129,7 @@ async def test_cancelled_after_a_close(messages: int) -> None:
 
 
 async def test_timeout_round_a_read_loses_nothing() -> None:
-    """A read that is given up by an expired `asyncio.timeout` has taken nothing (CH-4.5)."""
+    """A read that `asyncio.timeout` gives up has taken nothing (CH-4.5)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
@@ -139,7 +139,7 @@ async def test_timeout_round_a_read_loses_nothing() -> None:
 
 
 async def test_iteration_ends_at_the_close() -> None:
-    """`async for` yields what `read` would return, and ends where that would raise (CH-4.7)."""
+    """`async for` yields what `read` would return, and ends where `read` would raise (CH-4.7)."""
     channel = Channel[int]()
     publisher, subscriber = await channel.connect(), await channel.subscribe()
 

@@ -1,4 +1,4 @@
-"""Nothing that users do locks a channel up: reprs, copies, forks, interrupts and finalizers in the wrong moment."""
+"""Nothing that users do locks up a channel: reprs, copies, forks, interrupts, and finalizers at the wrong moment."""
 
 import asyncio
 import copy
@@ -15,12 +15,12 @@ import pytest
 
 from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber, _runtime
 
-PATIENCE = 300.0  # seconds until something hangs
+PATIENCE = 300.0  # seconds until something counts as hanging
 
 
 @pytest.fixture
 def unraisable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """What was raised where nobody can catch it."""
+    """Collect what was raised where nobody can catch it."""
     seen: list[object] = []
     monkeypatch.setattr("sys.unraisablehook", lambda hooked: seen.append(hooked.exc_value))
     yield seen
@@ -29,7 +29,7 @@ def unraisable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 
 
 def in_a_thread(work: Callable[[], object]) -> None:
-    """Do something that may hang, and fail if it does."""
+    """Do something that may hang; fail if it does."""
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -47,7 +47,7 @@ def in_a_thread(work: Callable[[], object]) -> None:
 
 
 def run_program(program: str) -> None:
-    """Run a program of its own, which must end by itself and print `done`."""
+    """Run a program in a child process, which must end by itself and print `done`."""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
@@ -61,7 +61,7 @@ class Talkative(Channel[int]):
 
 
 def test_no_repr_is_made_with_the_lock_held() -> None:
-    """Errors and warnings of a channel whose `repr()` takes the lock come all the same (CH-2.1, CH-3.7, CH-7.2)."""
+    """A channel whose `repr()` takes the lock still gets its errors and warnings (CH-2.1, CH-3.7, CH-7.2)."""
 
     async def use() -> None:
         channel = Talkative()
@@ -78,7 +78,7 @@ def test_no_repr_is_made_with_the_lock_held() -> None:
 
 
 def test_a_repr_is_made_while_endpoints_come_and_go() -> None:
-    """`repr()` takes no lock, and others may join and leave meanwhile (CH-7.3)."""
+    """`repr()` takes no lock, and endpoints may join and leave meanwhile (CH-7.3)."""
     channel = Channel[int]()
     done = threading.Event()
 
@@ -102,7 +102,7 @@ def test_a_repr_is_made_while_endpoints_come_and_go() -> None:
 @pytest.mark.parametrize("what", ["channel", "publisher", "subscriber"])
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
 async def test_copies_are_refused(what: str, duplicate: Callable[[object], object], unraisable: list[object]) -> None:
-    """A copy would share buffers, and close its original when it is collected: there is none, and it says why."""
+    """A copy would share buffers, and close the original when it is collected. So copying raises an error that says why."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         with pytest.raises(TypeError, match="can't be copied or pickled"):
             duplicate({"channel": channel, "publisher": publisher, "subscriber": subscriber}[what])
@@ -123,14 +123,14 @@ async def test_a_dataclass_that_holds_an_endpoint(unraisable: list[object]) -> N
 
 @pytest.mark.parametrize("make", [Publisher, Subscriber])
 def test_an_endpoint_made_by_hand(make: Callable[..., object], unraisable: list[object]) -> None:
-    """What was never made has nothing to close."""
+    """An endpoint whose `__init__` failed has nothing to close."""
     with pytest.raises(TypeError, match="missing"):
         make()
 
 
 @pytest.mark.parametrize("name", [1, b"name", ["name"]])
 async def test_bad_names_are_refused(name: Any) -> None:
-    """A name is a str; anything else is refused with the value, and nothing has joined."""
+    """A name is a str; anything else is refused with its value, and nothing joins."""
     with pytest.raises(TypeError, match=f"name must be a str or None, not {name!r}".replace("[", r"\[")):
         Channel[int](name=name)
     channel = Channel[int]()
@@ -140,7 +140,7 @@ async def test_bad_names_are_refused(name: Any) -> None:
 
 
 async def test_names_tell_which_one(unraisable: list[object]) -> None:
-    """A channel's and a subscriber's names stand in `repr()`, statistics, errors and warnings (CH-7.2, CH-7.3)."""
+    """The names of a channel and its subscribers appear in `repr()`, statistics, errors and warnings (CH-7.2, CH-7.3)."""
     channel = Channel[int](1, name="orders")
     publisher, slow = await channel.connect(), await channel.subscribe(name="slow")
     await publisher.send(1)
@@ -164,7 +164,7 @@ CLOSINGS = {
 
 @pytest.mark.parametrize("closing", CLOSINGS)
 async def test_an_error_says_which_close_it_was(closing: str) -> None:
-    """`ChannelClosedError` tells the close that ended the channel, and the first one counts (CH-2.1, CH-3.7, CH-4.2)."""
+    """`ChannelClosedError` names the close that ended the channel, and the first one counts (CH-2.1, CH-3.7, CH-4.2)."""
     channel = Channel[int]()
     publisher, subscriber = await channel.connect(), await channel.subscribe()
     await {"the last publisher": publisher, "the last subscriber": subscriber}.get(closing, channel).close()
@@ -181,7 +181,7 @@ async def test_an_error_says_which_close_it_was(closing: str) -> None:
 
 
 async def test_an_endpoint_closed_by_hand_says_so() -> None:
-    """The error of an endpoint that was closed alone speaks of its own close, not of its channel's (CH-3.7, CH-4.2)."""
+    """The error of an endpoint that was closed by itself names that close, not its channel's (CH-3.7, CH-4.2)."""
     async with Channel[int]() as channel, await channel.connect(), await channel.subscribe():
         publisher, subscriber = await channel.connect(), await channel.subscribe()
         await publisher.close()
@@ -252,7 +252,7 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(__import__("signal"), "setitimer"), reason="this system has no interval timers")
 def test_an_interrupt_leaves_no_lock_held() -> None:
-    """A `KeyboardInterrupt` at any instant leaves a channel that can be used, and closed (CH-3.7)."""
+    """A `KeyboardInterrupt` at any instant leaves a channel that can still be used and closed (CH-3.7)."""
     run_program(INTERRUPTED)
 
 
@@ -295,12 +295,12 @@ else:
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system has no fork")
 def test_a_fork_while_another_thread_uses_a_channel() -> None:
-    """In the child such a channel raises an error that says so, and others work."""
+    """In the child, such a channel raises an error that says so, and other channels work."""
     run_program(FORKED)
 
 
 def test_an_interrupted_wait_leaves_the_line(unraisable: list[object]) -> None:
-    """What a signal handler raises while an operation waits takes it out of its line, and costs no message (CH-3.7)."""
+    """What a signal handler raises takes a waiting operation out of its line, and costs no message (CH-3.7)."""
 
     class Interrupt(BaseException):
         pass
@@ -325,7 +325,7 @@ def test_an_interrupted_wait_leaves_the_line(unraisable: list[object]) -> None:
 
 
 async def test_a_name_brings_no_code_along() -> None:
-    """The `repr()` of a subclass of str that uses the channel is never called where the lock is held (CH-2.1)."""
+    """The `repr()` of a str subclass that uses the channel is never called while the lock is held (CH-2.1)."""
 
     class Name(str):
         __slots__ = ()
@@ -341,7 +341,7 @@ async def test_a_name_brings_no_code_along() -> None:
 
 
 def test_properties_of_subclasses_are_not_used_with_the_lock_held() -> None:
-    """A subclass whose `name` and `state` use the channel gets its errors and statistics (CH-3.7, CH-7.3)."""
+    """A subclass whose `name` and `state` use the channel still gets its errors and statistics (CH-3.7, CH-7.3)."""
 
     class Counting(Channel[int]):
         @property
@@ -389,12 +389,12 @@ print("done")
 
 
 def test_the_collector_closes_what_stands_in_a_block_amid_a_change() -> None:
-    """A forgotten `async with` that is closed by the collector, where the lock is held, closes its endpoint later (CH-5.4)."""
+    """If a forgotten `async with` is closed by the collector while the lock is held, its endpoint closes later (CH-5.4)."""
     run_program(FORGOTTEN)
 
 
 def test_a_close_amid_a_change_of_the_same_thread() -> None:
-    """It is made as soon as the change is, by another thread, and does not wait for itself (CH-5.1)."""
+    """Another thread makes the change as soon as the current one is done, and does not wait for itself (CH-5.1)."""
 
     async def use() -> None:
         channel = Channel[int]()
@@ -414,7 +414,7 @@ def test_a_close_amid_a_change_of_the_same_thread() -> None:
 
 
 async def test_an_interrupt_between_a_read_and_the_send_that_it_makes_room_for() -> None:
-    """What an interrupted read has not let go is let go by the next one, before it waits (CH-3.4, CH-3.7)."""
+    """The next read lets go of what an interrupted read has not let go, before it waits (CH-3.4, CH-3.7)."""
     async with (
         Channel[int](1) as channel,
         await channel.connect() as publisher,
@@ -423,13 +423,13 @@ async def test_an_interrupt_between_a_read_and_the_send_that_it_makes_room_for()
         await publisher.send(1)
         sending = asyncio.ensure_future(publisher.send(2))
         await asyncio.sleep(0)
-        assert subscriber._buffer.messages.popleft() == 1  # as far as the interrupted read has got
+        assert subscriber._buffer.messages.popleft() == 1  # as far as the interrupted read got
         assert await subscriber.read() == 2
         await sending
 
 
 async def test_nothing_is_changed_as_the_interpreter_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A finalizer that comes so late starts no thread, which would never run, and the exit would wait for it (CH-7.2)."""
+    """A finalizer at interpreter exit starts no thread: it would never run, and the exit would wait for it (CH-7.2)."""
     async with Channel[int]() as channel, await channel.subscribe(), await channel.subscribe() as subscriber:
         with channel._core.lock, monkeypatch.context() as patched:
             patched.setattr("sys.is_finalizing", lambda: True)
@@ -439,7 +439,7 @@ async def test_nothing_is_changed_as_the_interpreter_ends(monkeypatch: pytest.Mo
 
 
 async def test_a_channel_whose_lock_was_lost_in_a_fork() -> None:
-    """Each use of it raises an error that says so; what is forgotten is forgotten in silence."""
+    """Each use of the channel raises an error that says so; endpoints are forgotten silently."""
     channel = Channel[int]()
     endpoint = await channel.subscribe()
     held, release = threading.Event(), threading.Event()

@@ -23,7 +23,7 @@ class FailingStart(Recorded):
 
 
 class FailingWork(Recorded):
-    """A service that its failure stops."""
+    """A service that stops when it fails."""
 
     def __init__(self, name: str = "it", **options: Any) -> None:
         super().__init__(name, on_failure="stop", grace=0, **options)
@@ -70,7 +70,7 @@ def test_what_ran_before_the_block_runs_after_it() -> None:
 
 
 def test_the_block_s_exception_goes_through_after_the_stop() -> None:
-    """An exception in the block is raised when all services are STOPPED (SV-6.2)."""
+    """An exception in the block is raised once all services are STOPPED (SV-6.2)."""
 
     async def application() -> None:
         service = Recorded(grace=2)
@@ -89,7 +89,7 @@ def test_the_block_s_exception_goes_through_after_the_stop() -> None:
 
 
 def test_leaving_the_block_is_not_cut_short_by_a_cancellation() -> None:
-    """Cancelled while it stops the services, it is done when they are STOPPED, and cancelled then (SV-6.2)."""
+    """If cancelled while it stops the services, the block ends when they are STOPPED, and is cancelled then (SV-6.2)."""
 
     async def application() -> None:
         service = Recorded(grace=5)
@@ -111,7 +111,7 @@ def test_leaving_the_block_is_not_cut_short_by_a_cancellation() -> None:
 
 
 def test_the_waiter_completes_when_all_have_stopped() -> None:
-    """It may be awaited several times, by several tasks, and to cancel one of them stops nothing (SV-6.1)."""
+    """The future may be awaited several times, by several tasks, and cancelling one of them stops nothing (SV-6.1)."""
 
     async def application() -> None:
         first, second = Recorded("first", grace=0), Recorded("second", grace=0)
@@ -136,7 +136,7 @@ def test_the_waiter_completes_when_all_have_stopped() -> None:
 
 
 def test_the_waiter_waits_for_a_restart() -> None:
-    """A service that restarts, or that a restart takes down and brings up, has not stopped (SV-5.2, SV-6.1)."""
+    """A service that restarts, or that a restart takes down and starts again, has not stopped (SV-5.2, SV-6.1)."""
 
     async def application() -> None:
         first = Recorded("first", grace=0)
@@ -155,7 +155,7 @@ def test_the_waiter_waits_for_a_restart() -> None:
 
 
 def test_leaving_the_block_ends_a_restart() -> None:
-    """A restart that is under way when the block is left brings nothing up for good (SV-6.2)."""
+    """A restart that is in progress when the block is left leaves nothing running (SV-6.2)."""
 
     async def application() -> None:
         first = Recorded("first", grace=0)
@@ -171,7 +171,7 @@ def test_leaving_the_block_ends_a_restart() -> None:
 
 
 def test_the_waiter_raises_the_failure_of_a_service() -> None:
-    """The failure of one is raised as it is, also if it took others down (SV-6.1)."""
+    """A single failure is raised as it is, even if it took other services down (SV-6.1)."""
 
     async def application() -> None:
         failing = FailingWork()
@@ -185,7 +185,7 @@ def test_the_waiter_raises_the_failure_of_a_service() -> None:
 
 
 def test_the_waiter_raises_a_group_of_several_failures() -> None:
-    """Several failures come as an `ExceptionGroup` (SV-6.1)."""
+    """Several failures are raised as an `ExceptionGroup` (SV-6.1)."""
 
     async def application() -> list[str]:
         with pytest.raises(ExceptionGroup, match="several services failed") as raised:
@@ -197,7 +197,7 @@ def test_the_waiter_raises_a_group_of_several_failures() -> None:
 
 
 def test_a_start_that_fails_stops_what_has_started() -> None:
-    """The failure is raised once all that had started are STOPPED, also those that were still starting (SV-6.2)."""
+    """The failure is raised once everything that had started is STOPPED, including what was still starting (SV-6.2)."""
 
     class Slow(Recorded):
         async def __on_start__(self) -> None:
@@ -218,7 +218,7 @@ def test_a_start_that_fails_stops_what_has_started() -> None:
 
 
 def test_several_starts_that_fail_at_once() -> None:
-    """Starts that fail before anybody hears of the first one come as an `ExceptionGroup` (SV-6.2)."""
+    """If further starts fail before the first failure is noticed, an `ExceptionGroup` is raised (SV-6.2)."""
 
     class Failing(Recorded):
         async def __on_start__(self) -> None:
@@ -234,7 +234,7 @@ def test_several_starts_that_fail_at_once() -> None:
 
 
 def test_a_start_that_is_given_up_is_no_failure() -> None:
-    """A service that is stopped while it starts fails nobody: the block runs with the others (SV-6.2, SV-6.3)."""
+    """A service that is stopped while it starts is no failure: the block runs with the others (SV-6.2, SV-6.3)."""
 
     class Slow(Recorded):
         async def __on_start__(self) -> None:
@@ -274,13 +274,13 @@ def test_cancelling_the_start_stops_what_has_started() -> None:
     ("services", "named"), [(3, "3"), ([3], "3"), ("a", "'a'"), ([Recorded], "class"), ([[]], r"\[\]")]
 )
 def test_what_is_no_service_is_refused_at_the_call(services: Any, named: str) -> None:
-    """`run_services` with anything else is a clear error at once (SV-6.1)."""
+    """Any other argument to `run_services` is a clear error at once (SV-6.1)."""
     with pytest.raises(TypeError, match=named):
         run_services(services)
 
 
 def test_no_services_at_all() -> None:
-    """With nothing to run, the block runs, and the waiter completes at once (SV-6.1)."""
+    """With no services, the block runs, and the future completes at once (SV-6.1)."""
 
     async def application() -> None:
         async with run_services([]) as waiter:
@@ -290,7 +290,7 @@ def test_no_services_at_all() -> None:
 
 
 def test_main_waits_for_every_other_task() -> None:
-    """The result comes when every other task has ended, those too that these have made (SV-6.4)."""
+    """The result comes when every other task has ended, including tasks that these have made (SV-6.4)."""
     ended: list[float] = []
 
     @main
@@ -314,7 +314,7 @@ def test_main_waits_for_every_other_task() -> None:
 
 
 def test_main_raises_at_once() -> None:
-    """An exception goes through without waiting for anybody (SV-6.4)."""
+    """An exception passes through without waiting for other tasks (SV-6.4)."""
 
     @main
     async def program() -> None:

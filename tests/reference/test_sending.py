@@ -10,7 +10,7 @@ from aioservicekit import Channel, ChannelClosedError
 
 
 async def test_reaches_every_subscriber_at_one_instant() -> None:
-    """A commit puts a message into every connected buffer, without letting others run in between (CH-3.1)."""
+    """A commit puts a message into every connected buffer, and nothing runs in between (CH-3.1)."""
     async with Channel[str]() as channel, await channel.connect() as publisher:
         subscribers = [await channel.subscribe(buffer_size=size) for size in (0, 1, 3)]
         with pytest.raises(StopIteration):
@@ -36,7 +36,7 @@ async def test_waits_while_any_subscriber_is_full() -> None:
 
 
 async def test_unbounded_subscriber_is_never_full() -> None:
-    """A buffer of size 0 holds back no send, however much it holds (CH-3.2)."""
+    """A buffer of size 0 holds back no send, however many messages it holds (CH-3.2)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
         for i in range(1000):
             await publisher.send(i)
@@ -44,7 +44,7 @@ async def test_unbounded_subscriber_is_never_full() -> None:
 
 
 async def test_message_with_no_subscriber_goes_to_nobody() -> None:
-    """With no subscriber a send returns at once, and its message is not kept for later ones (CH-3.3, CH-2.4)."""
+    """With no subscriber, a send returns at once, and its message is not kept for later ones (CH-3.3, CH-2.4)."""
     async with Channel[int]() as channel, await channel.connect() as publisher:
         await publisher.send(1)
         async with await channel.subscribe() as subscriber:
@@ -53,7 +53,7 @@ async def test_message_with_no_subscriber_goes_to_nobody() -> None:
 
 
 async def test_room_lets_as_many_go_as_fit() -> None:
-    """Sends that wait go on as room appears, the longest waiting first, and fill the room (CH-3.4, CH-3.5)."""
+    """Waiting sends go on as room appears, in order, until it is used up (CH-3.4, CH-3.5)."""
     async with (
         Channel[int](2) as channel,
         await channel.connect() as publisher,
@@ -68,7 +68,7 @@ async def test_room_lets_as_many_go_as_fit() -> None:
 
 
 async def test_closing_the_full_subscriber_lets_all_go_that_fit() -> None:
-    """Room appears when the full subscriber closes as well: several sends then go in one go (CH-3.4, CH-5.3)."""
+    """Closing the full subscriber makes room too: several sends then commit at once (CH-3.4, CH-5.3)."""
     async with Channel[int]() as channel, await channel.connect() as publisher, await channel.subscribe() as large:
         small = await channel.subscribe(buffer_size=1)
         tasks = [await begin(publisher.send(i)) for i in range(5)]
@@ -78,7 +78,7 @@ async def test_closing_the_full_subscriber_lets_all_go_that_fit() -> None:
 
 
 async def test_room_is_filled_at_once_by_the_sends_that_wait() -> None:
-    """A read commits the send that waits, so one called before that task runs finds no room (CH-3.4, CH-3.5)."""
+    """A read commits the waiting send, so a send called before that task runs finds no room (CH-3.4, CH-3.5)."""
     async with (
         Channel[int](2) as channel,
         await channel.connect() as publisher,
@@ -95,7 +95,7 @@ async def test_room_is_filled_at_once_by_the_sends_that_wait() -> None:
 
 
 async def test_publishers_share_one_line() -> None:
-    """Sends of several publishers commit in the order of their calls, and all subscribers see it (CH-3.5, CH-3.6)."""
+    """Sends of several publishers commit in the order of their calls, and all subscribers see that order (CH-3.5, CH-3.6)."""
     async with Channel[tuple[int, int]](1) as channel:
         publishers = [await channel.connect() for _ in range(5)]
         one, other = await channel.subscribe(), await channel.subscribe()
@@ -125,7 +125,7 @@ async def test_closing_fails_waiting_sends(what: str) -> None:
 
 @pytest.mark.parametrize("what", ["publisher", "channel"])
 async def test_closing_comes_too_late_for_a_send_that_has_committed(what: str) -> None:
-    """A close between a send's commit and its task's next step fails it no more: it returns (CH-3.1, CH-3.7)."""
+    """A close between a send's commit and its task's next step does not fail the send: it returns (CH-3.1, CH-3.7)."""
     async with Channel[int](1) as channel, await channel.connect(), await channel.subscribe() as subscriber:
         publisher = await channel.connect()
         await publisher.send(1)
@@ -139,7 +139,7 @@ async def test_closing_comes_too_late_for_a_send_that_has_committed(what: str) -
 
 @pytest.mark.parametrize("which", [0, 1, 2])
 async def test_cancelled_send_delivers_nothing_and_holds_up_nobody(which: int) -> None:
-    """A send cancelled anywhere in line delivers nothing; the others go in order (CH-3.4, CH-3.8)."""
+    """A send cancelled anywhere in line delivers nothing; the others commit in order (CH-3.4, CH-3.8)."""
     async with (
         Channel[int](3) as channel,
         await channel.connect() as publisher,
@@ -159,7 +159,7 @@ async def test_cancelled_send_delivers_nothing_and_holds_up_nobody(which: int) -
 
 
 async def test_several_cancelled_sends_are_passed_over() -> None:
-    """When all but the last of those that wait are cancelled and have not run since, the last one goes (CH-3.4, CH-3.8)."""
+    """If all waiting sends but the last are cancelled and have not run since, the last one commits (CH-3.4, CH-3.8)."""
     async with (
         Channel[int](1) as channel,
         await channel.connect() as publisher,
@@ -192,7 +192,7 @@ async def test_a_small_subscriber_that_joins_holds_back_those_behind() -> None:
 
 
 async def test_thousand_sends_cancelled_in_any_order_leave_an_empty_line() -> None:
-    """A long line that is cancelled from both ends at once is empty after, and the one left goes (CH-3.8)."""
+    """A long line that is cancelled from both ends at once is empty afterwards, and the one send left commits (CH-3.8)."""
     async with (
         Channel[int](1) as channel,
         await channel.connect() as publisher,
@@ -210,7 +210,7 @@ async def test_thousand_sends_cancelled_in_any_order_leave_an_empty_line() -> No
 
 
 async def test_needs_a_running_loop_to_wait() -> None:
-    """A send that would have to wait where no loop runs raises, and leaves the channel as it was."""
+    """A send that would have to wait where no loop runs raises, and leaves the channel unchanged."""
     async with (
         Channel[int](1) as channel,
         await channel.connect() as publisher,

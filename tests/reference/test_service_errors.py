@@ -1,4 +1,4 @@
-"""Services whose code raises what nobody expects: nothing vanishes, and STOPPED is reached (SV-1.3)."""
+"""Services whose code raises what nobody expects: nothing is lost, and STOPPED is reached (SV-1.3)."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from aioservicekit_conformance.running.loop import SteppedLoop
 
 
 class Odd(BaseException):
-    """Neither an Exception nor known to asyncio, as the outcomes of pytest are."""
+    """Neither an Exception nor known to asyncio, as pytest's outcomes are."""
 
 
 def cancelled() -> BaseException:
@@ -68,7 +68,7 @@ class Raising(Recorded):
 def test_what_work_raises_is_reported_and_the_work_called_again(
     error: Callable[[], BaseException], eager: bool
 ) -> None:
-    """Whatever it is, an exception of work goes to `on_error`, and the work is called again after a pause (SV-3.2)."""
+    """Any exception from the work goes to `on_error`, and the work is called again after a pause (SV-3.2)."""
     raised = error()
 
     async def main() -> Raising:
@@ -86,7 +86,7 @@ def test_what_work_raises_is_reported_and_the_work_called_again(
 
 @pytest.mark.parametrize("error", UNUSUAL)
 def test_what_work_raises_may_stop_the_service(error: Callable[[], BaseException]) -> None:
-    """With `on_failure="stop"` it becomes the failure; of a CancelledError it is the cause (SV-3.2)."""
+    """With `on_failure="stop"`, the exception becomes the failure; a CancelledError becomes its cause (SV-3.2)."""
     raised = error()
 
     async def main() -> Raising:
@@ -104,7 +104,7 @@ def test_what_work_raises_may_stop_the_service(error: Callable[[], BaseException
 @pytest.mark.parametrize("eager", EAGER)
 @pytest.mark.parametrize("error", UNUSUAL)
 def test_what_a_start_hook_raises_fails_the_start(error: Callable[[], BaseException], eager: bool) -> None:
-    """It is raised by `start()`, also of dependents; a CancelledError, which would pass for another, as the cause (SV-2.3)."""
+    """`start()` raises it, in dependents too; a CancelledError becomes the cause of another error (SV-2.3)."""
     raised = error()
 
     async def main() -> None:
@@ -122,7 +122,7 @@ def test_what_a_start_hook_raises_fails_the_start(error: Callable[[], BaseExcept
 
 @pytest.mark.parametrize("part", ["start hook", "work", "stop hook", "task"])
 def test_an_exit_of_any_part_is_what_the_block_raises(part: str) -> None:
-    """SystemExit of a hook, the work or a task stops all services, and comes out of the block then (SV-1.3)."""
+    """SystemExit from a hook, the work or a task stops all services, and is then raised by the block (SV-1.3)."""
 
     async def main() -> None:
         other, leaving = Recorded("other", grace=2), Raising(part, SystemExit(9), grace=0)
@@ -143,7 +143,7 @@ def test_an_exit_of_any_part_is_what_the_block_raises(part: str) -> None:
 @pytest.mark.parametrize("part", ["stop hook", "task"])
 @pytest.mark.parametrize("error", UNUSUAL)
 def test_what_a_stop_hook_or_a_task_raises_is_reported(error: Callable[[], BaseException], part: str) -> None:
-    """It goes to `on_error`, and the service is STOPPED all the same (SV-4.4, SV-5.1)."""
+    """The exception goes to `on_error`, and the service still becomes STOPPED (SV-4.4, SV-5.1)."""
     raised = error()
 
     async def main() -> Raising:
@@ -159,7 +159,7 @@ def test_what_a_stop_hook_or_a_task_raises_is_reported(error: Callable[[], BaseE
 
 
 def test_a_task_that_is_cancelled_by_request_is_no_error() -> None:
-    """Whoever cancels a task of a service knows of it: nothing is reported (SV-5.1)."""
+    """Whoever cancels a service's task knows of it, so nothing is reported (SV-5.1)."""
 
     async def main() -> list[BaseException]:
         service = Recorded(grace=0)
@@ -181,7 +181,7 @@ def test_a_task_that_is_cancelled_by_request_is_no_error() -> None:
 def test_a_listener_that_raises_holds_no_service_up(
     plain: bool, error: type[BaseException], state: ServiceState, eager: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever a listener raises, the service goes on, and the other listeners hear of every state (SV-1.2, SV-1.3)."""
+    """Whatever a listener raises, the service goes on, and the other listeners are told of every state (SV-1.2, SV-1.3)."""
 
     def listen(now: ServiceState) -> None:
         if now is state:
@@ -208,7 +208,7 @@ def test_a_listener_that_raises_holds_no_service_up(
 
 
 def test_a_start_for_which_no_task_can_be_made_leaves_nothing_behind() -> None:
-    """Where the event loop makes no task, `start()` raises, and the service starts when it does again (SV-1.3, SV-2.3)."""
+    """If the event loop can't make a task, `start()` raises; the service starts once it can again (SV-1.3, SV-2.3)."""
 
     async def main() -> None:
         service = Recorded(grace=0)
@@ -231,7 +231,7 @@ def test_a_start_for_which_no_task_can_be_made_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("made", range(1, 5))
 def test_a_life_for_which_no_more_tasks_can_be_made_ends(made: int) -> None:
-    """Wherever in a life the event loop makes no more tasks, STOPPED is reached and the error told (SV-1.3)."""
+    """Wherever in a life the event loop stops making tasks, STOPPED is reached and the error reported (SV-1.3)."""
 
     async def main() -> None:
         service = Recorded(dependences=[Recorded("other", grace=0)], grace=0)
@@ -267,7 +267,7 @@ def test_a_life_for_which_no_more_tasks_can_be_made_ends(made: int) -> None:
 @pytest.mark.parametrize("part", ["start hook", "work", "stop hook", "task", "listener", "coroutine listener"])
 @pytest.mark.parametrize("waits", [True, False])
 def test_an_exit_ends_the_process_after_a_graceful_stop(part: str, waits: bool, eager: bool) -> None:
-    """SystemExit, raised anywhere in a service, stops all services gracefully, and is the status of the process (SV-1.3)."""
+    """SystemExit anywhere in a service stops all services gracefully, and is the process's exit status (SV-1.3)."""
     with Child(
         dedent(f"""
             import asyncio, sys
@@ -347,13 +347,13 @@ def test_an_exit_in_a_block_that_waits_for_something_else() -> None:
         with pytest.raises(SystemExit, match="3"):
             await block()
         assert ended == ["block"]
-        await asyncio.sleep(0)  # it is not cancelled any more
+        await asyncio.sleep(0)  # it is no longer cancelled
 
     run(main)
 
 
 def test_an_exit_in_a_group_is_an_exit() -> None:
-    """A SystemExit in a group of exceptions ends the application like one that is alone (SV-1.3)."""
+    """A SystemExit inside an exception group ends the application like a bare one (SV-1.3)."""
 
     async def main() -> None:
         group = BaseExceptionGroup("several", [Odd(), BaseExceptionGroup("more", [SystemExit(4)])])
@@ -376,7 +376,7 @@ def test_nothing_starts_while_an_exit_is_carried_out() -> None:
         async def block() -> None:
             async with run_services([Raising("work", SystemExit()), other]) as stopped:
                 await settle(8)
-                with pytest.raises(ServiceStoppedError, match="the application shuts down"):
+                with pytest.raises(ServiceStoppedError, match="the application is shutting down"):
                     await Recorded("late").start()
                 await stopped
 
@@ -388,7 +388,7 @@ def test_nothing_starts_while_an_exit_is_carried_out() -> None:
 
 
 def test_an_exit_of_a_listener_with_no_loop_is_raised() -> None:
-    """An event that is told with no event loop has nothing to stop: the exit is raised at once (SV-1.3)."""
+    """An event emitted without an event loop has nothing to stop: the exit is raised at once (SV-1.3)."""
 
     def leave(what: str) -> None:
         sys.exit(5)
@@ -400,7 +400,7 @@ def test_an_exit_of_a_listener_with_no_loop_is_raised() -> None:
 
 
 def test_an_unusual_error_where_nobody_listens_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """What is no Exception is logged like one (SV-3.2)."""
+    """An exception that is not an Exception is logged like one (SV-3.2)."""
 
     class Failing(Service):
         async def __work__(self) -> None:
@@ -417,7 +417,7 @@ def test_an_unusual_error_where_nobody_listens_is_logged(caplog: pytest.LogCaptu
 
 
 def test_a_stop_iteration_fails_a_start_like_others() -> None:
-    """A plain start hook may raise StopIteration, which no coroutine and no future can (SV-2.3)."""
+    """A plain start hook may raise StopIteration, which no coroutine and no future can raise (SV-2.3)."""
 
     class Iterating(Recorded):
         def __on_start__(self) -> None:  # type: ignore[override]
@@ -432,7 +432,7 @@ def test_a_stop_iteration_fails_a_start_like_others() -> None:
 
 
 def test_an_exit_where_nobody_waits_is_raised_when_all_have_stopped() -> None:
-    """With no block it comes out of the event loop, after the last service; the first of several counts (SV-1.3)."""
+    """Without a block, the event loop raises the exit after the last service; the first of several counts (SV-1.3)."""
     services: list[Recorded] = []
 
     class Leaving(Service):
@@ -456,7 +456,7 @@ def test_an_exit_where_nobody_waits_is_raised_when_all_have_stopped() -> None:
 
 
 def test_after_two_signals_an_exit_is_raised_at_once() -> None:
-    """Whoever is impatient gets what a third signal raises, wherever that is (SV-6.3)."""
+    """An exit after two signals is raised at once, as a third signal's KeyboardInterrupt must be (SV-6.3)."""
 
     class Stuck(Recorded):
         async def __on_stop__(self) -> None:
@@ -480,7 +480,7 @@ def test_after_two_signals_an_exit_is_raised_at_once() -> None:
 
 
 def test_a_start_hook_that_cancels_itself_gives_the_start_up() -> None:
-    """A cancellation that the hook has asked for is no failure (SV-2.3)."""
+    """A cancellation that the hook itself has requested is no failure (SV-2.3)."""
 
     class Cancelling(Recorded):
         async def __on_start__(self) -> None:
@@ -499,7 +499,7 @@ def test_a_start_hook_that_cancels_itself_gives_the_start_up() -> None:
 
 
 def test_coroutines_that_are_closed_run_nothing_any_more() -> None:
-    """What an abandoned loop leaves of a service can be closed: nothing of it goes on (SV-1.3)."""
+    """What an abandoned loop leaves of a service can be closed: none of it goes on (SV-1.3)."""
 
     class Waiting(Recorded):
         async def __on_start__(self) -> None:
@@ -520,7 +520,7 @@ def test_coroutines_that_are_closed_run_nothing_any_more() -> None:
 
 
 def test_exceptions_reach_work_wherever_it_waits() -> None:
-    """However often work has waited, what is raised into it comes to where it is (SV-3.1)."""
+    """However often work has waited, an exception that is thrown into it reaches the place where it waits (SV-3.1)."""
 
     class Patient(Recorded):
         async def __work__(self) -> None:

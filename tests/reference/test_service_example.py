@@ -1,4 +1,4 @@
-"""The example with which users meet services, as a process of its own."""
+"""The first example of services that users meet, run in a child process."""
 
 import signal
 import time
@@ -119,7 +119,7 @@ ONE_UNIT_OF_WORK = 2.0  # seconds, at most
 
 @pytest.mark.parametrize("moment", ["Services running", "received:"])
 def test_the_example_shuts_down_gracefully(moment: str) -> None:
-    """The example logs events, and on Ctrl+C ends with status 0 as soon as its current unit of work has ended (SV-6.3)."""
+    """The example logs events; on Ctrl+C it ends with status 0 as soon as its current unit of work has ended (SV-6.3)."""
     with Child(EXAMPLE) as example:
         example.read(moment)
         sent = time.monotonic()
@@ -134,12 +134,12 @@ def test_the_example_shuts_down_gracefully(moment: str) -> None:
 
 
 def test_a_second_signal_ends_the_example_at_once() -> None:
-    """A second signal does not wait for the example's current unit of work, and is graceful all the same (SV-6.3)."""
+    """After a second signal, the example does not wait for its current unit of work, but still stops gracefully (SV-6.3)."""
     with Child(EXAMPLE.replace("random.uniform(0.5, 2.0)", "600")) as example:
         example.read("Services running")
         sent = time.monotonic()
         example.send(signal.SIGINT)
-        example.send(signal.SIGTERM)  # another one, as two of a kind may come as one
+        example.send(signal.SIGTERM)  # another kind of signal, since two of the same kind may merge into one
         status, printed = example.end()
         assert time.monotonic() - sent < ONE_UNIT_OF_WORK
     assert status == 0

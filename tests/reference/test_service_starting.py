@@ -39,7 +39,7 @@ def test_states_come_in_order() -> None:
 
 
 def test_a_listener_that_stops_the_service_does_not_turn_the_order() -> None:
-    """A state that a listener brings about is told after the one that it heard of, to all (SV-1.2)."""
+    """A state change that a listener causes is announced after the one that it was told of, to all listeners (SV-1.2)."""
 
     async def main() -> tuple[list[ServiceState], list[ServiceState]]:
         service, first, second = Recorded(), list[ServiceState](), list[ServiceState]()
@@ -60,7 +60,7 @@ def test_a_listener_that_stops_the_service_does_not_turn_the_order() -> None:
 
 
 def test_a_listener_that_waits_for_the_service_holds_nothing_up() -> None:
-    """A listener may wait for the service that it listens to: the stop goes on (SV-1.2)."""
+    """A listener may wait for its own service: the stop goes on (SV-1.2)."""
 
     async def main() -> tuple[list[str], float]:
         service = Recorded()
@@ -102,7 +102,7 @@ def test_hooks_may_be_plain_functions() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
 def test_eager_tasks_change_nothing() -> None:
-    """With a task factory that runs tasks at once, the order of states, hooks and work is the same (SV-1.2, SV-2.1)."""
+    """With a task factory that runs tasks at once, states, hooks and work come in the same order (SV-1.2, SV-2.1)."""
 
     class Hooked(Recorded):
         async def __on_stop__(self) -> None:
@@ -125,7 +125,7 @@ def test_eager_tasks_change_nothing() -> None:
 
 
 def test_dependencies_start_first_and_side_by_side() -> None:
-    """Two dependencies of three seconds each are up after three, and only then the hook runs (SV-2.1)."""
+    """Two dependencies of three seconds each are up after three seconds, and only then the hook runs (SV-2.1)."""
 
     class Slow(Recorded):
         async def __on_start__(self) -> None:
@@ -152,7 +152,7 @@ class SlowStart(Recorded):
 
 
 def test_a_start_is_shared() -> None:
-    """A second `start()` waits for the first one's end, and on a RUNNING service it returns at once (SV-2.2)."""
+    """A second `start()` waits for the first one to end, and on a RUNNING service it returns at once (SV-2.2)."""
 
     async def main() -> tuple[list[str], float]:
         service = SlowStart(grace=0)
@@ -172,7 +172,7 @@ def test_a_start_is_shared() -> None:
 
 
 def test_a_failed_start_is_shared() -> None:
-    """All callers get the exception of the hook (SV-2.2, SV-2.3)."""
+    """All callers get the hook's exception (SV-2.2, SV-2.3)."""
     failure = Failed()
 
     class Failing(Recorded):
@@ -191,7 +191,7 @@ def test_a_failed_start_is_shared() -> None:
 
 
 def test_a_start_on_a_stopping_service_comes_after_the_stop() -> None:
-    """A `start()` while the service is STOPPING waits for the stop and starts then (SV-2.2)."""
+    """A `start()` while the service is STOPPING waits for the stop, and then starts it (SV-2.2)."""
 
     async def main() -> list[str]:
         service = Recorded(grace=2)
@@ -209,7 +209,7 @@ def test_a_start_on_a_stopping_service_comes_after_the_stop() -> None:
 
 
 def test_cancelling_one_of_several_callers_leaves_the_start_alone() -> None:
-    """The start goes on as long as one caller waits in it (SV-2.2)."""
+    """The start goes on as long as one caller waits for it (SV-2.2)."""
 
     async def main() -> None:
         service = SlowStart(grace=0)
@@ -243,7 +243,7 @@ def test_cancelling_the_last_caller_gives_the_start_up() -> None:
 
 
 def test_cancelling_a_start_gives_up_the_dependencies_that_it_alone_wanted() -> None:
-    """A dependency that is starting for nobody else gives its start up as well (SV-2.2)."""
+    """A dependency that starts for nobody else is given up as well (SV-2.2)."""
 
     async def main() -> list[str]:
         wanted, unwanted = SlowStart("wanted"), SlowStart("unwanted", grace=0)
@@ -261,7 +261,7 @@ def test_cancelling_a_start_gives_up_the_dependencies_that_it_alone_wanted() -> 
 
 
 def test_a_dependency_is_not_started_again_for_who_was_stopped_meanwhile() -> None:
-    """A dependent that waits for its dependency's stop, and is stopped at that instant, starts it no more (SV-4.6)."""
+    """A dependent that waits for its dependency's stop, and is stopped at that instant, does not start it again (SV-4.6)."""
 
     async def main() -> list[str]:
         dependency = Recorded("dependency", grace=1)
@@ -286,7 +286,7 @@ def test_a_dependency_is_not_started_again_for_who_was_stopped_meanwhile() -> No
 
 
 def test_a_start_that_only_a_stopped_dependent_wanted_is_given_up() -> None:
-    """A dependent that is stopped before it has asked for its dependency leaves it to nobody (SV-2.2)."""
+    """A dependent that is stopped before it has asked for its dependency leaves it alone (SV-2.2)."""
 
     async def main() -> list[str]:
         dependency = SlowStart("dependency")
@@ -306,7 +306,7 @@ def test_a_start_that_only_a_stopped_dependent_wanted_is_given_up() -> None:
 
 
 def test_a_hook_that_is_cancelled_does_not_leave_the_service_starting() -> None:
-    """A hook that raises `CancelledError` of its own accord ends the start in STOPPED (SV-1.3, SV-2.3)."""
+    """A hook that raises an unrequested `CancelledError` ends the start in STOPPED (SV-1.3, SV-2.3)."""
 
     class Cancelled(Recorded):
         async def __on_start__(self) -> None:
@@ -322,7 +322,7 @@ def test_a_hook_that_is_cancelled_does_not_leave_the_service_starting() -> None:
 
 
 def test_a_hook_that_completes_though_given_up_is_followed_by_the_stop_hook() -> None:
-    """`__on_stop__` runs exactly once if `__on_start__` had completed, also when the start was given up (SV-2.3)."""
+    """`__on_stop__` runs exactly once if `__on_start__` had completed, even if the start was given up (SV-2.3)."""
 
     class Unmoved(Recorded):
         async def __on_start__(self) -> None:
@@ -344,7 +344,7 @@ def test_a_hook_that_completes_though_given_up_is_followed_by_the_stop_hook() ->
 
 
 def test_what_a_hook_raises_when_it_is_given_up_is_reported() -> None:
-    """An exception that no caller gets, since the start was given up before, goes to `on_error` (SV-2.3)."""
+    """If the start was already given up, its exception reaches no caller and goes to `on_error` (SV-2.3)."""
     failure = Failed()
 
     class Failing(Recorded):
@@ -367,7 +367,7 @@ def test_what_a_hook_raises_when_it_is_given_up_is_reported() -> None:
 
 
 def test_a_dependency_that_fails_to_start_fails_its_dependents() -> None:
-    """The dependents raise the very exception, start no hook, and are STOPPED; the innocent dependency stays up (SV-2.3)."""
+    """Dependents raise the same exception, run no start hook, and are STOPPED; healthy dependencies stay up (SV-2.3)."""
     failure = Failed()
     failure.__cause__ = KeyError("cause")
 
@@ -395,7 +395,7 @@ def test_a_dependency_that_fails_to_start_fails_its_dependents() -> None:
 
 
 def test_a_dependency_that_falls_gives_the_start_up() -> None:
-    """When a dependency stops while another one is still starting, the dependent's start fails (SV-2.3, SV-4.5)."""
+    """If a dependency stops while another one is still starting, the dependent's start fails (SV-2.3, SV-4.5)."""
 
     async def main() -> None:
         quick, slow = Recorded("quick", grace=0), SlowStart("slow", grace=0)
@@ -412,7 +412,7 @@ def test_a_dependency_that_falls_gives_the_start_up() -> None:
 
 
 def test_a_service_can_be_started_again() -> None:
-    """A service that has failed starts like a new one, and its failure is forgotten (SV-1.2, SV-1.3)."""
+    """A failed service starts like a new one, and its failure is forgotten (SV-1.2, SV-1.3)."""
 
     class Once(Recorded):
         async def __on_start__(self) -> None:
@@ -434,7 +434,7 @@ def test_a_service_can_be_started_again() -> None:
 
 
 def test_a_hook_can_not_start_its_own_service() -> None:
-    """A hook that awaited `start()` would wait for itself: it gets a RuntimeError instead (SV-2.2)."""
+    """A hook that awaited `start()` would wait for itself: it gets a RuntimeError (SV-2.2)."""
 
     class Selfish(Recorded):
         async def __on_start__(self) -> None:
@@ -450,9 +450,9 @@ def test_a_hook_can_not_start_its_own_service() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dependences": [1]}, TypeError, "dependencies must hold services alone, not 1"),
-        ({"dependencies": "ab"}, TypeError, "dependencies must hold services alone, not 'a'"),
-        ({"dependences": [[]]}, TypeError, r"dependencies must hold services alone, not \[\]"),
+        ({"dependences": [1]}, TypeError, "dependencies must hold only services, not 1"),
+        ({"dependencies": "ab"}, TypeError, "dependencies must hold only services, not 'a'"),
+        ({"dependences": [[]]}, TypeError, r"dependencies must hold only services, not \[\]"),
         ({"dependences": 3}, TypeError, "dependencies must be a collection of services, not 3"),
         ({"dependences": [], "dependencies": []}, TypeError, "two spellings of one argument"),
         ({"grace": -1}, ValueError, "0 seconds or more, or None for no limit, not -1"),
@@ -464,7 +464,7 @@ def test_a_hook_can_not_start_its_own_service() -> None:
     ],
 )
 def test_bad_arguments_are_refused_at_once(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    """The constructor names the value and what was expected (SV-2.4)."""
+    """The constructor's errors name the value and what was expected (SV-2.4)."""
 
     class Plain(Service):
         async def __work__(self) -> None:
@@ -475,7 +475,7 @@ def test_bad_arguments_are_refused_at_once(options: dict[str, Any], error: type[
 
 
 def test_work_must_be_a_coroutine_function() -> None:
-    """A `__work__` that is none is refused when the service is built (SV-2.4, SV-3.1)."""
+    """An invalid `__work__` is refused when the service is built (SV-2.4, SV-3.1)."""
 
     class Wrong(Service):
         def __work__(self) -> None:  # type: ignore[override]

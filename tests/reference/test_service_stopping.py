@@ -16,7 +16,7 @@ class Failed(Exception):
 
 
 class Working(Recorded):
-    """A service that does what its test gives it to do, and works each time for as many seconds."""
+    """A service that does what its test says; each call of its work takes as many seconds as given."""
 
     seconds = 1.0
 
@@ -29,7 +29,7 @@ class Working(Recorded):
 
 
 def test_work_is_called_again_each_time_that_it_ends() -> None:
-    """The work is called again when it has ended, and never twice at once (SV-3.1)."""
+    """The work is called again when it has returned, and never twice at once (SV-3.1)."""
 
     async def main() -> list[str]:
         working = Working(grace=0)
@@ -42,7 +42,7 @@ def test_work_is_called_again_each_time_that_it_ends() -> None:
 
 
 class FailingWork(Recorded):
-    """A service whose work fails as often as it is told."""
+    """A service whose work fails a given number of times."""
 
     failures = 5
 
@@ -55,7 +55,7 @@ class FailingWork(Recorded):
 
 
 def test_work_that_fails_is_called_again_after_a_growing_pause() -> None:
-    """The pause is 0.1 s, doubles with each failure in a row, and the exceptions go to `on_error` (SV-3.2)."""
+    """The pause is 0.1 s and doubles with each consecutive failure; the exceptions go to `on_error` (SV-3.2)."""
 
     async def main() -> FailingWork:
         failing = FailingWork(grace=0)
@@ -73,7 +73,7 @@ def test_work_that_fails_is_called_again_after_a_growing_pause() -> None:
 
 
 def test_the_pause_ends_at_half_a_minute_and_with_a_success() -> None:
-    """The pause grows to 30 s at most; after work that succeeds it is 0.1 s again (SV-3.2)."""
+    """The pause grows to at most 30 s; after work that succeeds it is 0.1 s again (SV-3.2)."""
 
     class Failing(Recorded):
         times: list[float]
@@ -101,7 +101,7 @@ def test_the_pause_ends_at_half_a_minute_and_with_a_success() -> None:
 
 
 def test_a_stop_does_not_wait_for_the_pause() -> None:
-    """A service whose work has failed has nothing to end: it stops at once (SV-3.2, SV-4.3)."""
+    """A service whose work has just failed has nothing to end: it stops at once (SV-3.2, SV-4.3)."""
 
     async def main() -> float:
         failing = FailingWork(grace=None)
@@ -114,7 +114,7 @@ def test_a_stop_does_not_wait_for_the_pause() -> None:
 
 
 def test_work_that_fails_may_stop_the_service() -> None:
-    """With `on_failure="stop"` the exception is the service's failure, and its dependents' (SV-3.2, SV-4.5)."""
+    """With `on_failure="stop"`, the exception becomes the failure of the service and of its dependents (SV-3.2, SV-4.5)."""
 
     class Failing(Recorded):
         async def __work__(self) -> None:
@@ -137,7 +137,7 @@ def test_work_that_fails_may_stop_the_service() -> None:
 
 
 def test_where_nobody_listens_errors_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """An exception of the work is never lost (SV-3.2)."""
+    """No exception from the work is lost (SV-3.2)."""
 
     class Failing(Service):
         async def __work__(self) -> None:
@@ -155,7 +155,7 @@ def test_where_nobody_listens_errors_are_logged(caplog: pytest.LogCaptureFixture
 
 
 def test_a_cancellation_that_nobody_asked_for_is_a_failure_like_others() -> None:
-    """Work that raises `CancelledError` of its own accord is called again after a pause (SV-3.2)."""
+    """Work that raises an unrequested `CancelledError` is called again after a pause (SV-3.2)."""
 
     class Cancelled(Recorded):
         async def __work__(self) -> None:
@@ -194,7 +194,7 @@ def test_work_that_never_suspends_starves_nobody() -> None:
 
 
 def test_a_service_whose_work_is_cancelled_from_outside_stops() -> None:
-    """Whoever cancels the tasks of a loop ends its services as well, stop hook included (SV-1.3)."""
+    """Cancelling all tasks of a loop ends its services too, including the stop hook (SV-1.3)."""
 
     async def main() -> list[str]:
         working = Working(grace=None)
@@ -210,7 +210,7 @@ def test_a_service_whose_work_is_cancelled_from_outside_stops() -> None:
 
 @pytest.mark.parametrize("callbacks", range(12))
 def test_a_loop_that_closes_at_any_time_ends_in_stopped(callbacks: int) -> None:
-    """Wherever a life is when all tasks are cancelled, STOPPED comes of it, and the stop hook runs if it is due (SV-1.3)."""
+    """Wherever a life is when all tasks are cancelled, it reaches STOPPED, and the stop hook runs if it is due (SV-1.3)."""
 
     async def main() -> list[str]:
         first = Working("first", grace=None)
@@ -233,7 +233,7 @@ def test_a_loop_that_closes_at_any_time_ends_in_stopped(callbacks: int) -> None:
 
 
 def test_stop_is_called_plainly_or_awaited() -> None:
-    """`stop()` begins at once, what it returns completes when STOPPED, as often as it is awaited (SV-4.1)."""
+    """`stop()` begins at once; what it returns completes when STOPPED, however often it is awaited (SV-4.1)."""
 
     async def main() -> None:
         working = Working()
@@ -250,14 +250,14 @@ def test_stop_is_called_plainly_or_awaited() -> None:
 
 
 def test_stopping_what_is_stopped_does_nothing() -> None:
-    """On a STOPPED service `stop()` does nothing, with no running loop too (SV-4.6)."""
+    """On a STOPPED service, `stop()` does nothing, even with no running loop (SV-4.6)."""
     working = Working()
     working.stop()
     assert working.log == []
 
 
 def test_stopping_what_is_stopped_does_nothing_to_the_next_start() -> None:
-    """A stop that comes to nothing is forgotten, also if the service is started at once after it (SV-4.6)."""
+    """A stop that changed nothing is forgotten, even if the service is started right after it (SV-4.6)."""
 
     async def main() -> None:
         working = Working(grace=0)
@@ -273,7 +273,7 @@ def test_stopping_what_is_stopped_does_nothing_to_the_next_start() -> None:
 
 
 def test_dependents_stop_first_and_wholly() -> None:
-    """The work of a dependency goes on until its dependents are STOPPED; then it is asked to end (SV-4.2)."""
+    """A dependency's work goes on until its dependents are STOPPED; only then is it asked to end (SV-4.2)."""
 
     async def main() -> list[str]:
         log: list[str] = []
@@ -295,7 +295,7 @@ def test_dependents_stop_first_and_wholly() -> None:
 
 
 def test_a_dependent_that_waits_for_its_dependencies_is_not_waited_for() -> None:
-    """A dependent that has not come to its start hook gives its start up, and holds nobody up (SV-4.2)."""
+    """A dependent that has not reached its start hook gives up its start, and holds nobody up (SV-4.2)."""
 
     class NeverUp(Recorded):
         async def __on_start__(self) -> None:
@@ -317,7 +317,7 @@ def test_a_dependent_that_waits_for_its_dependencies_is_not_waited_for() -> None
 
 @pytest.mark.parametrize(("grace", "end"), [(5.0, 5.0), (0.5, 0.5), (0, 0.0), (None, 3600.0), (float("inf"), 3600.0)])
 def test_work_may_end_by_itself_within_the_grace(grace: float | None, end: float) -> None:
-    """After the grace the work is cancelled; None sets no limit, 0 cancels at once (SV-4.3)."""
+    """After the grace, the work is cancelled; None sets no limit, 0 cancels at once (SV-4.3)."""
 
     async def main() -> float:
         recorded = Recorded(grace=grace)
@@ -330,7 +330,7 @@ def test_work_may_end_by_itself_within_the_grace(grace: float | None, end: float
 
 
 def test_work_that_ends_within_the_grace_is_not_called_again() -> None:
-    """Asked to end, the current work comes to its end, and no other call follows (SV-3.1, SV-4.3)."""
+    """When asked to end, the current work finishes, and no other call follows (SV-3.1, SV-4.3)."""
 
     async def main() -> list[str]:
         working = Working()
@@ -343,7 +343,7 @@ def test_work_that_ends_within_the_grace_is_not_called_again() -> None:
 
 
 def test_what_refuses_to_be_cancelled_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    """Work that goes on after its cancellation is named in the log, and left behind after as long again (SV-4.3)."""
+    """Work that goes on after its cancellation is named in the log, and left behind after another grace (SV-4.3)."""
 
     class Stubborn(Recorded):
         async def __work__(self) -> None:
@@ -369,7 +369,7 @@ def test_what_refuses_to_be_cancelled_is_left_behind(caplog: pytest.LogCaptureFi
 
 
 def test_with_no_grace_what_is_cancelled_may_still_clean_up() -> None:
-    """With a grace of 0 cancelled work gets no time, but a few turns of the loop (SV-4.3)."""
+    """With a grace of 0, cancelled work gets only a few turns of the loop (SV-4.3)."""
 
     class Tidy(Recorded):
         async def __work__(self) -> None:
@@ -390,7 +390,7 @@ def test_with_no_grace_what_is_cancelled_may_still_clean_up() -> None:
 
 
 def test_an_exception_of_the_stop_hook_is_reported() -> None:
-    """It goes to `on_error`, and the service is STOPPED all the same (SV-1.3, SV-4.4)."""
+    """The exception goes to `on_error`, and the service still becomes STOPPED (SV-1.3, SV-4.4)."""
 
     class Failing(Recorded):
         async def __on_stop__(self) -> None:
@@ -409,7 +409,7 @@ def test_an_exception_of_the_stop_hook_is_reported() -> None:
 
 
 def test_a_dependency_that_stops_stops_its_dependents() -> None:
-    """Whatever a dependency stops for, those that depend on it stop with it, and not the other way round (SV-4.5)."""
+    """Whatever makes a dependency stop, its dependents stop with it, and not the other way round (SV-4.5)."""
 
     async def main() -> list[str]:
         first = Recorded("first", grace=0)
@@ -445,7 +445,7 @@ def test_a_stop_while_starting_gives_the_start_up() -> None:
 
 
 def test_a_start_hook_that_refuses_to_be_cancelled_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    """Giving a start up ends in STOPPED also if the hook does not end (SV-1.3, SV-4.3)."""
+    """Giving up a start ends in STOPPED even if the hook does not end (SV-1.3, SV-4.3)."""
 
     class Stubborn(Recorded):
         async def __on_start__(self) -> None:
@@ -471,7 +471,7 @@ def test_a_start_hook_that_refuses_to_be_cancelled_is_left_behind(caplog: pytest
 @pytest.mark.parametrize("grace", [None, 1000])
 @pytest.mark.parametrize("what", ["own", "of its dependency"])
 def test_work_that_waits_for_its_own_end_is_ended(grace: float | None, what: str) -> None:
-    """Work that awaits the stop of its service, or of a dependency, could never end: it is given no grace (SV-4.2, SV-4.3)."""
+    """Work that awaits the stop of its service, or of a dependency, could never end: it gets no grace (SV-4.2, SV-4.3)."""
 
     class Suicidal(Recorded):
         async def __work__(self) -> None:
@@ -490,7 +490,7 @@ def test_work_that_waits_for_its_own_end_is_ended(grace: float | None, what: str
 
 
 def test_work_that_has_stopped_waiting_has_its_grace_again() -> None:
-    """Work that waited for a dependency's end for a while, in vain, keeps its grace (SV-4.3)."""
+    """Work that has stopped waiting for a dependency's end keeps its grace (SV-4.3)."""
 
     class Patient(Recorded):
         async def __work__(self) -> None:
@@ -514,7 +514,7 @@ def test_work_that_has_stopped_waiting_has_its_grace_again() -> None:
 
 
 def test_hooks_may_await_the_stop_of_their_own_service() -> None:
-    """In the service's own hooks, which come before its end, waiting for it returns at once (SV-5.2)."""
+    """In the service's own hooks, which must end first, waiting for the service returns at once (SV-5.2)."""
 
     class Waiting(Recorded):
         async def __on_start__(self) -> None:
@@ -535,7 +535,7 @@ def test_hooks_may_await_the_stop_of_their_own_service() -> None:
 
 
 def test_nothing_that_was_sent_before_the_stop_is_lost() -> None:
-    """A producer that depends on its consumers closes its publisher, and they drain, before they stop (SV-4.2)."""
+    """A producer that depends on its consumers closes its publisher, and they drain the channel, then stop (SV-4.2)."""
     channel = Channel[int](buffer_size=5)
 
     class Producer(Service):
@@ -581,7 +581,7 @@ def test_nothing_that_was_sent_before_the_stop_is_lost() -> None:
 
 
 def test_a_consumer_that_waits_while_another_publisher_lives_is_ended_after_its_grace() -> None:
-    """`async for` over a channel that somebody else keeps open does not keep a service from stopping (SV-4.3)."""
+    """`async for` over a channel that stays open elsewhere does not keep a service from stopping (SV-4.3)."""
     channel = Channel[int]()
 
     class Consumer(Service):
@@ -639,11 +639,11 @@ def test_tasks_belong_to_the_service() -> None:
 
 
 def test_a_stopped_service_runs_no_tasks() -> None:
-    """`create_task` on a STOPPED service is refused, and leaves no coroutine behind (SV-5.1)."""
+    """`create_task` on a STOPPED service is refused, and leaves no coroutine unawaited (SV-5.1)."""
 
     async def main() -> None:
         recorded = Recorded(grace=0)
-        with pytest.raises(RuntimeError, match="<Recorded 'it' STOPPED> is STOPPED, and runs no tasks"):
+        with pytest.raises(RuntimeError, match="<Recorded 'it' STOPPED> is STOPPED: it runs no tasks"):
             recorded.create_task(asyncio.sleep(1))
         await recorded.start()
         await recorded.stop()
@@ -654,7 +654,7 @@ def test_a_stopped_service_runs_no_tasks() -> None:
 
 
 def test_waiting_for_a_stopped_service_returns_at_once() -> None:
-    """`wait()` returns at once on a service that is STOPPED, new ones included (SV-5.2)."""
+    """`wait()` returns at once on a STOPPED service, including a new one (SV-5.2)."""
 
     async def main() -> None:
         recorded = Recorded(grace=0)
@@ -668,7 +668,7 @@ def test_waiting_for_a_stopped_service_returns_at_once() -> None:
 
 
 def test_names_default_to_the_class() -> None:
-    """A service that is given no name has its class's (SV-5.2)."""
+    """A service without a name gets its class's name (SV-5.2)."""
 
     class Plain(Service):
         async def __work__(self) -> None:
@@ -679,7 +679,7 @@ def test_names_default_to_the_class() -> None:
 
 @pytest.mark.parametrize("when", ["running", "stopping", "stopped", "starting"])
 def test_restart_brings_up_what_it_took_down(when: str) -> None:
-    """`restart()` stops, starts, and starts again the dependents that the stop took down, in every state (SV-5.2)."""
+    """In every state, `restart()` stops, starts, and starts again the dependents that the stop took down (SV-5.2)."""
 
     async def main() -> list[str]:
         first = Recorded("first", grace=1)
@@ -728,7 +728,7 @@ def test_a_stop_ends_the_restart_that_has_started_the_service(turns: int) -> Non
 
 
 def test_work_may_restart_its_own_service() -> None:
-    """A restart is carried out although the work that asked for it has to end for it (SV-5.2)."""
+    """A restart is completed even if the work that asked for it has to end for it (SV-5.2)."""
 
     class Restless(Recorded):
         async def __work__(self) -> None:
@@ -748,7 +748,7 @@ def test_work_may_restart_its_own_service() -> None:
 
 
 def test_a_stop_hook_may_restart_its_own_service() -> None:
-    """In a hook `restart()` returns at once: the hook has to end for it (SV-5.2)."""
+    """In a hook, `restart()` returns at once: the hook has to end first (SV-5.2)."""
 
     class Phoenix(Recorded):
         async def __on_stop__(self) -> None:
@@ -768,7 +768,7 @@ def test_a_stop_hook_may_restart_its_own_service() -> None:
 
 
 def test_a_restart_that_fails_raises() -> None:
-    """A restart raises what the start raised, of the service or of a dependent; a second call shares the first (SV-5.2)."""
+    """A restart raises the failure of the service's or a dependent's start; a second call shares the first (SV-5.2)."""
 
     class Once(Recorded):
         async def __on_start__(self) -> None:
@@ -791,7 +791,7 @@ def test_a_restart_that_fails_raises() -> None:
 
 
 def test_a_service_from_a_function() -> None:
-    """`@service` makes a factory: its arguments go to each call of the work, and the name is the function's (SV-5.3)."""
+    """`@service` makes a factory: every call of the work gets its arguments, and the name is the function's (SV-5.3)."""
     calls: list[Any] = []
 
     @service(grace=0)

@@ -1,4 +1,4 @@
-"""What subclasses of `Service` may do: their names are their own, and the usual ways of writing classes work (SV-2.4)."""
+"""What subclasses of `Service` may do: use any name, and the usual ways of writing classes (SV-2.4)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ OF_0_6_0 = {"_work", "_start", "_call", "_report", "_state", "_release", "_retri
 
 
 def test_a_service_has_one_private_name() -> None:
-    """Beside its documented names a service has one, which is mangled and so can't be a subclass's."""
+    """Beside its documented names, a service has one attribute, which is mangled and so can't clash with a subclass's."""
     private = {name for name in {*dir(Recorded()), *vars(Service)} - {*dir(object())} if not name.startswith("__")}
     documented = {"create_task", "failure", "name", "on_error", "on_state_change", "restart", "run", "start", "state"}
     own = {"log", "errors"}
@@ -23,7 +23,7 @@ def test_a_service_has_one_private_name() -> None:
 
 
 def test_a_subclass_may_use_any_name() -> None:
-    """Names that start with an underscore mean nothing to the base class, whatever they are."""
+    """Names that start with an underscore mean nothing to the base class."""
 
     class Own(Recorded):
         def __init__(self) -> None:
@@ -64,7 +64,7 @@ def test_a_subclass_may_forget_to_call_the_constructor() -> None:
 
 
 def test_dataclasses() -> None:
-    """A service may be a dataclass, which is unhashable or frozen, and compares equal to others."""
+    """A service may be a dataclass, even one that is unhashable, frozen, or equal to another."""
 
     @dataclass
     class Plain(Service):
@@ -98,7 +98,7 @@ def test_dataclasses() -> None:
 
 
 def test_the_constructor_of_the_next_class_is_called() -> None:
-    """`super().__init__` goes on to a mixin, whose arguments are handed on; others are refused by name."""
+    """`super().__init__` calls a mixin's `__init__`, and passes on its arguments; unknown ones are refused by name."""
 
     class Mixin:
         def __init__(self, *, colour: str = "none") -> None:
@@ -116,7 +116,7 @@ def test_the_constructor_of_the_next_class_is_called() -> None:
 @pytest.mark.parametrize("hook", ["__on_start__", "__on_stop__"])
 @pytest.mark.parametrize("is_async", [True, False])
 def test_a_hook_with_a_yield_is_refused(hook: str, is_async: bool) -> None:
-    """A generator would do nothing when it is called: it is refused when the service is built."""
+    """A generator would do nothing when called: it is refused when the service is built."""
 
     async def generate_async(self: Service) -> AsyncIterator[None]:
         yield
@@ -126,13 +126,13 @@ def test_a_hook_with_a_yield_is_refused(hook: str, is_async: bool) -> None:
 
     generator = type("Generator", (Recorded,), {hook: generate_async if is_async else generate})
     with pytest.raises(
-        TypeError, match=rf"Generator\.{hook} must be a function or a coroutine function, and has a yield"
+        TypeError, match=rf"Generator\.{hook} must be a function or a coroutine function without a yield"
     ):
         generator()
 
 
 def test_work_with_a_yield_is_refused() -> None:
-    """So is work that is an async generator (SV-3.1)."""
+    """Work that is an async generator is refused too (SV-3.1)."""
 
     class Generator(Service):
         async def __work__(self) -> AsyncIterator[None]:  # type: ignore[override]
@@ -143,7 +143,7 @@ def test_work_with_a_yield_is_refused() -> None:
 
 
 class Overriding(Recorded):
-    """A service with `start` and `stop` of its own."""
+    """A service with its own `start` and `stop`."""
 
     async def start(self) -> None:
         self.log.append("own start")
@@ -158,7 +158,7 @@ class Overriding(Recorded):
 
 
 def test_start_and_stop_may_be_overridden() -> None:
-    """Coroutine functions that call `super()` take the place of `start` and `stop`, for `run_services` too (SV-6.2)."""
+    """Coroutine functions that call `super()` may replace `start` and `stop`, for `run_services` too (SV-6.2)."""
 
     async def main() -> list[str]:
         below = Recorded("below", grace=0)
@@ -195,7 +195,7 @@ def test_a_stop_of_a_subclass_that_fails_or_does_nothing_holds_nobody_up() -> No
 
 
 def test_a_repr_that_raises_is_never_asked() -> None:
-    """What a subclass makes of `repr` is no business of the base class."""
+    """A subclass's `repr` is never called by the base class."""
 
     class Unprintable(Recorded):
         def __repr__(self) -> str:

@@ -19,7 +19,7 @@ DEEP = 1200  # deeper than Python's recursion
 
 @pytest.mark.parametrize("eager", EAGER)
 def test_a_listener_may_start_the_service_again(eager: bool) -> None:
-    """`start()` of a listener that hears of STOPPED comes back when the service runs again (SV-2.2)."""
+    """`start()` in a listener that was told of STOPPED returns when the service runs again (SV-2.2)."""
 
     async def main() -> list[str]:
         service = Recorded(grace=0)
@@ -68,7 +68,7 @@ NESTED = [directly, in_a_gather, in_a_task_group, in_tasks_of_tasks]
 def test_work_that_waits_for_its_own_end_is_ended(
     of: str, what: str, nested: Any, grace: float | None, eager: bool
 ) -> None:
-    """Also in tasks that it waits for: it could never end, and is given no grace (SV-4.3, SV-5.2)."""
+    """Work that waits for its own end, directly or in a task that it awaits, gets no grace (SV-4.3, SV-5.2)."""
 
     class Restless(Recorded):
         calls = 0
@@ -100,7 +100,7 @@ def test_work_that_waits_for_its_own_end_is_ended(
 
 @pytest.mark.parametrize("eager", EAGER)
 def test_a_task_of_the_service_may_stop_it(eager: bool) -> None:
-    """A task that `create_task` has made is not waited for by the work, which keeps its grace (SV-4.3, SV-5.1)."""
+    """The work does not wait for a task from `create_task`, and keeps its grace (SV-4.3, SV-5.1)."""
 
     class Watched(Recorded):
         async def __work__(self) -> None:
@@ -137,7 +137,7 @@ def test_a_stop_hook_may_wait_for_the_stop_in_a_nested_task(eager: bool) -> None
 
 
 def test_hooks_and_work_share_a_context() -> None:
-    """What the start hook sets in a context variable the work and the stop hook see, and nobody else."""
+    """The work and the stop hook see the context variable that the start hook sets, and nobody else does."""
     variable: ContextVar[str] = ContextVar("variable", default="unset")
 
     class Setting(Recorded):
@@ -216,7 +216,7 @@ def test_dependencies_may_be_deep(how: str, eager: bool) -> None:
 
 
 def test_a_stop_from_another_thread() -> None:
-    """`stop()` works in any thread, plainly and awaited, and begins when the service's loop hears of it (SV-4.1)."""
+    """`stop()` works in any thread, plain or awaited, and begins when the service's loop learns of it (SV-4.1)."""
     running, service = threading.Event(), Recorded(grace=0)
     seen: list[Any] = []
 
@@ -244,7 +244,7 @@ def test_a_stop_from_another_thread() -> None:
 
 
 def test_a_stop_from_another_thread_that_comes_late_is_none_of_the_next_life() -> None:
-    """What was asked for of a life is not done to the one after it (SV-4.1)."""
+    """A request for one life does not affect the next (SV-4.1)."""
 
     async def main() -> None:
         service = Recorded(grace=0)
@@ -261,7 +261,7 @@ def test_a_stop_from_another_thread_that_comes_late_is_none_of_the_next_life() -
 
 
 def test_who_waits_in_another_thread_may_be_cancelled() -> None:
-    """That stops nothing, and is not noticed by the service's loop (SV-5.2)."""
+    """Cancelling a waiter in another thread stops nothing, and the service's loop does not notice (SV-5.2)."""
     running, cancelled, service = threading.Event(), threading.Event(), Recorded(grace=0)
 
     async def here() -> None:
@@ -287,7 +287,7 @@ def test_who_waits_in_another_thread_may_be_cancelled() -> None:
 
 @pytest.mark.parametrize("what", ["start", "restart", "create_task", "of a dependent"])
 def test_another_loop_is_refused(what: str) -> None:
-    """What needs the service's own loop raises at once in another one, and names it (SV-2.2)."""
+    """Calls that need the service's own loop raise at once in another one, with its name (SV-2.2)."""
     loop, service = SteppedLoop(), Recorded(grace=0)
     task = loop.start(service.start())
     for _ in range(30):
@@ -303,7 +303,7 @@ def test_another_loop_is_refused(what: str) -> None:
             else:
                 await getattr(service, what)()
 
-        with pytest.raises(RuntimeError, match="<Recorded 'it' RUNNING> belongs to another event loop"):
+        with pytest.raises(RuntimeError, match="<Recorded 'it' RUNNING> was started in another event loop"):
             await call()
 
     run(main)
@@ -317,7 +317,7 @@ def test_another_loop_is_refused(what: str) -> None:
 
 @pytest.mark.parametrize("stopping", [True, False])
 def test_a_service_that_a_closed_loop_has_left_behind_starts_again(stopping: bool) -> None:
-    """Of a life whose loop has gone nothing runs: it is over, and the next start is like the first (SV-1.3, SV-6.3)."""
+    """A life whose loop is gone is over, and the next start is like the first (SV-1.3, SV-6.3)."""
     service = Recorded(grace=0)
     dependent = Recorded("dependent", dependences=[service], grace=0)
 
@@ -362,7 +362,7 @@ def test_only_a_coroutine_makes_a_task() -> None:
 
 
 def test_eager_loops_are_eager() -> None:
-    """The stepped loop of these tests runs tasks at once where that is asked for."""
+    """The stepped loop of these tests runs tasks at once if asked to."""
     if sys.version_info < (3, 12):
         pytest.skip("eager tasks are new in Python 3.12")
     loop, seen = EagerLoop(), []

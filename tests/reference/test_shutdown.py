@@ -21,7 +21,7 @@ def handlers() -> list[Any]:
 
 
 def test_handlers_are_in_place_while_services_run() -> None:
-    """They are there from before the first hook until the last service is STOPPED; then the old ones are back (SV-6.3)."""
+    """Handlers are in place from before the first hook until every service is STOPPED; then the old ones return (SV-6.3)."""
     seen: list[Any] = []
 
     class Looking(Recorded):
@@ -64,7 +64,7 @@ def test_handlers_are_put_back_after_a_start_that_fails() -> None:
 
 
 def test_a_handler_that_was_set_meanwhile_stays() -> None:
-    """A handler that somebody else sets while services run is not taken away (SV-6.3)."""
+    """A handler that the program sets while services run is not taken away (SV-6.3)."""
 
     def own(number: int, frame: FrameType | None) -> None:
         raise AssertionError
@@ -84,7 +84,7 @@ def test_a_handler_that_was_set_meanwhile_stays() -> None:
 
 
 def test_the_first_signal_stops_every_service_gracefully() -> None:
-    """Services that run, start or wait for others are asked to stop; the event has the signal (SV-6.3)."""
+    """Services that run, start or wait for others are asked to stop; the event carries the signal (SV-6.3)."""
 
     class Slow(Recorded):
         async def __on_start__(self) -> None:
@@ -109,7 +109,7 @@ def test_the_first_signal_stops_every_service_gracefully() -> None:
 
 
 def test_the_second_signal_ends_the_grace() -> None:
-    """The second signal cancels what still works; before a third one the default handlers are back (SV-6.3)."""
+    """The second signal cancels work that goes on; before a third one, the default handlers are back (SV-6.3)."""
     seen: list[Any] = []
 
     class Looking(Recorded):
@@ -132,7 +132,7 @@ def test_the_second_signal_ends_the_grace() -> None:
 
 
 def test_no_start_begins_after_the_signal() -> None:
-    """Until all are STOPPED `start()` and `restart()` are refused, also those that were waiting for a stop (SV-6.3)."""
+    """Until all are STOPPED, `start()` and `restart()` are refused, even those that were waiting for a stop (SV-6.3)."""
 
     async def main() -> list[Any]:
         service, other = Recorded(grace=5), Recorded("other")
@@ -144,7 +144,7 @@ def test_no_start_begins_after_the_signal() -> None:
         signal.raise_signal(signal.SIGTERM)
         for begin in (other.start, other.restart):
             with pytest.raises(
-                ServiceStoppedError, match="<Recorded 'other' STOPPED> can't start: the application shuts down"
+                ServiceStoppedError, match="<Recorded 'other' STOPPED> can't start: the application is shutting down"
             ):
                 await begin()
         outcomes = await asyncio.gather(*pending, return_exceptions=True)
@@ -164,7 +164,7 @@ def test_a_signal_before_the_dependencies_have_begun() -> None:
         start = asyncio.create_task(second.start())
         await asyncio.sleep(0)
         signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(ServiceStoppedError, match="the application shuts down"):
+        with pytest.raises(ServiceStoppedError, match="the application is shutting down"):
             await start
         return first.log
 
@@ -172,7 +172,7 @@ def test_a_signal_before_the_dependencies_have_begun() -> None:
 
 
 def test_emitting_the_event_stops_every_service() -> None:
-    """`on_shutdown()` is what the signals emit: who emits it stops the services as they do (SV-6.3)."""
+    """Signals emit `on_shutdown()`, and whoever emits it stops the services as they do (SV-6.3)."""
 
     async def main() -> str:
         service = Recorded(grace=0)
@@ -186,7 +186,7 @@ def test_emitting_the_event_stops_every_service() -> None:
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_closed_event_is_replaced(when: str) -> None:
-    """Whoever closes the event closes it for those that listened to it, and not for services (SV-6.3)."""
+    """Closing the event closes it for its listeners, and not for services (SV-6.3)."""
     if when == "before":
         on_shutdown().close()
 
@@ -203,7 +203,7 @@ def test_a_closed_event_is_replaced(when: str) -> None:
 
 
 def test_a_loop_that_does_not_run_takes_no_signals_from_one_that_does() -> None:
-    """Services that another loop has left running, without closing, keep those of this one from nothing (SV-6.3)."""
+    """Services that another loop has left running, without closing, don't affect those of this loop (SV-6.3)."""
 
     async def main() -> None:
         async with run_services([Recorded(grace=0)]) as waiter:
@@ -221,7 +221,7 @@ def test_a_loop_that_does_not_run_takes_no_signals_from_one_that_does() -> None:
 
 
 def test_services_that_a_closed_loop_has_left_behind_swallow_no_signals() -> None:
-    """A signal that finds nobody left to be stopped goes to the handler that was there before (SV-6.3)."""
+    """A signal that finds nothing left to stop goes to the previous handler (SV-6.3)."""
     heard: list[int] = []
 
     def own(number: int, frame: FrameType | None) -> None:
@@ -248,7 +248,7 @@ def test_services_that_a_closed_loop_has_left_behind_swallow_no_signals() -> Non
 
 
 def test_in_another_thread_no_handlers_are_set() -> None:
-    """Handlers belong to the main thread; a service in another one starts and stops without them (SV-6.3)."""
+    """Handlers belong to the main thread; a service in another thread starts and stops without them (SV-6.3)."""
     seen: list[Any] = []
 
     async def main() -> None:
@@ -263,7 +263,7 @@ def test_in_another_thread_no_handlers_are_set() -> None:
 
 
 def test_a_block_that_comes_to_wait_for_its_services_is_not_cancelled() -> None:
-    """A block that is busy when its services stop, and then waits for them, goes on as ever (SV-6.3)."""
+    """A block that is busy when its services stop, and awaits them later, goes on as usual (SV-6.3)."""
 
     async def main() -> float:
         async with run_services([Recorded(grace=0)]) as stopped:
@@ -279,7 +279,7 @@ def test_a_block_that_comes_to_wait_for_its_services_is_not_cancelled() -> None:
 
 @pytest.mark.parametrize("waits", ["a second more", "for the end"])
 def test_a_block_is_cancelled_a_second_after_its_services(waits: str) -> None:
-    """It may end by itself before; the signal then has the effect that it would have had without services (SV-6.3)."""
+    """The block may end by itself first. Then the signal has the effect that it would have without services (SV-6.3)."""
     heard: list[int] = []
 
     async def block() -> str:
@@ -310,7 +310,7 @@ def test_a_block_is_cancelled_a_second_after_its_services(waits: str) -> None:
 
 
 def test_a_handler_of_the_program_knows_what_to_do() -> None:
-    """A block whose program has set a handler is left to it: the handler is called with each signal (SV-6.5)."""
+    """If the program has set a handler, the block is left alone: the handler is called with each signal (SV-6.5)."""
     heard: list[int] = []
 
     def own(number: int, frame: FrameType | None) -> None:
@@ -335,7 +335,7 @@ def test_a_handler_of_the_program_knows_what_to_do() -> None:
 
 
 def test_a_block_that_another_task_has_entered() -> None:
-    """A block that was entered in a task which has ended has nobody to be cancelled: the signal is delivered (SV-6.3)."""
+    """A block that was entered in a task which has ended has no task to cancel: the signal is delivered (SV-6.3)."""
     heard: list[int] = []
 
     async def main() -> None:
@@ -353,7 +353,7 @@ def test_a_block_that_another_task_has_entered() -> None:
 
 
 def test_a_signal_is_delivered_to_the_handler_of_before() -> None:
-    """It goes to whoever was there before the services, and never to them again (SV-6.3)."""
+    """The signal goes to whoever was there before the services, and never to the services again (SV-6.3)."""
     heard: list[int] = []
 
     def own(number: int, frame: FrameType | None) -> None:
@@ -371,7 +371,7 @@ def test_a_signal_is_delivered_to_the_handler_of_before() -> None:
 
 @pytest.mark.parametrize("error", [SystemExit(3), LookupError("oh")])
 def test_a_handler_of_the_program_may_raise(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    """An exit is raised when the services have stopped; another exception is logged, and they stop (SV-1.3, SV-6.5)."""
+    """An exit from a handler is raised when the services have stopped; other exceptions are logged (SV-1.3, SV-6.5)."""
 
     def own(number: int, frame: FrameType | None) -> None:
         raise error
@@ -389,14 +389,14 @@ def test_a_handler_of_the_program_may_raise(error: BaseException, caplog: pytest
                 run(main)
         else:
             run(main)
-            assert "the handler of a signal failed" in caplog.text
+            assert "a signal handler failed" in caplog.text
             assert "LookupError: oh" in caplog.text
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def test_an_ignored_signal_is_not_taken() -> None:
-    """SIG_IGN is no handler that could be replaced (SV-6.5)."""
+    """SIG_IGN is not replaced (SV-6.5)."""
 
     async def main() -> None:
         async with run_services([Recorded(grace=0)]):
@@ -411,7 +411,7 @@ def test_an_ignored_signal_is_not_taken() -> None:
 
 
 def test_a_handler_that_work_adds_to_the_loop_keeps_nothing_from_the_services() -> None:
-    """The services hear of the signal, and so does the loop; a handler of another kind is left in its place (SV-6.5)."""
+    """The services get the signal, and so does the loop; any other handler stays in place (SV-6.5)."""
     heard: list[str] = []
 
     def own(number: int, frame: FrameType | None) -> None:
@@ -443,7 +443,7 @@ def test_a_handler_that_work_adds_to_the_loop_keeps_nothing_from_the_services() 
 
 
 def test_a_signal_stops_the_services_of_other_threads() -> None:
-    """With services in the main thread too, each stops on its own loop; the work there sets no handlers (SV-6.3)."""
+    """With services in the main thread too, each service stops on its own loop; other threads set no handlers (SV-6.3)."""
     started, service = threading.Event(), Recorded("elsewhere", grace=0)
 
     class Adding(Recorded):
@@ -473,14 +473,14 @@ def test_a_signal_stops_the_services_of_other_threads() -> None:
 
 
 def test_the_event_when_nothing_runs() -> None:
-    """A closed one is replaced then too (SV-6.3)."""
+    """`on_shutdown()` replaces a closed event, even if no services run (SV-6.3)."""
     on_shutdown().close()
     assert not on_shutdown().is_closed
     assert not on_shutdown().has_listeners
 
 
 def test_emitting_the_event_passes_over_closed_loops() -> None:
-    """Services that a closed loop has left behind are nobody's any more (SV-6.3)."""
+    """Services that a closed loop has left behind no longer count (SV-6.3)."""
     left = Recorded("left")
     loop = SteppedLoop()
     task = loop.start(left.start())
@@ -500,7 +500,7 @@ def test_emitting_the_event_passes_over_closed_loops() -> None:
 
 
 def test_a_signal_between_two_calls_of_work() -> None:
-    """The signal is the request: work is not called again although the services have not heard of it yet (SV-3.4)."""
+    """The signal itself is the request: work is not called again, even if the services don't know of it yet (SV-3.4)."""
 
     class Calling(Recorded):
         async def __work__(self) -> None:
@@ -517,7 +517,7 @@ def test_a_signal_between_two_calls_of_work() -> None:
 
 
 def test_a_closed_loop_may_be_forgotten_in_another_thread() -> None:
-    """Handlers can be put back in the main thread alone: a service that starts elsewhere is not in the way (SV-6.3)."""
+    """Only the main thread can restore handlers: a service that starts elsewhere does not get in the way (SV-6.3)."""
     service = Recorded(grace=0)
     loop = SteppedLoop()
     task = loop.start(service.start())
@@ -549,7 +549,7 @@ def test_a_closed_loop_may_be_forgotten_in_another_thread() -> None:
 
 
 def test_a_shutdown_is_over_though_services_that_leave_signals_alone_go_on() -> None:
-    """It is one of those that heed signals: they start again when it is over, whatever else runs (SV-6.3, SV-6.5)."""
+    """Services that heed signals start again once the shutdown is over, whatever else runs (SV-6.3, SV-6.5)."""
 
     async def main() -> None:
         alone, heeding = Recorded("alone", grace=0), Recorded("heeding", grace=0)

@@ -1,4 +1,4 @@
-"""Services in processes of their own, and real signals."""
+"""Services in child processes, and real signals."""
 
 import signal
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_signal_ends_an_application_gracefully(number: signal.Signals) -> None
 
 @pytest.mark.parametrize("number", GRACEFUL)
 def test_a_signal_gives_up_a_start(number: signal.Signals) -> None:
-    """A signal gives up a start that is under way, and what waits for it does not start (SV-6.3)."""
+    """A signal gives up a start in progress, and what waits for it does not start (SV-6.3)."""
     with child("""
         class Starting(Worker):
             async def __on_start__(self):
@@ -70,7 +70,7 @@ def test_a_signal_gives_up_a_start(number: signal.Signals) -> None:
 
 
 def test_a_service_that_runs_already_is_stopped_with_those_that_start() -> None:
-    """A signal that comes during a start stops the services that run already, with their stop hooks (SV-6.3)."""
+    """A signal that comes during a start stops the services that already run, including their stop hooks (SV-6.3)."""
     with child("""
         class Starting(Worker):
             async def __on_start__(self):
@@ -85,7 +85,7 @@ def test_a_service_that_runs_already_is_stopped_with_those_that_start() -> None:
 
 
 def test_no_start_begins_while_the_application_shuts_down() -> None:
-    """After a signal, until the last service has stopped, a start raises ServiceStoppedError (SV-6.3)."""
+    """After a signal, until the last service has stopped, starting raises ServiceStoppedError (SV-6.3)."""
     with child("""
         other = Worker(name="other")
 
@@ -112,7 +112,7 @@ def test_no_start_begins_while_the_application_shuts_down() -> None:
 
 @pytest.mark.parametrize("number", GRACEFUL)
 def test_a_second_signal_ends_the_grace(number: signal.Signals) -> None:
-    """A second signal cancels work that never ends, for which a first one waits without limit (SV-6.3)."""
+    """A second signal cancels work that never ends and for which the first one waits without limit (SV-6.3)."""
     with child("""
         on_shutdown().add_listener(lambda number: print("got", number.name))
         asyncio.run(run(Sleeper(name="above", grace=None, dependences=[Sleeper(name="below", grace=None)])))
@@ -138,7 +138,7 @@ STUCK = """
 
 @pytest.mark.parametrize("number", GRACEFUL)
 def test_a_third_signal_kills(number: signal.Signals) -> None:
-    """A third signal has its default effect: the process dies of it, also in a stop hook that never ends (SV-6.3)."""
+    """A third signal has its default effect: it kills the process, even in a stop hook that never ends (SV-6.3)."""
     with child(STUCK) as application:
         application.read()
         application.send(number)
@@ -152,7 +152,7 @@ def test_a_third_signal_kills(number: signal.Signals) -> None:
 
 
 def test_a_third_signal_of_another_kind_kills() -> None:
-    """It is the third signal that has its default effect, whatever the two before it were (SV-6.3)."""
+    """The third signal has its default effect, whichever signals the first two were (SV-6.3)."""
     with child(STUCK) as application:
         application.read()
         for number, shown in (signal.SIGHUP, "stops"), (signal.SIGINT, "got SIGINT"):
@@ -163,7 +163,7 @@ def test_a_third_signal_of_another_kind_kills() -> None:
 
 
 def test_the_handlers_of_before_are_back_when_the_last_service_has_stopped() -> None:
-    """Handlers are replaced before the first hook, and back after the last service, not after the first one (SV-6.3)."""
+    """Handlers are replaced before the first hook, and restored after the last service, not after the first (SV-6.3)."""
     with child("""
         outside = handlers()
 
@@ -193,7 +193,7 @@ def test_the_handlers_of_before_are_back_when_the_last_service_has_stopped() -> 
 
 
 def test_the_handlers_of_before_are_back_after_a_signal() -> None:
-    """Handlers are back after one signal, and after two, as after a stop without any (SV-6.3)."""
+    """Handlers are restored after one signal, and after two, as after a stop without any (SV-6.3)."""
     with child("""
         async def main():
             before = handlers()
@@ -216,7 +216,7 @@ def test_the_handlers_of_before_are_back_after_a_signal() -> None:
 
 
 def test_the_handlers_of_before_are_back_after_a_start_that_fails() -> None:
-    """A start that fails half-way leaves the handlers that were there before (SV-6.3)."""
+    """A start that fails half-way leaves the previous handlers in place (SV-6.3)."""
     with child("""
         class Failing(Worker):
             async def __on_start__(self):
@@ -241,7 +241,7 @@ def test_the_handlers_of_before_are_back_after_a_start_that_fails() -> None:
 
 
 def test_handlers_of_the_program_are_put_back() -> None:
-    """Handlers that the program has set before are called too while services run, and are back after that (SV-6.3, SV-6.5)."""
+    """Handlers that the program had set are called too while services run, and restored afterwards (SV-6.3, SV-6.5)."""
     with child("""
         def mine(number, frame):
             print("mine", number)
@@ -260,7 +260,7 @@ def test_handlers_of_the_program_are_put_back() -> None:
 
 
 def test_handlers_that_the_program_sets_meanwhile_stay() -> None:
-    """A handler that the program sets while services run is the program's: it is not put back (SV-6.3)."""
+    """A handler that the program sets while services run belongs to the program, and stays (SV-6.3)."""
     with child("""
         def mine(number, frame):
             print("mine", number)
@@ -278,7 +278,7 @@ def test_handlers_that_the_program_sets_meanwhile_stay() -> None:
 
 @pytest.mark.parametrize("number", GRACEFUL)
 def test_a_second_run_is_like_the_first(number: signal.Signals) -> None:
-    """A second `asyncio.run` in a process, also of the same service, ends on a signal like the first (SV-6.3)."""
+    """A second `asyncio.run` in a process, even of the same service, ends on a signal like the first (SV-6.3)."""
     with child("""
         worker = Worker(name="worker")
         for _ in range(2):
@@ -292,7 +292,7 @@ def test_a_second_run_is_like_the_first(number: signal.Signals) -> None:
 
 
 def test_a_run_after_one_that_stopped_nothing_is_like_the_first() -> None:
-    """Services that were still running when their loop closed leave neither handlers nor a count of signals (SV-6.3)."""
+    """Services that still ran when their loop closed leave neither handlers nor a count of signals (SV-6.3)."""
     with child("""
         outside = handlers()
         asyncio.run(Sleeper(name="forgotten", grace=None).start())
@@ -306,7 +306,7 @@ def test_a_run_after_one_that_stopped_nothing_is_like_the_first() -> None:
 
 
 def test_a_loop_that_was_left_behind_takes_no_signals() -> None:
-    """A loop that was closed, without asyncio.run, while a service ran neither takes signals nor swallows them (SV-6.3)."""
+    """A loop that was closed without asyncio.run while a service ran neither takes signals nor swallows them (SV-6.3)."""
     with child("""
         import warnings
         warnings.simplefilter("ignore")
@@ -327,7 +327,7 @@ def test_a_loop_that_was_left_behind_takes_no_signals() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_after_the_services_a_signal_has_its_default_effect(number: signal.Signals) -> None:
-    """When the last service has stopped a signal kills the process, as before the first one (SV-6.3)."""
+    """After the last service has stopped, a signal kills the process, as before the first one (SV-6.3)."""
     with child("""
         async def main():
             async with run_services([Worker(name="worker")]):
@@ -343,7 +343,7 @@ def test_after_the_services_a_signal_has_its_default_effect(number: signal.Signa
 
 
 def test_after_the_services_sigint_cancels_the_main_task() -> None:
-    """When the last service has stopped SIGINT is asyncio's again, which cancels the main task (SV-6.3)."""
+    """After the last service has stopped, SIGINT is asyncio's again, which cancels the main task (SV-6.3)."""
     with child("""
         async def main():
             async with run_services([Worker(name="worker")]):
@@ -367,7 +367,7 @@ def test_after_the_services_sigint_cancels_the_main_task() -> None:
 
 @pytest.mark.parametrize("number", GRACEFUL)
 def test_work_that_never_suspends_starves_nobody(number: signal.Signals) -> None:
-    """Between two calls of work that has no `await` other tasks run, and signals arrive (SV-3.3)."""
+    """Between two calls of work that has no `await`, other tasks run, and signals arrive (SV-3.3)."""
     with child("""
         class Busy(Worker):
             async def __work__(self):
@@ -388,11 +388,11 @@ def test_work_that_never_suspends_starves_nobody(number: signal.Signals) -> None
         application.read()
         application.send(number)
         status, printed = application.end()
-    assert (status, printed[-1]) == (0, "busy stops")  # before it the log may name what never waits (SV-3.4)
+    assert (status, printed[-1]) == (0, "busy stops")  # earlier, the log may name the work that never waits (SV-3.4)
 
 
 def test_signals_that_do_not_exist_are_left_out() -> None:
-    """Where there is no SIGHUP, as on Windows, services start, and stop on the signals that there are (SV-6.3)."""
+    """Where there is no SIGHUP, as on Windows, services start, and stop on the existing signals (SV-6.3)."""
     with Child(
         "import signal\ndel signal.SIGHUP\n" + PREAMBLE + 'asyncio.run(run(Worker(name="worker")))'
     ) as application:
@@ -402,7 +402,7 @@ def test_signals_that_do_not_exist_are_left_out() -> None:
 
 
 def test_services_of_another_thread_install_no_handlers() -> None:
-    """A service starts and stops on a loop in another thread, and leaves the handlers of the process alone (SV-6.3)."""
+    """A service starts and stops on a loop in another thread, and leaves the process's handlers alone (SV-6.3)."""
     with child("""
         before = handlers()
 
@@ -502,7 +502,7 @@ def test_a_listener_that_raises_disturbs_nobody() -> None:
 
 
 def test_to_emit_the_event_stops_every_service() -> None:
-    """Emitting on_shutdown() stops the services with no signal; later ones start, and stop on a signal (SV-6.3)."""
+    """Emitting on_shutdown() stops the services without a signal; later ones start, and stop on a signal (SV-6.3)."""
     with child("""
         async def main():
             async with run_services([Worker(name="first")]) as stopped:
@@ -520,7 +520,7 @@ def test_to_emit_the_event_stops_every_service() -> None:
 
 @pytest.mark.parametrize("number", GRACEFUL)
 def test_uvloop(number: signal.Signals) -> None:
-    """On uvloop's loop too a signal is graceful, a second one ends the grace, and handlers are put back (SV-6.3)."""
+    """On uvloop's loop, too, a signal is graceful, a second one ends the grace, and handlers are restored (SV-6.3)."""
     pytest.importorskip("uvloop")
     with child("""
         import uvloop
@@ -543,7 +543,7 @@ def test_uvloop(number: signal.Signals) -> None:
 
 
 def test_a_consumer_of_a_channel_that_goes_on_ends_after_its_grace() -> None:
-    """A consumer that waits for a message which may still come has its grace for it, and is cancelled then (SV-4.3)."""
+    """A consumer that waits for a message which may still come has its grace, and is cancelled then (SV-4.3)."""
     with child("""
         channel = Channel(buffer_size=1)
 
@@ -611,7 +611,7 @@ def test_what_a_producer_sends_last_is_received() -> None:
 
 
 def test_main_waits_for_what_it_has_started() -> None:
-    """Under `@main` a signal ends the services, and the process waits for the tasks that are left (SV-6.4)."""
+    """Under `@main`, a signal ends the services, and the process waits for the remaining tasks (SV-6.4)."""
     with child("""
         from aioservicekit import main
 
@@ -637,7 +637,7 @@ def test_main_waits_for_what_it_has_started() -> None:
 
 
 def test_a_signal_while_handlers_are_put_back_has_its_default_effect() -> None:
-    """A signal that comes just when the last service has stopped kills the process, and hangs nothing (SV-6.3)."""
+    """A signal that comes just when the last service has stopped kills the process, and nothing hangs (SV-6.3)."""
     with child("""
         import os
 
@@ -661,7 +661,7 @@ def test_a_signal_while_handlers_are_put_back_has_its_default_effect() -> None:
 
 
 def test_a_handler_that_outlives_the_services_has_no_effect_of_its_own() -> None:
-    """A program that saves the handlers while services run, and restores them after that, can still be killed (SV-6.3)."""
+    """A program that saves the handlers while services run, and restores them later, can still be killed (SV-6.3)."""
     with child("""
         async def main():
             async with run_services([Worker(name="worker")]):
@@ -688,7 +688,7 @@ def test_after_a_run_that_stopped_nothing_sigint_is_as_before() -> None:
 
 
 def test_a_forked_process_can_be_terminated() -> None:
-    """A process forked while services run does not take the signals that are sent to it for a shutdown (SV-6.3)."""
+    """A process forked while services run does not take its signals for a shutdown (SV-6.3)."""
     with child("""
         import multiprocessing, time
 
@@ -711,7 +711,7 @@ def test_a_forked_process_can_be_terminated() -> None:
 
 @pytest.mark.parametrize("number", GRACEFUL)
 def test_a_block_that_waits_for_something_else_is_told(number: signal.Signals) -> None:
-    """When its services have stopped it is cancelled, and then the signal has the effect of a program without them (SV-6.3)."""
+    """When its services have stopped, the block is cancelled; then the signal has its usual effect (SV-6.3)."""
     with child("""
         async def main():
             try:
@@ -735,7 +735,7 @@ def test_a_block_that_waits_for_something_else_is_told(number: signal.Signals) -
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_handlers_of_the_loop_go_on_working(loop: str) -> None:
-    """Those of `loop.add_signal_handler`, set before the services or by their work, get the signal too (SV-6.5)."""
+    """Handlers of `loop.add_signal_handler`, set before the services or by their work, get the signal too (SV-6.5)."""
     pytest.importorskip(loop)
     with child(f"""
         import {loop}
@@ -769,7 +769,7 @@ def test_handlers_of_the_loop_go_on_working(loop: str) -> None:
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """What nohup, or the program, has had the process ignore stops nothing (SV-6.5)."""
+    """A signal that nohup or the program ignores stops nothing (SV-6.5)."""
     with child("""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         asyncio.run(run(Worker(name="worker")))
@@ -782,7 +782,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 @pytest.mark.parametrize("way", ["sys.exit(5)", "raise KeyboardInterrupt", "raise LookupError('oh')"])
 def test_a_handler_of_the_program_that_raises(way: str) -> None:
-    """An exit waits for the graceful stop, and is the status then; another exception is logged (SV-1.3, SV-6.5)."""
+    """An exit waits for the graceful stop, and then sets the status; another exception is logged (SV-1.3, SV-6.5)."""
     with child(f"""
         def handle(number, frame):
             {way}
@@ -809,7 +809,7 @@ def test_a_handler_of_the_program_that_raises(way: str) -> None:
 
 
 def test_signals_are_left_alone_where_that_is_asked_for() -> None:
-    """With `signals=False` a signal has its default effect, and the services are none of its business (SV-6.5)."""
+    """With `signals=False`, a signal has its default effect, and does not concern the services (SV-6.5)."""
     with child("""
         async def main():
             async with run_services([Worker(name="worker")], signals=False) as stopped:
@@ -825,7 +825,7 @@ def test_signals_are_left_alone_where_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("waits", ["asyncio.Event().wait()", "stopped"])
 def test_ctrl_c_ends_a_test_runner(waits: str, tmp_path: Path) -> None:
-    """In a test whose block waits for something else SIGINT ends pytest, as without services (SV-6.5)."""
+    """In a test whose block waits for something else, SIGINT ends pytest, as without services (SV-6.5)."""
     test = tmp_path / "test_it.py"
     test.write_text(
         PREAMBLE
@@ -853,7 +853,7 @@ def test_ctrl_c_ends_a_test_runner(waits: str, tmp_path: Path) -> None:
 
 
 def test_run_ends_on_a_signal_and_fails_with_status_1() -> None:
-    """`aioservicekit.run` is graceful on a signal; when a service fails the process has status 1 (SV-6.1)."""
+    """`aioservicekit.run` stops gracefully on a signal; when a service fails, the process has status 1 (SV-6.1)."""
     for fails in (False, True):
         with child(f"""
             import aioservicekit

@@ -17,7 +17,7 @@ def test_is_built_without_a_loop() -> None:
 
 @pytest.mark.parametrize("order", [("connect", "subscribe"), ("subscribe", "connect")])
 async def test_opens_with_the_first_pair(order: tuple[str, str]) -> None:
-    """A channel opens at the instant at which it has one endpoint of each kind, whichever came first (CH-1.2)."""
+    """A channel opens at the instant at which it first has one endpoint of each kind, whichever came first (CH-1.2)."""
     async with Channel[int]() as channel:
         states, endpoints = [], []
         for join in order:
@@ -41,7 +41,7 @@ async def test_counts_the_connected_alone_when_it_opens() -> None:
 
 @pytest.mark.parametrize("kind", ["connect", "subscribe"])
 async def test_closes_with_the_last_of_a_kind(kind: str) -> None:
-    """An open channel stays open until the last of its publishers or of its subscribers closes (CH-1.3)."""
+    """An open channel stays open until its last publisher or its last subscriber closes (CH-1.3)."""
     async with Channel[int]() as channel:
         other = await (channel.subscribe() if kind == "connect" else channel.connect())
         endpoints = [await getattr(channel, kind)() for _ in range(3)]
@@ -68,7 +68,7 @@ async def test_closes_by_hand(opened: bool) -> None:
 
 
 def test_states_are_ordered() -> None:
-    """The states are in the order in which a channel passes through them (CH-1.7)."""
+    """The states are ordered as a channel passes through them (CH-1.7)."""
     assert ChannelState.initiation < ChannelState.open < ChannelState.closed
     assert len(ChannelState) == 3
 
@@ -85,7 +85,7 @@ async def test_refuses_to_be_joined_when_closed(join: Callable[[Channel[int]], A
 
 @pytest.mark.parametrize(("default", "given", "size"), [(3, None, 3), (3, 1, 1), (3, 0, 0), (0, None, 0), (0, 2, 2)])
 async def test_subscriber_has_a_size_of_its_own(default: int, given: int | None, size: int) -> None:
-    """A subscriber takes the channel's default size, unless it is given another, 0 included (CH-2.2)."""
+    """A subscriber takes the channel's default size, unless it is given another, including 0 (CH-2.2)."""
     async with Channel[int](default) as channel:
         subscriber = await channel.subscribe(buffer_size=given)
         assert channel.statistics().subscribers[0].buffer_size == size
@@ -97,7 +97,7 @@ async def test_subscriber_has_a_size_of_its_own(default: int, given: int | None,
     [(-1, ValueError), (True, TypeError), (False, TypeError), (1.0, TypeError), ("1", TypeError), ([], TypeError)],
 )
 async def test_bad_size_registers_nothing(size: Any, error: type[Exception]) -> None:
-    """A size that is negative, or no int, is refused by constructor and `subscribe`; nothing is registered (CH-2.3)."""
+    """The constructor and `subscribe` refuse a size that is negative or not an int; nothing is registered (CH-2.3)."""
     with pytest.raises(error, match="buffer_size"):
         Channel[int](size)
     async with Channel[int]() as channel:
@@ -107,13 +107,13 @@ async def test_bad_size_registers_nothing(size: Any, error: type[Exception]) -> 
 
 
 def test_constructor_takes_no_none() -> None:
-    """`None` stands for the default in `subscribe` alone (CH-2.3)."""
+    """`None` stands for the default only in `subscribe` (CH-2.3)."""
     with pytest.raises(TypeError):
         Channel[int](None)  # type: ignore[arg-type]
 
 
 async def test_bad_size_comes_before_closed() -> None:
-    """A bad size is refused on a closed channel too: the argument is wrong whatever the state (CH-2.3)."""
+    """An invalid size is refused on a closed channel too: the argument is wrong in any state (CH-2.3)."""
     channel = Channel[int]()
     await channel.close()
     with pytest.raises(ValueError, match="buffer_size"):

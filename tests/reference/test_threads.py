@@ -1,4 +1,4 @@
-"""Real threads, each with a loop of its own (CH-6.1). Bounded: each run is a few thousand operations."""
+"""Real threads, each with its own loop (CH-6.1). Bounded: each run is a few thousand operations."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ import pytest
 
 from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber
 
-PATIENCE = 60.0  # seconds until a run that ought to take less than one is given up
+PATIENCE = 60.0  # seconds until a run that should take less than one is given up
 
 Message = tuple[int, int]
 
@@ -27,7 +27,7 @@ def _switch_threads_often() -> Iterator[None]:
 
 
 def run_threads(*mains: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Run each coroutine function on a loop in a thread of its own; their results, in order."""
+    """Run each coroutine function on its own loop in its own thread; return their results, in order."""
     results: list[Any] = [None] * len(mains)
 
     def run(i: int) -> None:
@@ -65,7 +65,7 @@ async def listen(subscriber: Subscriber[Message]) -> list[Message]:
 
 
 def test_all_see_one_order_that_keeps_each_publishers() -> None:
-    """All subscribers get the same messages in one order, with each publisher's in its own (CH-3.5, CH-3.6, CH-6.1)."""
+    """All subscribers get the same messages in one order, which keeps each publisher's order (CH-3.5, CH-3.6, CH-6.1)."""
     each = 300
     publishers, subscribers = endpoints(channel := Channel[Message](), 3, (1, 2, 0))
 
@@ -105,7 +105,7 @@ def test_readers_of_one_subscriber_share_its_messages() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_cancelled_sends_reach_nobody_and_the_others_everybody(seed: int) -> None:
-    """What returned has reached all, what was cancelled nobody, in whatever thread (CH-3.1, CH-3.8, CH-6.1)."""
+    """In any thread, a send that returned has reached all, and a cancelled one nobody (CH-3.1, CH-3.8, CH-6.1)."""
     publishers, subscribers = endpoints(Channel[Message](), 3, (1, 3))
 
     async def publish(which: int) -> list[Message]:
@@ -146,7 +146,7 @@ def test_cancelled_sends_reach_nobody_and_the_others_everybody(seed: int) -> Non
 
 
 def test_subscribers_that_come_and_go_get_an_unbroken_run() -> None:
-    """A subscriber that joins and closes amid traffic gets an unbroken stretch of the one order (CH-2.4, CH-6.1)."""
+    """A subscriber that joins and closes amid traffic gets a contiguous part of the one order (CH-2.4, CH-6.1)."""
     channel = Channel[Message]()
     publishers, subscribers = endpoints(channel, 2, (2,))
     stretches: list[list[Message]] = []
@@ -178,7 +178,7 @@ def test_subscribers_that_come_and_go_get_an_unbroken_run() -> None:
 
 
 def test_close_leaves_nobody_waiting() -> None:
-    """A close amid traffic ends all that waits; all subscribers have the same messages (CH-3.1, CH-5.1, CH-6.1)."""
+    """A close amid traffic ends everything that waits; all subscribers have the same messages (CH-3.1, CH-5.1, CH-6.1)."""
     for stop_at in (1, 10, 50):
         channel = Channel[Message]()
         publishers, subscribers = endpoints(channel, 3, (1, 1))
@@ -210,7 +210,7 @@ def test_close_leaves_nobody_waiting() -> None:
 
 
 def test_loops_that_close_with_operations_pending_cost_the_others_nothing() -> None:
-    """Threads that die amid their sends and reads hold up nobody and cost no message that returned (CH-6.3)."""
+    """Threads that die amid their sends and reads hold up nobody, and lose no message whose send returned (CH-6.3)."""
     publishers, subscribers = endpoints(Channel[Message](), 3, (1, 1))
     held: list[asyncio.Task[Any]] = []
 

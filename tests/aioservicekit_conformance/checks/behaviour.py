@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..target import Target
-from .checking import Broken, check, expect, outcome, run, started, state_of
+from .check import Broken, Check, check, expect, outcome, run, started, state_of
 
 
-@check("CH-1.1")
+@check("CH-1.1b")
 def a_channel_is_built_with_no_running_loop(target: Target) -> None:
     try:
         channel = target.channel(1)
@@ -47,7 +47,7 @@ def entering_a_channel_changes_nothing(target: Target) -> None:
             expect(seen[0], seen[1], "the state in async with channel, as before it")
 
 
-@check("CH-2.2")
+@check("CH-2.2c")
 def a_channel_built_without_a_size_holds_nobody_back(target: Target) -> None:
     async def send_three(*size: int) -> None:
         channel = target.channel(*size)
@@ -61,7 +61,7 @@ def a_channel_built_without_a_size_holds_nobody_back(target: Target) -> None:
         expect("None returned", seen, "three sends on Channel(), whose subscriber reads nothing")
 
 
-@check("CH-2.3")
+@check("CH-2.3a")
 def a_constructor_refuses_bad_buffer_sizes(target: Target) -> None:
     for size, error in BAD_SIZES:
 
@@ -71,29 +71,31 @@ def a_constructor_refuses_bad_buffer_sizes(target: Target) -> None:
         expect(f"{error} raised", run(lambda build=build: outcome(build())), f"Channel(buffer_size={size!r})")  # type: ignore[misc]
 
 
-@check("CH-2.3")
-def subscribing_refuses_bad_buffer_sizes_and_registers_nothing(target: Target) -> None:
-    async def last_of(size: object) -> tuple[str, str]:
-        """How subscribing ends, and the state once the only other subscriber has closed."""
-        channel = target.channel(1)
-        subscriber, _ = await channel.subscribe(), await channel.connect()
-        tried = "" if size is None else await outcome(channel.subscribe(buffer_size=size))
-        await subscriber.close()
-        return tried, state_of(target, channel)
+async def _last_of(target: Target, size: object) -> tuple[str, str]:
+    """How subscribing with a size ends, and the state once the only other subscriber has closed; with None, it is the only one."""
+    channel = target.channel(1)
+    subscriber, _ = await channel.subscribe(), await channel.connect()
+    tried = "" if size is None else await outcome(channel.subscribe(buffer_size=size))
+    await subscriber.close()
+    return tried, state_of(target, channel)
 
-    undisturbed = started(lambda: last_of(None))
-    plain = undisturbed and undisturbed[1]
 
-    async def use() -> None:
-        for size, error in BAD_SIZES:
-            if size is None:
-                continue
-            tried, state = await last_of(size)
-            expect(f"{error} raised", tried, f"subscribe(buffer_size={size!r})")
-            if plain is not None:
-                expect(plain, state, f"the state after all subscribers but the refused one of {size!r} have closed")
+@check("CH-2.3a")
+def subscribing_refuses_bad_buffer_sizes(target: Target) -> None:
+    for size, error in BAD_SIZES:
+        tried = None if size is None else started(lambda size=size: _last_of(target, size))  # type: ignore[misc]
+        if tried:
+            expect(f"{error} raised", tried[0], f"subscribe(buffer_size={size!r})")
 
-    started(use)
+
+@check("CH-2.3b")
+def a_refused_subscriber_is_not_registered(target: Target) -> None:
+    alone = started(lambda: _last_of(target, None))
+    for size, error in BAD_SIZES if alone else ():
+        tried = None if size is None else started(lambda size=size: _last_of(target, size))  # type: ignore[misc]
+        if alone and tried and tried[0] == f"{error} raised":
+            what = f"the state after all subscribers but the refused one of {size!r} have closed"
+            expect(alone[1], tried[1], what)
 
 
 BAD_SIZES: tuple[tuple[object, str], ...] = (
@@ -108,9 +110,9 @@ BAD_SIZES: tuple[tuple[object, str], ...] = (
 
 
 @check("CH-2.6")
-def a_joining_that_is_cancelled_has_joined_nothing(target: Target) -> None:
+def a_joining_that_raises_cancelled_error_has_joined_nothing(target: Target) -> None:
     async def state_without(what: str, turns: int) -> str:
-        """The state once the only other endpoint of its kind has closed; "" if the joining was not cancelled."""
+        """The state once the only other endpoint of its kind has closed; "" if the joining did not raise CancelledError."""
         channel = target.channel(1)
         subscriber, publisher = await channel.subscribe(), await channel.connect()
         if turns:
@@ -133,7 +135,9 @@ def a_joining_that_is_cancelled_has_joined_nothing(target: Target) -> None:
             seen = started(lambda what=what, turns=turns: state_without(what, turns))  # type: ignore[misc]
             if seen:
                 expect(
-                    str(plain), seen, f"the state after a {what}() was cancelled and all others of its kind have closed"
+                    str(plain),
+                    seen,
+                    f"the state after a {what}() raised CancelledError and all others of its kind have closed",
                 )
 
 
@@ -150,7 +154,7 @@ async def _read_what_was_sent(target: Target, message: object) -> str:
         return "ChannelClosedError raised"
 
 
-def _whatever_was_sent(rule: str, wrong: str) -> Callable[[Target], None]:
+def _whatever_was_sent(obligation: str, wrong: str) -> Check:
     def whatever_was_sent_is_read(target: Target) -> None:
         if started(lambda: _read_what_was_sent(target, object())) == "the same object":
             for message in MESSAGES:
@@ -158,11 +162,11 @@ def _whatever_was_sent(rule: str, wrong: str) -> Callable[[Target], None]:
                 if seen == wrong:
                     raise Broken(f"read() to return the very object that was sent, {message!r}", seen)
 
-    return check(rule)(whatever_was_sent_is_read)
+    return check(obligation)(whatever_was_sent_is_read)
 
 
-_whatever_was_sent("CH-4.1", "another object")
-_whatever_was_sent("CH-4.2", "ChannelClosedError raised")
+what_was_sent_is_read = _whatever_was_sent("CH-4.1a", "another object")
+what_was_sent_does_not_end_reading = _whatever_was_sent("CH-4.2b", "ChannelClosedError raised")
 
 
 ALIKE: tuple[list[object], ...] = (
@@ -172,7 +176,7 @@ ALIKE: tuple[list[object], ...] = (
 )
 
 
-@check("CH-2.4")
+@check("CH-2.4a")
 def messages_that_are_alike_are_all_received(target: Target) -> None:
     async def received(messages: list[object]) -> str:
         channel = target.channel(0)
@@ -196,16 +200,27 @@ def messages_that_are_alike_are_all_received(target: Target) -> None:
             expect("6 messages, 0 missing", str(seen), f"what is read of {alike!r}")
 
 
-@check("CH-4.7")
-def async_for_yields_what_read_returns_and_ends(target: Target) -> None:
-    async def use(read_all: Callable[[Any], Coroutine[Any, Any, list[object]]]) -> list[object]:
-        channel = target.channel(0)
-        subscriber, publisher = await channel.subscribe(), await channel.connect()
-        for message in MESSAGES:
-            await publisher.send(message)
-        await channel.close()
-        return await read_all(subscriber)
+async def _drained(target: Target, read_all: Callable[[Any], Coroutine[Any, Any, list[object]]]) -> list[object]:
+    """What is read on a channel that has closed with messages in the buffer."""
+    channel = target.channel(0)
+    subscriber, publisher = await channel.subscribe(), await channel.connect()
+    for message in MESSAGES:
+        await publisher.send(message)
+    await channel.close()
+    return await read_all(subscriber)
 
+
+async def _by_iteration(subscriber: Any) -> list[object]:
+    seen: list[object] = []
+    async for message in subscriber:
+        seen.append(message)
+        if len(seen) > len(MESSAGES):
+            break
+    return seen
+
+
+@check("CH-4.7a")
+def async_for_yields_what_read_returns(target: Target) -> None:
     async def by_read(subscriber: Any) -> list[object]:
         seen: list[object] = []
         try:
@@ -215,21 +230,23 @@ def async_for_yields_what_read_returns_and_ends(target: Target) -> None:
             pass
         return seen
 
-    async def by_iteration(subscriber: Any) -> list[object]:
-        seen: list[object] = []
-        async for message in subscriber:
-            seen.append(message)
-            if len(seen) > len(MESSAGES):
-                break
-        return seen
-
-    expected = started(lambda: use(by_read))
-    if expected is not None:
-        expect(repr(expected), repr(run(lambda: use(by_iteration))), "async for over the messages of a closed channel")
+    expected = started(lambda: _drained(target, by_read))
+    seen = started(lambda: _drained(target, _by_iteration))
+    if expected is not None and seen is not None:
+        expect(repr(expected), repr(seen), "async for over the messages of a closed channel")
 
 
-@check("CH-5.1")
-def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
+@check("CH-4.7b")
+def async_for_ends_with_the_last_message(target: Target) -> None:
+    async def nothing(subscriber: Any) -> list[object]:
+        return []
+
+    if started(lambda: _drained(target, nothing)) is not None:
+        run(lambda: _drained(target, _by_iteration))
+
+
+@check("CH-5.1a")
+def closing_is_at_once_also_when_it_is_asked_to_cancel(target: Target) -> None:
     async def after_closing(what: str, how: str) -> tuple[str, str]:
         """The channel's state when close() has been called, and what can be done when all is at rest."""
         channel = target.channel(0)
@@ -240,7 +257,7 @@ def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
         )
         await asyncio.sleep(0)
         at_once = state_of(target, channel)
-        if how == "cancelled":
+        if how == "asked to cancel":
             closing.cancel()
         await asyncio.wait([closing])
         for _ in range(5):
@@ -257,6 +274,23 @@ def closing_is_at_once_also_when_it_is_cancelled(target: Target) -> None:
             continue
         if "channel closed" in plain[1]:
             expect("closed", plain[0], f"the state when close() of the {what} has been called")
-        cut_short = started(lambda what=what: after_closing(what, "cancelled"))  # type: ignore[misc]
+        cut_short = started(lambda what=what: after_closing(what, "asked to cancel"))  # type: ignore[misc]
         after = cut_short[1] if cut_short else "an operation that waits for ever"
-        expect(plain[1], after, f"what comes of close() of the {what} when it is cancelled, as when it is not")
+        expect(plain[1], after, f"what comes of close() of the {what} when it is asked to cancel, as when it is not")
+
+
+CHECKS = (
+    a_channel_is_built_with_no_running_loop,
+    entering_a_channel_changes_nothing,
+    a_channel_built_without_a_size_holds_nobody_back,
+    a_constructor_refuses_bad_buffer_sizes,
+    subscribing_refuses_bad_buffer_sizes,
+    a_refused_subscriber_is_not_registered,
+    a_joining_that_raises_cancelled_error_has_joined_nothing,
+    what_was_sent_is_read,
+    what_was_sent_does_not_end_reading,
+    messages_that_are_alike_are_all_received,
+    async_for_yields_what_read_returns,
+    async_for_ends_with_the_last_message,
+    closing_is_at_once_also_when_it_is_asked_to_cancel,
+)

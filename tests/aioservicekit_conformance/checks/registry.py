@@ -1,9 +1,9 @@
-"""The catalogue of all named checks, in the order in which they are run."""
+"""All named checks, in the order in which they are run."""
 
-from . import behaviour, blocks, cancelling, resources
-from .checking import REGISTERED
+from . import async_with, behaviour, late_cancellation, resources
+from .check import Check
 
-__all__ = ["CHECKS"]
+__all__ = ["BY_NAME", "CHECKS"]
 
-MODULES = (behaviour, cancelling, blocks, resources)
-CHECKS = [each for module in MODULES for each in REGISTERED if each.program.__module__ == module.__name__]
+CHECKS: tuple[Check, ...] = (*behaviour.CHECKS, *late_cancellation.CHECKS, *async_with.CHECKS, *resources.CHECKS)
+BY_NAME = {(check.rule, check.name): check for check in CHECKS}

@@ -6,7 +6,7 @@ import re
 import warnings
 
 from ..target import Target
-from .checking import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
+from .check import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
 
 
 async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:
@@ -37,7 +37,7 @@ async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str]
 NOBODY_WARNED = "the target warns of no endpoint, by name, that is forgotten while it is connected"
 
 
-@check("CH-7.2")
+@check("CH-7.2a")
 def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
     kinds = ("publisher", "subscriber")
     ways = [(kind, closing) for kind in kinds for closing in ("", "endpoint", "channel")]
@@ -56,7 +56,7 @@ def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
             expect("closed", state, f"the channel's state, its only {kind} being forgotten")
 
 
-@check("CH-7.2")
+@check("CH-7.2a")
 def a_forgotten_subscriber_holds_nobody_back(target: Target) -> None:
     async def send_past(kind: str) -> bool:
         channel = target.channel(1)
@@ -179,3 +179,10 @@ def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
             )
     empty, closed = (_numbers(target, told[what]) for what in ("nobody", "closed"))
     expect(repr(empty), repr(closed), "the numbers in the statistics of a closed channel, as of a new one")
+
+
+CHECKS = (
+    forgotten_endpoints_are_closed_with_a_warning,
+    a_forgotten_subscriber_holds_nobody_back,
+    statistics_and_repr_tell_what_goes_on,
+)

@@ -13,8 +13,10 @@ from itertools import combinations
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from aioservicekit_model.channel import RULES_OF_THE_TABLE
-from aioservicekit_model.checker import at_stake, blame, explains, histories_states
+from aioservicekit_model.channel import machine as strict
+from aioservicekit_model.channel.blame import blame, exercised, explains
+from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 from ..running.case import Case, replay
 from ..target import Target
@@ -68,8 +70,8 @@ class Exploration:
         hung: the case in which the target did not come back, if there is one: then no more were made.
     """
 
-    def __init__(self, rules: frozenset[str] = RULES_OF_THE_TABLE) -> None:
-        self.rules = rules & RULES_OF_THE_TABLE
+    def __init__(self, rules: frozenset[str] = RULES_OF_THE_MACHINE) -> None:
+        self.rules = rules & RULES_OF_THE_MACHINE
         self.cases = 0
         self.refused = 0
         self.explained: Counter[str] = Counter()
@@ -118,7 +120,7 @@ class Exploration:
     def enough_alone(self, max_examples: int) -> bool:
         """Whether some rules that are judged alone are broken for certain, or have had their chances to be."""
         chances = max_examples / ALONE / SAMPLE
-        return self.rules != RULES_OF_THE_TABLE and all(
+        return self.rules != RULES_OF_THE_MACHINE and all(
             rule in self.certain or self._staked_in_drawn[rule] >= max(chances, 1) for rule in self.rules
         )
 
@@ -131,7 +133,9 @@ class Exploration:
         self._since_new += 1
         pruned = prune(case)
         wholly = {rule for rule in self.rules if explains(case.default_size, case.history, rule, for_certain=True)}
-        if self.rules != RULES_OF_THE_TABLE and not (wholly or blame(pruned.default_size, pruned.history, self.rules)):
+        if self.rules != RULES_OF_THE_MACHINE and not (
+            wholly or blame(pruned.default_size, pruned.history, self.rules)
+        ):
             return
         candidates = blame(pruned.default_size, pruned.history)
         self._note(pruned, candidates)
@@ -201,11 +205,11 @@ def _generality(rule: str) -> tuple[int, str]:
 
 def case_at_stake(case: Case) -> frozenset[str]:
     """The rules that forbade something at some instant of a case."""
-    return frozenset().union(*map(at_stake, histories_states(case.default_size, case.history), case.history))
+    return frozenset().union(*map(exercised, states_along(strict, case.default_size, case.history), case.history))
 
 
-class _Enough(Exception):
-    pass
+class _Enough(BaseException):
+    """Ends exploring at once; Hypothesis would take an `Exception` for a failure of the test, and repeat it."""
 
 
 def silent(cases: int, total: int) -> None:
@@ -232,7 +236,7 @@ def explore(
 
     def done(case: Case) -> None:
         nonlocal drawn
-        if exploration.enough or exploration.enough_alone(max_examples):
+        if drawn == max_examples or exploration.enough or exploration.enough_alone(max_examples):
             raise _Enough
         exploration.add(case)
         drawn += 1
@@ -253,7 +257,7 @@ def explore(
             exploration.add(replay(target, size, parse(script)), sample=True)
             if exploration.hung:
                 raise _Enough
-        run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)
+        run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)  # type: ignore[arg-type]  # a factory will do
     except _Enough:
         pass
     finally:
@@ -262,4 +266,4 @@ def explore(
     return exploration
 
 
-assert set(GENERAL) <= RULES_OF_THE_TABLE
+assert set(GENERAL) <= RULES_OF_THE_MACHINE

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from aioservicekit_model.checker import blame
+from aioservicekit_model.channel.blame import blame
 
 from ..running.case import Action, Case, replay
 from ..target import Target

@@ -1,144 +1,202 @@
-"""The Hypothesis state machine: draws operations, and how far the loop runs between them.
+"""The Hypothesis state machine: one rule for each thing to do with a channel.
 
-Every operation runs at once up to where it first waits, and then, by default, everything runs until it rests. A deviation is a
-small number of callbacks after which the next operation comes instead: that puts calls, cancellations and closings between any
-two callbacks, also between a waiter's wake-up and its resumption. Without its deviations a case reads as a plain sequence.
+Every operation runs at once up to where it first waits. Then, by default, everything runs until it rests. A deviation is a small
+number of callbacks after which the next operation comes instead: that puts calls, cancellations and closings between any two
+callbacks, also between a waiter's wake-up and its resumption. Without its deviations a case reads as a plain sequence.
 
-What is drawn never depends on what the target does, for a target may behave differently each time; an operation whose endpoint
-is not there, or that would be one too many, is left out.
+A target may behave differently each time, and Hypothesis expects equal draws to meet equal choices. So nothing that is drawn
+depends on what the target does. The bundles hold the names of what was *attempted*. Where that is not there (a join that failed,
+an operation that has ended) another one of its kind takes its place, and a step for which there is none is left out.
+
+Some rules do several things in a row. They draw nothing that the others can't: they make those races likely that are rare
+otherwise, when several operations wait or when something comes between a wake-up and what it wakes. And since Hypothesis leaves out
+half of the rules in a case, more than one rule sends and more than one reads.
 """
 
 from collections.abc import Callable
-from itertools import product
-from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, multiple, precondition, rule
 
 from ..running.case import Action, Case
 from ..target import Target
 
 __all__ = ["machine"]
 
-MOST = {"subscribe": 3, "connect": 3}
-MOST_PENDING = 5
-ENDPOINT = {"subscribe": "s", "connect": "p"}
+MOST_JOINS = 3  # of either kind
+MOST_PENDING = 5  # operations
 
-AFTER = (None, None, 0, 1, 0, 2, 3)
-SIZES = (1, 2, 0, 3, 1)
-FIRST_MEMBERS = (
-    ("subscribe", "connect"),
-    ("connect", "subscribe"),
-    ("subscribe", "connect", "connect"),
-    ("subscribe", "subscribe", "connect"),
-    ("connect", "connect", "subscribe", "subscribe"),
-    (),
-    ("connect",),
-    ("subscribe",),
+# What stands in a list twice is drawn twice as often.
+beginnings = st.sampled_from(
+    [
+        ["subscribe", "connect"],
+        ["connect", "subscribe"],
+        ["subscribe", "connect", "connect"],
+        ["subscribe", "subscribe", "connect"],
+        ["connect", "connect", "subscribe", "subscribe"],
+        ["connect"],
+        ["subscribe"],
+        [],
+    ]
 )
-
-# What comes more often in a list is drawn more often. Hypothesis takes its time for each draw and for each rule to choose from: one
-# number for a whole move, drawn by one rule, makes a case in two thirds of the time. The first number of a case makes its channel.
-MAKINGS = (*product((0, 0, 4, 8), SIZES, (None, 1, 2), FIRST_MEMBERS),)
-USES = product(("send", "read", "send", "next", "send", "read"), (0, 1, 2), (1, 1, 2), AFTER)
-CHANGES = product(
-    ("cancel", "subscribe", "close", "cancel", "connect", "subscribe of a size"), range(sum(MOST.values()) + 1), AFTER
-)
-INTERRUPTIONS = product(
-    ("read", "read", "send", "close"), ("cancel", "close", "subscribe", "send", "read"), range(4), (None, None, 0, 1)
-)
-MOVES: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    *[("use", move) for move in USES] * 2,
-    *[("change", move) for move in CHANGES],
-    *[("interrupt", move) for move in INTERRUPTIONS],
-)
-
-# Hypothesis prefers small numbers, and takes some from the sources of the modules that it finds. Far from all of these it draws
-# each number as often as any other, and the same ones for the same seed, wherever suite and target are installed.
-FAR = 3**200
-MOVE = st.integers(FAR, FAR + len(MAKINGS) * len(MOVES) - 1)
+calms = st.sampled_from([0, 0, 4, 8])  # operations before the first closing, which ends most of what is interesting
+sizes = st.sampled_from([1, 1, 2, 0, 3])
+own_sizes = st.sampled_from([None, None, 1, 1, 2, 0])  # None: the channel's
+bursts = st.sampled_from([2, 3, 4])
+callbacks = st.sampled_from(
+    [None, None, 0, 0, 1, 2, 3]
+)  # before the next operation; None: all, until the loop is at rest
+few_callbacks = st.sampled_from([None, None, 0, 1])
 
 
-def machine(target: Target, done: Callable[[Case], None]) -> type[RuleBasedStateMachine]:
+class ChannelMachine(RuleBasedStateMachine):
+    """One case: a channel, and what is done with it."""
+
+    endpoints: Bundle[str] = Bundle("endpoints")
+    operations: Bundle[int] = Bundle("operations")
+
+    subscribers = endpoints.filter(lambda name: name.startswith("s"))
+    publishers = endpoints.filter(lambda name: name.startswith("p"))
+    closable = endpoints | st.just("channel")
+
+    case: Case
+
+    def __init__(self, target: Target, done: Callable[[Case], None]) -> None:
+        super().__init__()
+        self.target = target
+        self.done = done
+        self.joins = {"s": 0, "p": 0}
+        self.number = 0
+
+    @initialize(target=endpoints, size=sizes, beginning=beginnings, own_size=own_sizes, calm=calms)
+    def make_channel(self, size: int, beginning: list[str], own_size: int | None, calm: int) -> MultipleResults[str]:
+        self.case = Case(self.target, size)
+        self.calm = calm
+        joined = [self.join(what, None, own_size if what == "subscribe" else None) for what in beginning]
+        return multiple(*{"s1": None, "p1": None} | dict.fromkeys(joined))
+
+    # Preconditions
+
+    def may_subscribe(self) -> bool:
+        return self.joins["s"] < MOST_JOINS
+
+    def may_connect(self) -> bool:
+        return self.joins["p"] < MOST_JOINS
+
+    def may_close(self) -> bool:
+        return self.number >= self.calm
+
+    # One rule for each operation
+
+    @precondition(may_subscribe)
+    @rule(target=endpoints, size=own_sizes, after=callbacks)
+    def subscribe(self, size: int | None, after: int | None) -> str:
+        return self.join("subscribe", after, size)
+
+    @precondition(may_connect)
+    @rule(target=endpoints, after=callbacks)
+    def connect(self, after: int | None) -> str:
+        return self.join("connect", after)
+
+    @rule(target=operations, publisher=publishers, after=callbacks)
+    def send(self, publisher: str, after: int | None) -> int:
+        return self.call("send", publisher, after)
+
+    @rule(target=operations, subscriber=subscribers, after=callbacks)
+    def read(self, subscriber: str, after: int | None) -> int:
+        return self.call("read", subscriber, after)
+
+    @rule(target=operations, subscriber=subscribers, after=callbacks)
+    def iterate(self, subscriber: str, after: int | None) -> int:
+        """A step of `async for`."""
+        return self.call("next", subscriber, after)
+
+    @rule(operation=operations, after=callbacks)
+    def cancel(self, operation: int, after: int | None) -> None:
+        under_way = list(self.case.pending)
+        if under_way:
+            number = operation if operation in under_way else under_way[operation % len(under_way)]
+            self.case.perform(Action(number, "cancel", after=after))
+
+    @precondition(may_close)
+    @rule(target=operations, endpoint=closable, after=callbacks)
+    def close(self, endpoint: str, after: int | None) -> int:
+        return self.call("close", endpoint, after)
+
+    # Bursts: several sends wait, and several buffers are full; several reads wait, and much room appears at once.
+
+    @rule(target=operations, publisher=publishers, times=bursts, after=callbacks)
+    def send_several(self, publisher: str, times: int, after: int | None) -> MultipleResults[int]:
+        return multiple(*(self.call("send", publisher, after) for _ in range(times)))
+
+    @rule(target=operations, subscriber=subscribers, times=bursts, after=callbacks)
+    def read_several(self, subscriber: str, times: int, after: int | None) -> MultipleResults[int]:
+        return multiple(*(self.call("read", subscriber, after) for _ in range(times)))
+
+    @precondition(may_subscribe)
+    @rule(target=endpoints, publisher=publishers, times=bursts, size=own_sizes, after=callbacks)
+    def send_several_then_subscribe(self, publisher: str, times: int, size: int | None, after: int | None) -> str:
+        self.send_several(publisher, times, after=None)
+        return self.join("subscribe", after, size)
+
+    # Interruptions: the first operation lets another one go on, and before that one runs, the second comes between.
+
+    @rule(subscriber=subscribers, operation=operations, after=few_callbacks)
+    def read_then_cancel(self, subscriber: str, operation: int, after: int | None) -> None:
+        self.call("read", subscriber, 0)
+        self.cancel(operation, after)
+
+    @rule(publisher=publishers, operation=operations, after=few_callbacks)
+    def send_then_cancel(self, publisher: str, operation: int, after: int | None) -> None:
+        self.call("send", publisher, 0)
+        self.cancel(operation, after)
+
+    @precondition(may_close)
+    @rule(endpoint=closable, operation=operations, after=few_callbacks)
+    def close_then_cancel(self, endpoint: str, operation: int, after: int | None) -> None:
+        self.call("close", endpoint, 0)
+        self.cancel(operation, after)
+
+    @rule(target=operations, subscriber=subscribers, publisher=publishers, after=few_callbacks)
+    def read_then_send(self, subscriber: str, publisher: str, after: int | None) -> MultipleResults[int]:
+        return multiple(self.call("read", subscriber, 0), self.call("send", publisher, after))
+
+    @rule(target=operations, publisher=publishers, subscriber=subscribers, after=few_callbacks)
+    def send_then_read(self, publisher: str, subscriber: str, after: int | None) -> MultipleResults[int]:
+        return multiple(self.call("send", publisher, 0), self.call("read", subscriber, after))
+
+    @precondition(may_close)
+    @rule(target=operations, subscriber=subscribers, endpoint=closable, after=few_callbacks)
+    def read_then_close(self, subscriber: str, endpoint: str, after: int | None) -> MultipleResults[int]:
+        return multiple(self.call("read", subscriber, 0), self.call("close", endpoint, after))
+
+    # What all rules come down to
+
+    def join(self, what: str, after: int | None, size: int | None = None) -> str:
+        kind = {"subscribe": "s", "connect": "p"}[what]
+        self.joins[kind] += 1
+        name = f"{kind}{self.joins[kind]}"
+        self.perform(what, name, after, size)
+        return name
+
+    def call(self, what: str, endpoint: str, after: int | None) -> int:
+        there = self.case.names("subscribe" if endpoint.startswith("s") else "connect")
+        if there and endpoint not in (*there, "channel"):
+            endpoint = there[int(endpoint[1:]) % len(there)]
+        return self.perform(what, endpoint, after)
+
+    def perform(self, what: str, on: str, after: int | None, size: int | None = None) -> int:
+        self.number += 1
+        if what == "close" or len(self.case.pending) < MOST_PENDING:
+            self.case.perform(Action(self.number, what, on, size, after))
+        return self.number
+
+    def teardown(self) -> None:
+        if hasattr(self, "case"):
+            self.case.finish()
+            self.done(self.case)
+
+
+def machine(target: Target, done: Callable[[Case], None]) -> Callable[[], RuleBasedStateMachine]:
     """A state machine that makes one case after the other and hands each finished one to `done`."""
-
-    class Machine(RuleBasedStateMachine):
-        case: Case
-        number = 0
-        calm = 0
-        tried: dict[str, int]
-
-        @rule(number=MOVE)
-        def step(self, number: int) -> None:
-            if not hasattr(self, "case"):
-                self.make(*MAKINGS[(number - FAR) % len(MAKINGS)])
-            else:
-                name, move = MOVES[(number - FAR) % len(MOVES)]
-                getattr(self, name)(*move)
-
-        def make(self, calm: int, size: int, own: int | None, members: tuple[str, ...]) -> None:
-            """`calm` is how many operations come before the first closing, which ends most of what is interesting."""
-            self.calm = calm
-            self.case = Case(target, size)
-            self.tried = {"subscribe": 0, "connect": 0}
-            for what in members:
-                self.join(what, size=own if what == "subscribe" else None)
-
-        def use(self, what: str, which: int, times: int, after: int | None) -> None:
-            names = self.case.names("connect" if what == "send" else "subscribe")
-            for _ in range(times if names else 0):
-                self.do(what, names[which % len(names)], after)
-
-        def change(self, what: str, which: int, after: int | None) -> None:
-            match what:
-                case "cancel":
-                    self.cancel(which, after)
-                case "close":
-                    self.close(which, after)
-                case "subscribe of a size":
-                    self.join("subscribe", after, SIZES[which % len(SIZES)])
-                case _:
-                    self.join(what, after)
-
-        def interrupt(self, granting: str, interrupting: str, which: int, after: int | None) -> None:
-            """Something that lets another operation go on, and before that runs, something that comes between."""
-            if granting == "close":
-                self.close(which, 0)
-            else:
-                self.use(granting, which, 1 + which % 2, 0)
-            match interrupting:
-                case "cancel":
-                    self.cancel(which, after)
-                case "close":
-                    self.close(which, after)
-                case "subscribe":
-                    self.join("subscribe", after, 1)
-                case _:
-                    self.use(interrupting, which, 1, after)
-
-        def join(self, what: str, after: int | None = None, size: int | None = None) -> None:
-            if self.tried[what] < MOST[what]:
-                self.tried[what] += 1
-                self.do(what, f"{ENDPOINT[what]}{self.tried[what]}", after, size)
-
-        def cancel(self, which: int, after: int | None) -> None:
-            pending = list(self.case.pending)
-            if pending:
-                self.case.perform(Action(pending[which % len(pending)], "cancel", after=after))
-
-        def close(self, which: int, after: int | None) -> None:
-            names = [*self.case.names("subscribe"), *self.case.names("connect"), "channel"]
-            if self.number >= self.calm:
-                self.do("close", names[which % len(names)], after)
-
-        def do(self, what: str, on: str, after: int | None, size: int | None = None) -> None:
-            if what == "close" or len(self.case.pending) < MOST_PENDING:
-                self.number += 1
-                self.case.perform(Action(self.number, what, on, size, after))
-
-        def teardown(self) -> None:
-            if hasattr(self, "case"):
-                self.case.finish()
-                done(self.case)
-
-    return Machine
+    return lambda: ChannelMachine(target, done)

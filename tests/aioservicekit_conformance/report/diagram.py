@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from aioservicekit_model.channel import Outcome, State
-from aioservicekit_model.checker import histories_states
-from aioservicekit_model.history import Event
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.history import Event
+from aioservicekit_model.channel.machine import State
 
 from ..running.case import Case
-from .wording import describe_call, situation
+from .explaining import situation
+from .wording import committed_in_words, event_in_words, line
 
-__all__ = ["GLYPHS", "Moment", "moments"]
+__all__ = ["GLYPHS", "LEGEND", "Moment", "moments"]
 
 GLYPHS = {"call": "○", "return": "●", "raise": "✕", "cancel": "⊘", "wake-up": "↑", "commit": "◆"}
+LEGEND = tuple((glyph, event_in_words(Event(what)) if what == "cancel" else what) for what, glyph in GLYPHS.items())
 
 
 class Moment(NamedTuple):
@@ -63,14 +66,13 @@ def moments(case: Case) -> tuple[Moment, ...]:
             lanes[free[0] if free else -1] = op
         lane = lanes.index(op) if op in lanes else None
         impossible = event is case.judged[-1] and case.refused is not None
-        text = f"[{op}] {describe_call(calls[op])} {_text(event)}" if op else _text(event)
         course = ["through" if each is not None else "" for each in lanes]
         if lane is not None and what in ("call", "return", "raise"):
             course[lane] = "below" if what == "call" else "above"
         if what in ("return", "raise") and drawn and (drawn[-1].what, drawn[-1].lane) == ("call", lane):
             course[lane or 0] = "point"
             drawn.pop()
-        drawn.append(Moment(what, text, tuple(course), lane, impossible, told))
+        drawn.append(Moment(what, line(event, calls.get(op)).strip(), tuple(course), lane, impossible, told))
         if what in ("return", "raise") and lane is not None:
             lanes[lane] = None
     padding = [""] * len(lanes)
@@ -85,7 +87,7 @@ def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
     With each comes what is buffered and who waits by then.
     """
     decided: dict[int, str] = {}
-    states = histories_states(case.default_size, case.judged[:-1])
+    states = states_along(machine, case.default_size, case.judged[:-1])
     phase = "initiation"
     rested = False
     for index, event in enumerate(case.judged):
@@ -111,29 +113,5 @@ def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
 
 def _outcomes(states: frozenset[State]) -> dict[int, str]:
     """What has come of operations by now, in words, where all states that explain the history agree on it."""
-    every = [{(op.number, op.kind, op.outcome) for op in state.ops if op.outcome} for state in states]
-    return {number: _committed(kind, outcome) for number, kind, outcome in set.intersection(*every)}
-
-
-def _committed(kind: str, outcome: Outcome) -> str:
-    if outcome.what == "raise":
-        return "can only fail from now on"
-    return {"send": "has committed by now"}.get(kind, f"has taken {outcome.value} by now")
-
-
-def _text(event: Event) -> str:
-    match event.what:
-        case "call":
-            return "…"
-        case "return" | "raise":
-            return f"{event.what}s" if event.value is None else f"{event.what}s {event.value}"
-        case "cancel":
-            return "is cancelled"
-        case "wake-up":
-            return "is woken"
-        case "commit":
-            return str(event.value)
-        case "observe":
-            return f"the channel is in {event.value}"
-        case _:
-            return "at rest: nothing is left to run"
+    every = [{(op.number, op.kind, op.outcome) for op in state.operations if op.outcome} for state in states]
+    return {number: committed_in_words(kind, outcome) for number, kind, outcome in set.intersection(*every)}

@@ -8,8 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from aioservicekit_model.rules import RULES, SECTIONS, Rule, section
 
 from ..verdicts import Report, Verdict
-from .diagram import GLYPHS
-from .wording import KEY
+from .diagram import GLYPHS, LEGEND
+from .wording import IMPOSSIBLE, KEY
 
 __all__ = ["as_html"]
 
@@ -44,5 +44,13 @@ def as_html(reports: list[Report], version: str, seed: int) -> str:
     )
     page = environment.get_template("page.html.jinja")
     return page.render(
-        reports=reports, sections=sections, marks=MARKS, glyphs=GLYPHS, key=KEY, version=version, seed=seed
+        reports=reports,
+        sections=sections,
+        marks=MARKS,
+        glyphs=GLYPHS,
+        legend=LEGEND,
+        impossible=IMPOSSIBLE,
+        key=KEY,
+        version=version,
+        seed=seed,
     )

@@ -33,6 +33,7 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
                                 "expected": v.expected,
                                 "observed": v.observed,
                                 "because": v.because,
+                                "obligations": v.obligations,
                                 "history": v.history,
                             }
                             if v.observed
@@ -69,6 +70,6 @@ def as_junit(reports: list[Report]) -> "ElementTree[Element]":
             elif report.status(v) == "failed":
                 said = f"expected {v.expected}; observed {v.observed}" if v.observed else v.evidence
                 failure = SubElement(case, "failure", type=v.verdict, message=said)
-                failure.text = "\n".join((RULES[v.rule].sentence, "", *v.history))
+                failure.text = "\n".join((RULES[v.rule].sentence, "", *v.clauses, *v.history))
     indent(suites)
     return ElementTree(suites)

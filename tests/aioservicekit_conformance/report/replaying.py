@@ -3,15 +3,19 @@
 from rich.console import Console
 from rich.markup import escape
 
-from aioservicekit_model.checker import blame
+from aioservicekit_model.channel.blame import blame
 
-from ..checks.checking import Escaped, NotTakenOn
+from ..checks.check import Escaped, NotTakenOn
+from ..checks.registry import BY_NAME
+from ..checks.runner import run_check
 from ..running.case import replay
 from ..running.watchdog import Hang, watched
 from ..target import Target
-from .failure_file import KeptFailure, broken, check_of
-from .terminal import say
-from .wording import KEY, because, explain, timeline
+from .explaining import because, explain
+from .failure_file import KeptFailure
+from .terminal import print_finding, say
+from .timeline import timeline
+from .wording import KEY
 
 __all__ = ["replayed"]
 
@@ -48,18 +52,16 @@ def _case(console: Console, target: Target, failure: KeptFailure) -> int:
         return _keeps(console, target)
     expected, observed = explain(case)
     rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
-    say(console, 0, "expected:", escape(expected), 10)
-    say(console, 0, "observed:", f"[red]{escape(observed)}[/]", 10)
-    say(console, 0, "because:", escape(because(case)), 10)
+    print_finding(console, 0, expected, observed, because(case))
     console.print(f"explained by a breach of: {rules}")
     console.print(f"[dim]{escape(KEY)}[/]")
     return 1
 
 
 def _check(console: Console, target: Target, failure: KeptFailure) -> int:
-    check = check_of(failure)
+    check = BY_NAME[failure.rule, failure.check]
     try:
-        error = broken(check, target)
+        error = run_check(check, target)
     except NotTakenOn as reason:
         console.print(escape(str(reason)))
         return 0
@@ -68,6 +70,5 @@ def _check(console: Console, target: Target, failure: KeptFailure) -> int:
     if error is None:
         return _keeps(console, target)
     say(console, 0, "check:", check.name, 10)
-    say(console, 0, "expected:", escape(error.expected), 10)
-    say(console, 0, "observed:", f"[red]{escape(error.observed)}[/]", 10)
+    print_finding(console, 0, error.expected, error.observed)
     return 1

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
+from ..judging import judge
 from ..target import Target
-from ..verdicts import Report, Verdict, judge
+from ..verdicts import Report, Verdict
 from .wording import KEY
 
-__all__ = ["judged", "print_known", "print_report", "print_summary", "say"]
+__all__ = ["judged", "print_finding", "print_known", "print_report", "print_summary", "say"]
 
 MARKS = {
     "pass": "[green]pass[/]",
@@ -126,13 +127,20 @@ def _note(verdict: Verdict) -> str:
     return verdict.evidence if verdict.verdict != "pass" else f"{verdict.cases} cases"
 
 
+def print_finding(console: Console, indent: int, expected: str, observed: str, because: str = "") -> None:
+    """What was expected, what was seen instead, and why that is impossible, if there is a reason to give."""
+    say(console, indent, "expected:", escape(expected), 10)
+    say(console, indent, "observed:", f"[red]{escape(observed)}[/]", 10)
+    if because:
+        say(console, indent, "because:", escape(because), 10)
+
+
 def _print_failure(console: Console, verdict: Verdict) -> None:
     rule = RULES[verdict.rule]
     say(console, 10, f"{rule.level}:", escape(rule.sentence), 10)
-    say(console, 10, "expected:", escape(verdict.expected), 10)
-    say(console, 10, "observed:", f"[red]{escape(verdict.observed)}[/]", 10)
-    if verdict.because:
-        say(console, 10, "because:", escape(verdict.because), 10)
+    for clause in verdict.clauses:
+        say(console, 10, "broken:", escape(clause), 10)
+    print_finding(console, 10, verdict.expected, verdict.observed, verdict.because)
     for number, text in enumerate(verdict.history, 1):
         say(console, 10, f"{number:>4}", escape(text), 6)
     say(console, 10, "look at:", f"[dim]{escape(rule.look_at)}[/]", 10)

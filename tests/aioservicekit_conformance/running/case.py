@@ -7,24 +7,27 @@ from collections.abc import Callable, Coroutine, Iterable
 from itertools import count, islice
 from typing import Any, NamedTuple
 
-from aioservicekit_model.channel import State, could_go, could_read, overdue
-from aioservicekit_model.checker import advance, start
-from aioservicekit_model.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import advance, start
+from aioservicekit_model.channel.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
 
 from ..target import Target
 from .loop import Quiet, SteppedLoop
-from .symmetry_reduction import Reused
+from .symmetry_reduction import SymmetryReduction
 from .watchdog import Hang, describe_error
 
 __all__ = ["REACHED", "Action", "Case", "replay"]
 
 REACHED = {
     "two or more waiting sends": "at rest, at least two sends wait",
-    "a wake-up granted, then cancelled": "an operation that could go on is cancelled before it runs",
+    "a cancel requested after a wake-up": "an operation that could go on is asked to cancel before it runs",
     "a close with waiting sends and readers": "while the channel closes, sends and reads wait",
     "a full and a non-full subscriber at once": "at rest, one connected subscriber is full and another one is not",
     "a subscriber joining while sends wait": "at rest sends wait, and a subscriber joins",
 }
+
+CAN_COMMIT = machine.due(machine.COMMIT, "return")
+CAN_TAKE = machine.due(machine.TAKE, "return")
 
 NO_REST = 10_000  # a target that shows ever more for so many callbacks never rests
 
@@ -73,7 +76,7 @@ class Case:
         hung: where the target did not come back, or None.
         errors: of operations that raised: the error with its text, and the file and line that raised it.
         pending: the operations that have been called and have not ended: their call events by number.
-        states: the model states that explain the history, with operations and messages renamed (`Reused`).
+        states: the model states that explain the history, with operations and messages renamed (`SymmetryReduction`).
         overdue: of a case that was refused at rest, what should have happened before.
         reached: which of the interesting situations (`REACHED`) this case has met.
         wake_ups: when a waiting operation's task was scheduled to run: how many events there were, and the operation's number.
@@ -83,8 +86,8 @@ class Case:
         self.target = target
         self.default_size = default_size
         self.actions: list[Action] = []
-        self.states = start(default_size)
-        self._names_reused = Reused()
+        self.states = start(machine, default_size)
+        self._symmetry = SymmetryReduction()
         self.history: list[Event] = []
         self.refused: int | None = None
         self.overdue: frozenset[str] = frozenset()
@@ -154,7 +157,7 @@ class Case:
 
     @property
     def operations(self) -> int:
-        """How many operations were called or cancelled, up to the refused event."""
+        """How many calls there were, and requests to cancel, up to the refused event."""
         return sum(event.what in ("call", "cancel") for event in self.judged)
 
     def call_of(self, event: Event) -> Event | None:
@@ -245,11 +248,11 @@ class Case:
         self.history.append(event)
         if self.refused is not None:
             return
-        before, self.states = self.states, advance(self.states, self._names_reused.event(event, self.states))
+        before, self.states = self.states, advance(machine, self.states, self._symmetry.event(event, self.states))
         if not self.states:
             self.refused = len(self.history) - 1
             if event.what == "rest":
-                self.overdue = frozenset(due.name for state in before for due in overdue(state))
+                self.overdue = frozenset(due.text for state in before for _, due in machine.overdue(state))
 
     def _observe(self) -> None:
         self._state = self._channel.state
@@ -303,14 +306,14 @@ class Case:
             self.reached["a close with waiting sends and readers"] += 1
 
     def _note_cancelling(self, number: int) -> None:
-        def granted(state: State) -> bool:
-            op = state.op(self._names_reused.operation(number))
-            return not op.cancelled and (
-                (op.kind == "send" and could_go(state, op)) or (op.kind in READS and could_read(state, op))
+        def granted(state: machine.State) -> bool:
+            op = state.operation(self._symmetry.operation(number))
+            return not op.cancel_requested and (
+                (op.kind == "send" and CAN_COMMIT(state, op)) or (op.kind in READS and CAN_TAKE(state, op))
             )
 
         if any(granted(state) for state in self.states):
-            self.reached["a wake-up granted, then cancelled"] += 1
+            self.reached["a cancel requested after a wake-up"] += 1
 
 
 def replay(target: Target, default_size: int, actions: Iterable[Action]) -> Case:

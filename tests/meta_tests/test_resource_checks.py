@@ -8,8 +8,9 @@ import pytest
 
 import aioservicekit.channels as ours
 from aioservicekit_conformance.checks.resources import NOBODY_WARNED
+from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.target import load
-from aioservicekit_conformance.verdicts import Verdict, judge
+from aioservicekit_conformance.verdicts import Verdict
 
 
 def verdict(rule: str) -> Verdict:

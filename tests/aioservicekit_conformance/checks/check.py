@@ -1,6 +1,7 @@
 """What named checks are made of: programs that use a target as its users do, on a hand-stepped loop."""
 
 import re
+import string
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
@@ -8,9 +9,6 @@ from ..running.loop import SteppedLoop
 from ..target import Target
 
 __all__ = [
-    "OPTIONAL",
-    "REGISTERED",
-    "UNTESTED",
     "Broken",
     "Check",
     "Escaped",
@@ -26,17 +24,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-PATIENCE = (
-    500  # times that something comes again, with nothing to be seen of it, before a program is said to wait for ever
-)
-
-UNTESTED = {
-    "CH-6.1": "several event loops in several threads are not explored yet",
-    "CH-6.2": "several event loops in several threads are not explored yet",
-    "CH-6.3": "several event loops in several threads are not explored yet",
-    "CH-7.1": "references are not looked at yet",
-}
-OPTIONAL = frozenset({*UNTESTED, "CH-7.2", "CH-7.3"})  # a target that does nothing about these conforms all the same
+# How often something may come again, with nothing to be seen of it, before a program is said to wait for ever.
+PATIENCE = 500
 
 
 def without_addresses(text: str) -> str:
@@ -54,7 +43,7 @@ class Broken(Exception):
 
 
 class NotTakenOn(Exception):
-    """The target does nothing about a rule of `OPTIONAL`; its text says what it does not do."""
+    """The target does nothing about a rule that it need not take on; the text says what it does not do."""
 
 
 class Escaped(Exception):
@@ -66,20 +55,28 @@ class Stuck(Broken):
 
 
 class Check(NamedTuple):
-    rule: str
+    """A program that uses a target as its users do, and raises `Broken` where the target breaks the rule.
+
+    Attributes:
+        obligation: what it judges: a rule's id, with the letter of a clause if the rule has several obligations: "CH-3.9b".
+    """
+
+    obligation: str
     name: str
     program: Callable[[Target], None]
 
+    @property
+    def rule(self) -> str:
+        return self.obligation.rstrip(string.ascii_lowercase)
 
-REGISTERED: list[Check] = []
 
+def check(obligation: str) -> Callable[[Callable[[Target], None]], Check]:
+    """Make a check of a program; the check is named as the program is."""
 
-def check(rule: str) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
-    def register(program: Callable[[Target], None]) -> Callable[[Target], None]:
-        REGISTERED.append(Check(rule, program.__name__.replace("_", " "), program))
-        return program
+    def made(program: Callable[[Target], None]) -> Check:
+        return Check(obligation, program.__name__.replace("_", " "), program)
 
-    return register
+    return made
 
 
 def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

@@ -1,12 +1,11 @@
 """Named checks of CH-5.4: a block ends in one of several ways, on an endpoint that may have closed meanwhile, and closes it."""
 
 import asyncio
-from collections.abc import Callable
 from itertools import product
 from typing import NamedTuple
 
 from ..target import Target
-from .checking import Broken, check, expect, outcome, run, started, state_of
+from .check import Broken, Check, check, expect, outcome, run, started, state_of
 
 
 class _Passing(Exception):
@@ -88,7 +87,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
     return Left(how, f"channel {state}, send {sent}, read {found}, connect {joined}")
 
 
-def _block(what: str) -> Callable[[Target], None]:
+def _block(what: str) -> Check:
     def program(target: Target) -> None:
         for way, meanwhile in product(WAYS, MEANWHILE):
             if what == "channel" and meanwhile == "it":
@@ -107,8 +106,7 @@ def _block(what: str) -> Callable[[Target], None]:
             expect(by_hand.after, left.after, f"{block}: as after close()")
 
     program.__name__ = f"async_with_closes_a_{what}"
-    return program
+    return check("CH-5.4")(program)
 
 
-for _what in ("channel", "publisher", "subscriber"):
-    check("CH-5.4")(_block(_what))
+CHECKS = (_block("channel"), _block("publisher"), _block("subscriber"))

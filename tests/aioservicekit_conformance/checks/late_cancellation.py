@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from ..target import Target
-from .checking import Broken, check, expect, run, started
+from .check import Broken, Check, check, expect, run, started
 
 Step = Callable[[], Coroutine[Any, Any, object]]
 MANY = 50  # turns of the loop, after which a task has heard of a request if it ever does
@@ -48,8 +48,8 @@ async def _undisturbed(target: Target, kind: str) -> bool:
     return True
 
 
-async def _cancelled(target: Target, kind: str, turns: int) -> str:
-    """What comes of a task that is cancelled when its operation can go on."""
+async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
+    """What comes of a task that is asked to cancel when its operation can go on."""
     scene = await _scene(target, kind)
     requested = False
 
@@ -66,9 +66,9 @@ async def _cancelled(target: Target, kind: str, turns: int) -> str:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             return (
-                CANCELLED
+                RAISED
                 if task and task.cancelling() == 1
-                else f"cancelled, with {task and task.cancelling()} requests"
+                else f"its next suspension raises CancelledError, with {task and task.cancelling()} requests"
             )
         return ""
 
@@ -105,7 +105,7 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
         try:
             await _turns(5)
         except asyncio.CancelledError:
-            return "the task is cancelled after the block"
+            return "the task's next suspension after the block raises CancelledError"
         task = asyncio.current_task()
         counted = task and task.cancelling() == before
         return WENT_ON if counted else "the task goes on with a request that nobody withdraws"
@@ -129,7 +129,7 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
 
 
 async def _asked_twice(target: Target, kind: str) -> str:
-    """What comes of a task that is cancelled, and whose time is up as well, when its operation can go on."""
+    """What comes of a task that is asked to cancel, and whose time is up as well, when its operation can go on."""
     scene = await _scene(target, kind)
     timeouts: list[asyncio.Timeout] = []
     returned = False
@@ -146,7 +146,7 @@ async def _asked_twice(target: Target, kind: str) -> str:
         try:
             await _turns(5)
         except asyncio.CancelledError:
-            return CANCELLED
+            return RAISED
         return WENT_ON
 
     task = asyncio.ensure_future(use())
@@ -159,7 +159,7 @@ async def _asked_twice(target: Target, kind: str) -> str:
 
 
 async def _keeping_pace(target: Target, kind: str) -> str:
-    """What comes of a task that is cancelled while whatever it waits for comes at once, time and again."""
+    """What comes of a task that is asked to cancel while whatever it waits for comes at once, time and again."""
     channel = target.channel(1)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
 
@@ -218,20 +218,20 @@ class _Failing(Exception):
 
 
 GAVE_UP = "it gives up"
-CANCELLED = "the task is cancelled at its next suspension, once"
+RAISED = "the task's next suspension raises CancelledError, once"
 WENT_ON = "the task goes on"
 
 
-def _requests(rule: str, kind: str) -> None:
-    @check(rule)
+def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
+    @check(obligation)
     def a_request_that_comes_too_late_is_not_lost(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             for turns in TURNS:
-                seen = run(lambda turns=turns: _cancelled(target, kind, turns))  # type: ignore[misc]
+                seen = run(lambda turns=turns: _asked_to_cancel(target, kind, turns))  # type: ignore[misc]
                 if seen != GAVE_UP:
-                    expect(CANCELLED, seen, f"a {kind} that has had its effect, and whose task was asked to cancel")
+                    expect(RAISED, seen, f"a {kind} that has had its effect, and whose task was asked to cancel")
 
-    @check(rule)
+    @check(obligation)
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             for before in (0, 1):
@@ -241,28 +241,35 @@ def _requests(rule: str, kind: str) -> None:
                         where = ", in a task that had been asked to cancel before" if before else ""
                         expect(WENT_ON, seen, f"a {kind} that has had its effect as its asyncio.timeout expired{where}")
 
-    @check(rule)
+    @check(obligation)
     def one_of_two_requests_is_withdrawn(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             seen = run(lambda: _asked_twice(target, kind))
             if seen != GAVE_UP:
-                expect(CANCELLED, seen, f"a {kind} whose task was cancelled as its asyncio.timeout expired")
+                expect(RAISED, seen, f"a {kind} whose task was asked to cancel as its asyncio.timeout expired")
 
-    @check(rule)
+    @check(obligation)
     def a_task_ends_though_each_of_its_operations_is_completed(target: Target) -> None:
         seen = started(lambda: _keeping_pace(target, kind)) if started(lambda: _undisturbed(target, kind)) else None
         if seen is not None:
             expect(
                 "the task ends",
                 seen,
-                f"a task that is cancelled in one {kind} after the other, all of which go on at once",
+                f"a task that is asked to cancel in one {kind} after the other, all of which go on at once",
             )
 
-    @check(rule)
+    @check(obligation)
     def a_task_of_a_group_ends(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)) and started(lambda: _in_a_group(target, kind)) is None:
             raise Broken(f"a TaskGroup ends whose task had been in a {kind} as another one failed", "it waits for ever")
 
+    return (
+        a_request_that_comes_too_late_is_not_lost,
+        a_request_that_a_time_out_withdraws_is_gone,
+        one_of_two_requests_is_withdrawn,
+        a_task_ends_though_each_of_its_operations_is_completed,
+        a_task_of_a_group_ends,
+    )
 
-_requests("CH-3.9", "send")
-_requests("CH-4.8", "read")
+
+CHECKS = (*_requests("CH-3.9b", "send"), *_requests("CH-4.8b", "read"))

@@ -1,0 +1,215 @@
+"""Judging a target: explore it, run the named checks, and say of each rule what that tells."""
+
+import gc
+import warnings
+from collections.abc import Callable
+
+from aioservicekit_model.channel.blame import blame, broken_obligations
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
+from aioservicekit_model.rules import RULES
+
+from .checks.check import Broken, Check, Escaped, NotTakenOn
+from .checks.registry import CHECKS
+from .checks.runner import run_check
+from .exploring.explorer import STEPS, Exploration, explore, silent
+from .exploring.shrinking import UNEXPLAINED, shrink
+from .report.diagram import moments
+from .report.explaining import because, explain
+from .report.failure_file import KeptFailure, as_text
+from .report.program import as_program, program_of_check
+from .report.timeline import timeline
+from .running.case import REACHED, Case, replay
+from .running.watchdog import Hang, watched
+from .target import Target
+from .verdicts import UNTESTED, Report, Verdict
+
+__all__ = ["Interrupted", "judge"]
+
+
+class Interrupted(Exception):
+    """Somebody has pressed Ctrl+C; the text is what was known by then."""
+
+
+def judge(
+    target: Target,
+    rules: frozenset[str],
+    max_examples: int,
+    number: int,
+    progress: Callable[[int, int], None] = silent,
+) -> Report:
+    """Judge a target by some of the rules.
+
+    Args:
+        rules: the ids of the rules that matter; of the others nothing is said.
+        max_examples: how many cases to make.
+        number: the seed; the same seed makes the same cases.
+        progress: called with the number of cases made and that of all to be made.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
+        try:
+            with watched():
+                return _Judging(target, rules).judge(max_examples, number, progress)
+        finally:
+            gc.unfreeze()
+            gc.collect()  # what cases have left over is gone before anybody hears of it
+
+
+class _Judging:
+    """All that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
+
+    def __init__(self, target: Target, rules: frozenset[str]) -> None:
+        self._target = target
+        self._rules = rules
+        self._failed: dict[str, Verdict] = {}
+        self._passed: dict[str, list[str]] = {}
+        self._left_out: dict[str, str] = dict(UNTESTED)
+        self._escaped: dict[str, str] = {}
+        self._hung = ""
+
+    def judge(self, max_examples: int, number: int, progress: Callable[[int, int], None]) -> Report:
+        exploration = Exploration(self._rules)
+        try:
+            if self._rules & RULES_OF_THE_MACHINE:
+                explore(self._target, max_examples, number, progress, exploration)
+            if exploration.hung:
+                self._hang(exploration.hung)
+            else:
+                self._run_checks()
+                self._show_failures(exploration)
+        except KeyboardInterrupt:
+            found = ", ".join(sorted({*exploration.blamed(), *self._failed})) or "no rule"
+            told = f"{exploration.cases} cases made, {exploration.refused} refused; broken as far as is known: {found}"
+            raise Interrupted(told) from None
+        masked = exploration.masked()
+        verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
+        reached = {what: exploration.reached[what] for what in REACHED}
+        return Report(self._target.name, verdicts, exploration.cases, reached)
+
+    def _run_checks(self) -> None:
+        gc.freeze()  # they look for garbage often: none of it is older than they are
+        for check in CHECKS:
+            if check.rule in self._rules and not self._hung:
+                try:
+                    error = run_check(check, self._target)
+                    again = error and run_check(check, self._target)
+                except NotTakenOn as reason:
+                    self._left_out[check.rule] = str(reason)
+                except Escaped as reason:
+                    self._escaped[check.rule] = f"the target uses {reason}, in the check: {check.name}"
+                except Hang as hang:
+                    self._hung = str(hang)
+                    self._fail_check(check, Broken("the check to end", _does_not_end(self._hung)))
+                else:
+                    if error is None:
+                        self._passed.setdefault(check.rule, []).append(check.name)
+                    elif again is None:
+                        self._escaped[check.rule] = (
+                            f"what it does differs from time to time, in the check: {check.name}"
+                        )
+                    else:
+                        self._fail_check(check, error)
+
+    def _fail_check(self, check: Check, error: Broken) -> None:
+        rule = check.rule
+        failure = KeptFailure(self._target.name, rule, check=check.name)
+        self._failed.setdefault(
+            rule,
+            Verdict(
+                *(rule, RULES[rule].level, "fail", 1, f"check: {check.name}", error.expected, error.observed),
+                obligations=(check.obligation,) if RULES[rule].obligations else (),
+                replay=as_text(failure),
+                program=program_of_check(failure, error),
+            ),
+        )
+
+    def _show_failures(self, exploration: Exploration) -> None:
+        """Shrink a case for each rule to blame, and see it fail once more."""
+        for rule in exploration.blamed():
+            if rule in self._rules:
+                self._show(rule, shrink(self._target, exploration.failure_of(rule), rule), exploration)
+        if not exploration.blamed() and exploration.unexplained:
+            case = shrink(self._target, exploration.unexplained, UNEXPLAINED)
+            self._show(_rule_of(case), case, exploration)
+
+    def _show(self, rule: str, case: Case, exploration: Exploration) -> None:
+        if case.refused is None or timeline(replay(self._target, case.default_size, case.actions)) != timeline(case):
+            self._escaped[rule] = "what it does differs from time to time: a failure did not come again"
+            return
+        expected, observed = explain(case)
+        evidence = f"refused after {case.operations} operations"
+        if exploration.explained[rule]:
+            evidence += f"; explains {exploration.explained[rule]} of {exploration.refused} refused cases"
+        evidence += f" (of {exploration.cases})"
+        if others := blame(case.default_size, case.history) - {rule}:
+            evidence += f"; this history alone could be blamed on {', '.join(sorted(others))} as well"
+        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
+        self._failed[rule] = Verdict(
+            *(rule, RULES[rule].level, "fail", exploration.explained[rule], evidence, expected, observed),
+            because=because(case),
+            obligations=broken_obligations(case.default_size, case.history, rule),
+            history=tuple(timeline(case)),
+            replay=as_text(failure),
+            program=as_program(failure, case, expected, observed),
+            moments=moments(case),
+        )
+
+    def _hang(self, case: Case) -> None:
+        self._hung = str(case.hung)
+        running = [*case.pending.values()][-1:]
+        rule = NAMED_FOR_HANGS.get(running[0].kind if running else "", "CH-2.5")
+        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
+        self._failed[rule] = Verdict(
+            *(rule, RULES[rule].level, "fail", 1, "the target does not let go of its event loop"),
+            *("every operation ends, or waits and lets other tasks run", _does_not_end(self._hung)),
+            history=tuple(timeline(case)),
+            replay=as_text(failure),
+        )
+
+    def _verdict(self, rule: str, exploration: Exploration, masked: dict[str, list[str]]) -> Verdict:
+        level = RULES[rule].level
+        exercised = exploration.staked[rule]
+        passed = self._passed.get(rule, [])
+
+        def untold(verdict: str, evidence: str) -> Verdict:
+            return Verdict(rule, level, verdict, 0, evidence)
+
+        if rule in self._failed:
+            return self._failed[rule]
+        if rule in self._left_out:
+            return untold("untested", self._left_out[rule])
+        if rule in masked:
+            by = " and ".join(masked[rule]) or "others"
+            count = exploration.explained[rule]
+            return untold(
+                "masked", f"by {by}: {count} of {exploration.refused} refused cases may be its breach as well"
+            )
+        if rule in self._escaped:
+            return untold("unsupported", self._escaped[rule])
+        if exploration.escapes and not (passed and rule not in RULES_OF_THE_MACHINE):
+            escape, count = exploration.escapes.most_common(1)[0]
+            return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
+        if self._hung:
+            return untold("untested", f"nothing more was judged, since the target {_does_not_end(self._hung)}")
+        if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
+            return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
+        if not exercised:
+            return untold("untested", f"none of {exploration.sampled} cases could have broken it")
+        evidence = f"could have broken in {exercised} of {exploration.sampled} sampled cases of up to {STEPS} steps"
+        if passed:
+            evidence += f"; check: {'; '.join(passed)}"
+        return Verdict(rule, level, "pass", exercised, evidence)
+
+
+# The rule to name by the kind of the operation that did what none explains: where no single rule does, and of a hang.
+NAMED_FOR_WANT = {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1", "": "CH-1.2"}
+NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close": "CH-5.1", "": "CH-1.1"}
+
+
+def _rule_of(case: Case) -> str:
+    call = case.call_of(case.judged[-1])
+    return NAMED_FOR_WANT.get(call.kind if call else "", "CH-2.1")
+
+
+def _does_not_end(where: str) -> str:
+    return f"does not come back: for seconds it ran at {where}"

@@ -1,0 +1,46 @@
+"""A history as lines of text."""
+
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.history import Event
+
+from ..running.case import Case
+from .explaining import situation
+from .wording import IMPOSSIBLE, line
+
+__all__ = ["timeline"]
+
+
+def timeline(case: Case) -> list[str]:
+    """A case's history for people to read, one line for each event; what a call comes to at once stands beside it."""
+    lines = [f"channel = Channel(buffer_size={case.default_size})"]
+    states = states_along(machine, case.default_size, case.judged[:-1])
+    phase = "initiation"
+    calls: dict[int, Event] = {}
+    called_last, its_line = (
+        0,
+        0,
+    )  # the operation that was called last, as long as nothing but the state has changed since
+    rested = False
+    for index, event in enumerate(case.judged):
+        refused = index == case.refused
+        if event.what == "observe":
+            if event.value == phase and not refused:
+                continue
+            phase = str(event.value)
+        elif event.what == "rest":
+            if rested and not refused:
+                continue
+        elif event.what == "call":
+            calls[event.op] = event
+        if event.op == called_last and event.what in ("return", "raise"):
+            lines.pop(its_line)
+        told = ""
+        if event.what == "rest" and states[index] and next(iter(states[index])).subscribers:
+            told = f": {situation(states[index])}"
+        mark = f"   <== {IMPOSSIBLE}" if refused else ""
+        lines.append(f"{line(event, calls.get(event.op))}{told}{mark}")
+        if event.what != "observe":
+            called_last, its_line = (event.op, len(lines) - 1) if event.what == "call" else (0, 0)
+        rested = event.what == "rest"
+    return lines

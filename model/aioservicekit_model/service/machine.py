@@ -257,7 +257,7 @@ def end(world: World, state: State, s: int) -> State:
 
 # fmt: off
 CALLS = (
-    Action("start", ("SV-2.1", "SV-2.2"), (not_in_a_shutdown,), start),
+    Action("start", ("SV-2.1", "SV-2.2", "SV-6.3"), (not_in_a_shutdown,), start),
     Action("cancel a start", ("SV-2.2",), (has_callers,), cancel_a_start),
     Action("stop", ("SV-4.1", "SV-4.5", "SV-4.6"), (phase(STARTING, RUNNING, STOPPING),), ask_to_stop),
     Action("signal", ("SV-6.3",), (once, fewer_than_two_signals, no(all_are_stopped)), signal),

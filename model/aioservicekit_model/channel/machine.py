@@ -156,7 +156,7 @@ def fail(state: State, op: Operation) -> State:
 
 
 def give_up(state: State, op: Operation) -> State:
-    """The operation has had no effect, and never will."""
+    """The operation has had no effect, and never will; one that has had it returns (CH-3.9a, CH-4.8a)."""
     return state.settled(op, "raise", CANCELLED)
 
 

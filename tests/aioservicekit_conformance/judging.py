@@ -4,8 +4,8 @@ import gc
 import warnings
 from collections.abc import Callable
 
-from aioservicekit_model.channel import RULES_OF_THE_TABLE
-from aioservicekit_model.checker import blame
+from aioservicekit_model.channel.blame import blame, broken_obligations
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from aioservicekit_model.rules import RULES
 
 from .checks.check import Broken, Check, Escaped, NotTakenOn
@@ -70,7 +70,7 @@ class _Judging:
     def judge(self, max_examples: int, number: int, progress: Callable[[int, int], None]) -> Report:
         exploration = Exploration(self._rules)
         try:
-            if self._rules & RULES_OF_THE_TABLE:
+            if self._rules & RULES_OF_THE_MACHINE:
                 explore(self._target, max_examples, number, progress, exploration)
             if exploration.hung:
                 self._hang(exploration.hung)
@@ -149,6 +149,7 @@ class _Judging:
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", explained, evidence, expected, observed),
             because=because(case),
+            obligations=broken_obligations(case.default_size, case.history, rule),
             history=tuple(timeline(case)),
             replay=as_text(failure),
             program=as_program(failure, case, expected, observed),
@@ -187,12 +188,12 @@ class _Judging:
             )
         if rule in self._escaped:
             return untold("unsupported", self._escaped[rule])
-        if exploration.escapes and not (passed and rule not in RULES_OF_THE_TABLE):
+        if exploration.escapes and not (passed and rule not in RULES_OF_THE_MACHINE):
             escape, count = exploration.escapes.most_common(1)[0]
             return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
         if self._hung:
             return untold("untested", f"nothing more was judged, since the target {_does_not_end(self._hung)}")
-        if rule not in RULES_OF_THE_TABLE or (passed and not exercised):
+        if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not exercised:
             return untold("untested", f"none of {exploration.sampled} cases could have broken it")

@@ -11,25 +11,16 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, Self
 
-from aioservicekit_model.channel import (
-    CLOSED_STATE,
-    INITIATION,
-    OPEN,
-    RULES_OF_THE_TABLE,
-    STRICT,
-    Op,
-    State,
-    initial,
-    overdue,
-    see,
-    unseen,
-)
-from aioservicekit_model.history import CLOSED, EXHAUSTED, JOINS, READS, call, cancel, observe, raised, returned
+from aioservicekit_model.channel import machine as strict
+from aioservicekit_model.channel.history import CLOSED, EXHAUSTED, JOINS, READS, call, cancel, observe, raised, returned
+from aioservicekit_model.channel.machine import CLOSED_PHASE, INITIATION, OPEN, Operation, State, overdue
+from aioservicekit_model.channel.past import StateWithPast
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE, relaxed
 
 __all__ = ["RELAXABLE", "modelled", "target_without"]
 
 GIVEN_BACK = {"send": "CH-3.9", "read": "CH-4.8", "next": "CH-4.8"}
-RELAXABLE = RULES_OF_THE_TABLE | {
+RELAXABLE = RULES_OF_THE_MACHINE | {
     "CH-2.3",
     "CH-3.9",
     "CH-4.8",
@@ -90,22 +81,26 @@ class _Endpoint:
 
 
 class _Channel(_Endpoint):
-    def __init__(self, buffer_size: int, relaxed: frozenset[str], closed_error: type[Exception]) -> None:
+    def __init__(self, buffer_size: int, rules: frozenset[str], closed_error: type[Exception]) -> None:
         super().__init__(self, "channel")
-        self._relaxed = relaxed
+        self._relaxed = rules
         self._check(buffer_size)
         self._closed_error = closed_error
-        self._state = self._preferred(list(initial(buffer_size, relaxed)), list(initial(buffer_size)))
+        self._machine = relaxed(*rules)
+        self._now = self._preferred(list(self._machine.initial(buffer_size)), list(strict.initial(buffer_size)))
         self._number = 0
         self._messages: dict[int, object] = {}
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
     @property
     def state(self) -> str:
-        if "CH-1.7" in self._relaxed and self._state.seen == OPEN:
-            self._state = self._state._replace(phase=INITIATION)
-        (self._state,) = see(self._state, observe(self._state.phase), self._relaxed)
+        turns_back = "CH-1.7" in self._relaxed and self._now.past.seen == OPEN
+        (self._now,) = self._machine.see(self._now, observe(INITIATION if turns_back else self._state.phase))
         return self._state.phase
+
+    @property
+    def _state(self) -> State:
+        return self._now.state
 
     async def subscribe(self, *, buffer_size: int | None = None) -> _Endpoint:
         if buffer_size is not None:
@@ -134,16 +129,16 @@ class _Channel(_Endpoint):
             self._messages[number] = value
             value = number
         event = call(number, kind, on, value)
-        self._state = self._preferred(list(see(self._state, event, self._relaxed)), list(see(self._state, event)))
+        self._now = self._preferred(list(self._machine.see(self._now, event)), list(strict.see(self._state, event)))
         if kind in JOINS and "CH-2.6" in self._relaxed:  # what joins without a pause can't be cancelled
             await self._pause(number)
         self._settle(number)
-        if self._state.op(number).outcome is None:
+        if self._state.operation(number).outcome is None:
             self._waiting[number] = asyncio.get_running_loop().create_future()
             task = running_task()
             heard, late = owed.pop(task, (0, None))
             if late and task.cancelling() > heard:  # here is the suspension at which it is due
-                (self._state,) = see(self._state, cancel(number))
+                (self._now,) = self._machine.see(self._now, cancel(number))
                 self._settle(number)
                 del self._waiting[number]
                 return self._end(number)
@@ -151,9 +146,9 @@ class _Channel(_Endpoint):
             try:
                 await self._waiting[number]
             except asyncio.CancelledError as error:  # one that has come to its end already may return all the same
-                (self._state,) = see(self._state, cancel(number))
+                (self._now,) = self._machine.see(self._now, cancel(number))
                 self._settle(number)
-                outcome = self._state.op(number).outcome
+                outcome = self._state.operation(number).outcome
                 if outcome and outcome.what == "return" and GIVEN_BACK.get(kind) not in self._relaxed:
                     give_back(error, heard)
             finally:
@@ -164,15 +159,15 @@ class _Channel(_Endpoint):
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
-            (self._state,) = see(self._state, cancel(number))
+            (self._now,) = self._machine.see(self._now, cancel(number))
 
     def _end(self, number: int) -> Any:
-        op = self._state.op(number)
+        op = self._state.operation(number)
         outcome = op.outcome
         if outcome is None:  # cancelled, and with a relaxed rule not given up
             raise asyncio.CancelledError
         event = returned(number, outcome.value) if outcome.what == "return" else raised(number, str(outcome.value))
-        self._state = next(iter(see(self._state, event, self._relaxed)))
+        self._now = next(iter(self._machine.see(self._now, event)))
         self._settle(None)
         if outcome.what == "return":
             return self._messages[outcome.value] if op.kind in READS and isinstance(outcome.value, int) else None
@@ -182,41 +177,45 @@ class _Channel(_Endpoint):
 
     def _settle(self, called: int | None) -> None:
         """Take every step that can be taken, and wake who has come to an end."""
-        while after := self._acceptable(list(self._steps(called)), list(unseen(self._state, STRICT))):
-            self._state = after[0]
+        while after := self._acceptable(
+            list(self._steps(called)), [state for _, _, state in strict.steps(self._state)]
+        ):
+            self._now = after[0]
         for number, future in self._waiting.items():
-            if self._state.op(number).outcome is not None and not future.done():
+            if self._state.operation(number).outcome is not None and not future.done():
                 future.set_result(None)
 
-    def _steps(self, called: int | None) -> Iterator[State]:
-        asleep = {op.number for op in self._state.ops if self._may_sleep(op) and self._forgotten(op, called)}
-        for after in unseen(self._state, self._relaxed):
-            changed = [b.number for a, b in zip(self._state.ops, after.ops, strict=False) if a != b]
-            if after != self._state and not asleep.intersection(changed):
+    def _steps(self, called: int | None) -> Iterator[StateWithPast]:
+        for _, op, after in self._machine.steps(self._now):
+            if after != self._now and not (self._may_sleep(op) and self._forgotten(op, called)):
                 yield after
 
-    def _may_sleep(self, op: Op) -> bool:
-        """Whether a relaxed rule lets it be at rest where the strict model has something to do for it; the last rule says most."""
-        due = overdue(self._state._replace(ops=(op,)), STRICT)
-        return any(each.rules[-1:] and each.rules[-1] in self._relaxed for each in due)
+    def _may_sleep(self, op: Operation) -> bool:
+        """Whether a relaxed rule lets it be at rest where the strict model has something to do for it."""
+        alone = self._state._replace(operations=(op,))
+        return any(self._machine.is_neglected(self._now, op, due) for op, due in overdue(alone))
 
-    def _forgotten(self, op: Op, called: int | None) -> bool:
+    def _forgotten(self, op: Operation, called: int | None) -> bool:
         """Who has waited is forgotten; a join, while sends wait; a closing takes effect with the next operation."""
         if op.kind == "close":
             return op.number == called
-        return op.number != called or (op.kind in JOINS and bool(self._state.sends))
+        return op.number != called or (
+            op.kind in JOINS and any(each.kind == "send" and each.outcome is None for each in self._state.operations)
+        )
 
-    def _preferred(self, permitted: list[State], strict: list[State]) -> State:
-        return (self._acceptable(permitted, strict) or permitted)[0]
+    def _preferred(self, possible: list[StateWithPast], permitted: list[State]) -> StateWithPast:
+        return (self._acceptable(possible, permitted) or possible)[0]
 
-    def _acceptable(self, permitted: list[State], strict: list[State]) -> list[State]:
+    def _acceptable(self, possible: list[StateWithPast], permitted: list[State]) -> list[StateWithPast]:
         """What the strict model forbids, and then what it permits."""
-        forbidden = [state for state in permitted if state not in strict]
+        forbidden = [now for now in possible if now.state not in permitted]
         if self._relaxed & RELUCTANT:  # or else nobody would ever join, and no send return
-            forbidden = [
-                state for state in forbidden if not any(op.outcome and op.outcome.what == "raise" for op in state.ops)
-            ]
-        return forbidden + [state for state in permitted if state in strict]
+            forbidden = [now for now in forbidden if not any(_fails(op) for op in now.state.operations)]
+        return forbidden + [now for now in possible if now.state in permitted]
+
+
+def _fails(op: Operation) -> bool:
+    return op.outcome is not None and op.outcome.what != "return"
 
 
 @cache
@@ -233,7 +232,7 @@ def modelled(*relaxed: str) -> Any:
     def channel(buffer_size: int = 0) -> _Channel:
         return _Channel(buffer_size, frozenset(relaxed), ChannelClosedError)
 
-    states = SimpleNamespace(initiation=INITIATION, open=OPEN, closed=CLOSED_STATE)
+    states = SimpleNamespace(initiation=INITIATION, open=OPEN, closed=CLOSED_PHASE)
     return SimpleNamespace(Channel=channel, ChannelState=states, ChannelClosedError=ChannelClosedError)
 
 

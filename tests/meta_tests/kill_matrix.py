@@ -1,6 +1,6 @@
 """The kill matrix: the model as an implementation, one rule relaxed at a time, and the rules that the suite blames.
 
-`python tests/meta_tests/kill_matrix.py` makes `specs/kill-matrix.md` anew.
+`python tests/meta_tests/kill_matrix.py` regenerates `specs/kill-matrix.md`.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def as_markdown(blamed: dict[str, set[str]]) -> str:
     """The document.
 
     Args:
-        blamed: the rules that are blamed, by the rule that is relaxed.
+        blamed: the blamed rules, by the relaxed rule.
     """
     columns = [rule.removeprefix("CH-") for rule in RELAXED]
     rows = ["| relaxed | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
@@ -43,14 +43,14 @@ def as_markdown(blamed: dict[str, set[str]]) -> str:
 
 <!-- Made by: python tests/meta_tests/kill_matrix.py -->
 
-Whether the suite finds what it is there for. The model can itself be a channel: strict, it keeps all rules, and the suite
-accepts it. With one rule relaxed (a row) it prefers what this rule forbids; × marks the rules that the suite blames. What it
-ought to blame, the diagonal, is bold; beside it there is nothing.
+Does the suite find what it should find? The model itself can be a channel. The strict model keeps all rules, and the suite
+accepts it. With one rule relaxed (a row), the model prefers what this rule forbids. × marks the rules that the suite blames.
+The diagonal, which it should blame, is bold. Nothing else is marked.
 
 {table}
 
 Each row is a target like any other: `aioservicekit-conformance {target_without("CH-3.1")}`.
-CI makes the matrix anew, with {EXAMPLES} cases a row, and replays each failure.
+CI regenerates the matrix with {EXAMPLES} cases per row, and replays each failure.
 """
 
 

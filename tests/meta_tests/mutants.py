@@ -26,37 +26,37 @@ test-command = "{sys.executable} tests/meta_tests/mutants.py --judge"
 distributor.name = "local"
 
 [cosmic-ray.filters.operators-filter]
-# States, buffers and places are equal only if identical: to compare them the other way is no change.
+# States, buffers and places are equal only if identical, so comparing them the other way changes nothing.
 exclude-operators = ["core/ReplaceComparisonOperator_(Is_Eq|Eq_Is|IsNot_NotEq|NotEq_IsNot)"]
 """
 
-# Why mutants survive, by where they are and what they do: "function, operator, the line before".
+# Why mutants survive, by "function operator line-before".
 EXPLANATIONS = {
-    r"None .*TypeVar.*": "Type checkers see it, and the tests of types: no rule speaks of types.",
+    r"None .*TypeVar.*": "Only type checkers and the typing tests see it: no rule is about types.",
     r"(Channel RemoveDecorator|__init__ .*_closed_itself|close .*_closed_itself|_closed_error|_quoted|_checked_name) ?.*": (
-        "Names, and the texts of errors: no rule says how they read. `tests/reference/test_robustness.py` has them."
+        "Names and error texts: no rule says how they read. `tests/reference/test_robustness.py` tests them."
     ),
     r"(is_full|commit) ReplaceComparisonOperator_GtE_(Eq|Is) .*": (
         "On one event loop a buffer never holds more than its size, and small numbers are equal only if identical."
     ),
     r"commit ReplaceComparisonOperator_GtE_LtE .*": (
-        "It is slower, no more: `full` may name buffers that are not full, and the next commit drops them."
+        "It is slower, no more: `full` may hold buffers that are not full, and the next commit drops them."
     ),
-    r"send .*if not core\.sends and core\.commit.*": "It is slower, no more: the send joins the line, and is committed there.",
-    r"read .*if core\.sends or buffer\.handed.*": "It is what closed loops and interrupts leave undone: CH-6.3, CH-3.7.",
+    r"send .*if not core\.sends and core\.commit.*": "It is slower, no more: the send joins the line and commits there.",
+    r"read .*if core\.sends or buffer\.handed.*": "It concerns what closed loops and interrupts leave undone: CH-6.3, CH-3.7.",
     r"(_hand|move|settle|take_back|_put_back|abandon_read|tell_if_lost) .*": (
-        "It needs several event loops, or one that has closed: CH-6, which `tests/reference/test_loops.py` covers."
+        "It needs several event loops, or a closed one: CH-6, which `tests/reference/test_loops.py` covers."
     ),
     r"(commit .*running|commit_waiting .*alive|read .*buffer\.home|read .*messages and not buffer\.handed).*": (
-        "It needs several event loops, or one that has closed: CH-6, which `tests/reference/test_loops.py` covers."
+        "It needs several event loops, or a closed one: CH-6, which `tests/reference/test_loops.py` covers."
     ),
     r"commit_waiting .*send\.committed.*": "It needs an interrupt at that very instruction: CH-3.7.",
     r"(read|send) AddNot if waiting:.*": "It needs an exception that is thrown in from outside: CH-3.7, `test_robustness.py`.",
     r"(read|send) .*heard = .*": (
         "It needs an operation outside of any task, or a request that was withdrawn: `tests/reference/test_cancelling.py`."
     ),
-    r"subscribe ReplaceBinaryOperator_Mul_Div .*": "A size by position as well: an implementation may offer more.",
-    r"__del__ NumberReplacer .*stacklevel.*": "The line that a warning is shown beside: no rule says which.",
+    r"subscribe ReplaceBinaryOperator_Mul_Div .*": "The size may be passed by position too: an implementation may offer more.",
+    r"__del__ NumberReplacer .*stacklevel.*": "The line for which a warning is shown: no rule says which.",
     r"read (ExceptionReplacer .*IndexError|ReplaceContinueWithBreak).*": (
         "It needs a second thread at that very instruction: CH-6.1, which `tests/reference/test_preemption.py` covers."
     ),
@@ -76,7 +76,7 @@ class Survivor(NamedTuple):
 
 
 def judge_the_channel() -> bool:
-    """Whether the suite finds nothing to blame, nor anything left out that the channel takes on."""
+    """Whether the suite passes every rule that the channel claims to keep."""
     from aioservicekit_conformance.judging import judge
     from aioservicekit_conformance.target import load
     from aioservicekit_conformance.verdicts import UNTESTED
@@ -87,7 +87,7 @@ def judge_the_channel() -> bool:
 
 
 def session() -> str:
-    """What cosmic-ray has to say, a line of JSON a mutant; it works on a copy."""
+    """Run cosmic-ray on a copy of the checkout; return its report, one line of JSON per mutant."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name, "checkout")
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
@@ -106,7 +106,7 @@ def session() -> str:
 
 
 def survivors(dump: str) -> tuple[int, list[Survivor]]:
-    """How many mutants there were, and those that the suite did not notice."""
+    """Return the number of mutants, and those that the suite did not notice."""
     lines = [json.loads(line) for line in dump.splitlines()]
     tried = [(work, result) for work, result in lines if not result or result.get("worker_outcome") != "skipped"]
     found = []
@@ -134,11 +134,11 @@ def as_markdown(mutants: int, survived: list[Survivor]) -> str:
     parts = [
         "# Mutants\n",
         "<!-- Made by: python tests/meta_tests/mutants.py -->\n",
-        f"Small changes of {modules}, made by cosmic-ray one at a time, and judged by the conformance suite alone, with"
-        f" {EXAMPLES} cases each. It refuses {killed} of {mutants}: {killed / mutants:.1%}. Of the others, each is listed here"
-        " with the reason: it changes nothing that can be seen, or it breaks what the suite says that it does not judge.\n\n"
-        "Not among them are those that compare identities in place of values or the other way round: states, buffers and places"
-        " are equal only if they are identical.\n",
+        f"cosmic-ray makes small changes of {modules}, one at a time, and the conformance suite alone judges each mutant with"
+        f" {EXAMPLES} cases. It refuses {killed} of {mutants}: {killed / mutants:.1%}. The others are listed here, each with the"
+        " reason: it changes nothing visible, or it breaks something that the suite does not claim to judge.\n\n"
+        "Mutants that compare identities instead of values, or values instead of identities, are left out: states, buffers and"
+        " places are equal only if they are identical.\n",
     ]
     for reason, group in sorted(groups.items(), key=lambda item: -len(item[1])):
         parts.append(f"## {len(group)} of them\n\n{reason}\n")

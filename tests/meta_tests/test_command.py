@@ -284,7 +284,7 @@ def test_a_junit_report(deaf: Path) -> None:
     assert {len(suite) for suite in suites} == {len(RULES)}
     (failed,) = suites.findall("testsuite/testcase[failure]")
     failure = failed.find("failure")
-    assert failed.get("name") == "CH-1.4 Closing by hand"
+    assert failed.get("name") == "CH-1.4 Explicit closing"
     assert failure is not None
     assert failure.get("message") == "expected the channel is in closed; observed the channel is in initiation"
     assert "channel.close()" in (failure.text or "")
@@ -301,7 +301,7 @@ def test_the_suite_as_tests_of_another_project(deaf: Path, processes: list[str])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *processes, "test_theirs.py"]
     done = subprocess.run(command, cwd=deaf, capture_output=True, text=True, timeout=120, check=False)
     assert "FAILED test_theirs.py::test_channel[CH-1.4]" in done.stdout
-    assert "CH-1.4 Closing by hand: `close()` on a channel MUST" in done.stdout
+    assert "CH-1.4 Explicit closing: `close()` on a channel MUST" in done.stdout
     assert "FAILED test_theirs.py::test_known[CH-2.3]" in done.stdout
     assert f"2 failed, {2 * (len(RULES) - 4) - 3} passed, 8 skipped, 1 xfailed" in done.stdout
 
@@ -315,7 +315,7 @@ def test_the_suite_as_a_plugin_of_pytest(deaf: Path) -> None:
     """`--conformance TARGET` adds a test a rule to those that are there; -k, node ids and --lf choose among them."""
     (deaf / "test_theirs.py").write_text("def test_theirs(): pass\n")
     chosen = run_pytest("--conformance", "deaf_channel", "-k", "theirs or CH-1.4 or CH-2.3 or CH-6.1", cwd=deaf)
-    assert "CH-1.4 Closing by hand: `close()` on a channel MUST" in chosen.stdout
+    assert "CH-1.4 Explicit closing: `close()` on a channel MUST" in chosen.stdout
     assert "FAILED deaf_channel::CH-1.4" in chosen.stdout
     assert "1 failed, 2 passed, 1 skipped" in chosen.stdout
     again = run_pytest("--conformance", "deaf_channel", "--lf", cwd=deaf)

@@ -11,7 +11,7 @@ from aioservicekit_conformance.exploring.failures import Failure, shortest
 from aioservicekit_conformance.exploring.scripts import SCRIPTS, parse
 from aioservicekit_conformance.running.case import Action, Case
 from aioservicekit_conformance.target import Target, describe
-from aioservicekit_model.checker import blame
+from aioservicekit_model.channel.blame import blame
 
 PLAIN = describe("plain", SOUND["plain"])
 

@@ -1,4 +1,4 @@
-"""The HTML page: a row a rule, a column a target, and each failure drawn as a timeline."""
+"""The HTML page: one row per rule, one column per target, and each failure drawn as a timeline."""
 
 import asyncio
 import re
@@ -33,11 +33,11 @@ class Channel(aioservicekit.Channel):
 
 
 class Tree(HTMLParser):
-    """A page as a tree: tags are closed in the order in which they were opened, or parsing fails."""
+    """A page as a tree. Parsing fails if a tag is not closed in order."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []  # tag, attributes, texts within
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []  # tag, attributes, texts inside
         self._open: list[tuple[str, list[str]]] = []
         self.feed(page)
         assert not self._open
@@ -57,7 +57,7 @@ class Tree(HTMLParser):
             texts.append(data)
 
     def select(self, tag: str, kind: str = "") -> list[str]:
-        """The texts of elements with a tag, and a class."""
+        """The texts of elements with a tag and a class."""
         return [
             " ".join("".join(texts).split())
             for name, attributes, texts in self.elements
@@ -72,7 +72,7 @@ def page_of(directory: Path, *arguments: str) -> str:
 
 
 def details(page: str) -> dict[str, str]:
-    """What opens behind cells, by its id."""
+    """The details that cells open, by id."""
     found = re.findall(
         r'<tr class="detail(?: kept)?" id="([^"]+)"><td colspan="\d">(<article>.*?</article>)</td>', page, re.DOTALL
     )
@@ -82,7 +82,7 @@ def details(page: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A page of three targets, the last two of which fail at CH-3.8 and say the same of it."""
+    """A page of three targets, of which the last two fail CH-3.8 in the same way."""
     broken = "aioservicekit_conformance.modelled:without_CH_3_8"
     return page_of(tmp_path_factory.mktemp("html"), "aioservicekit", broken, broken, "--max-examples", "150")
 
@@ -101,7 +101,7 @@ def test_rules_go_down_and_targets_across(page: str) -> None:
 
 
 def test_a_failing_cell_opens_to_its_rule_and_its_history(page: str) -> None:
-    """Each target's cell has a detail of its own: the rule, what was expected and observed, and how to run it again."""
+    """Each target's cell has its own detail: the rule, what was expected and observed, and how to run it again."""
     rule = RULES["CH-3.8"]
     for name in ("CH-3.8--2", "CH-3.8--3"):
         text = details(page)[name]
@@ -117,7 +117,7 @@ def test_a_failing_cell_opens_to_its_rule_and_its_history(page: str) -> None:
 
 
 def test_the_timeline_has_lanes_and_one_impossible_moment(page: str) -> None:
-    """Calls that wait have a lane; the cancellation is on it; the last moment, and no other one, is marked impossible."""
+    """Waiting calls have a lane with the cancellation on it, and only the last moment is marked impossible."""
     detail = Tree(details(page)["CH-3.8--2"])
     moments = [(attributes["class"] or "", "".join(texts)) for tag, attributes, texts in detail.elements if tag == "li"]
     kinds = [kind.split()[0] for kind, _ in moments]
@@ -158,7 +158,7 @@ class Slow(Channel[Any]):
 
 
 def test_what_wakes_and_what_commits_is_drawn() -> None:
-    """A read that is woken shows it, and a send that has committed and has yet to return: there others have seen it."""
+    """The page shows what wakes a read, and when others first see the message of a send that has yet to return."""
     target = describe("slow", SimpleNamespace(Channel=Slow, ChannelState=State, ChannelClosedError=Closed))
     drawn = moments(replay(target, 0, parse("s1 p1 s1? p1!")))
     first = next(index for index, moment in enumerate(drawn) if moment.what == "call")
@@ -178,7 +178,7 @@ def test_what_wakes_and_what_commits_is_drawn() -> None:
 
 
 def test_every_cell_opens_to_its_evidence(page: str) -> None:
-    """Cells are buttons, for keyboards and fingers; what did not fail tells what its verdict rests on."""
+    """Cells are buttons, for keyboards and fingers; a cell that did not fail says what its verdict rests on."""
     tree = Tree(page)
     assert len(tree.select("button")) == 3 * len(RULES)
     assert "could have broken in" in " ".join(Tree(details(page)["CH-3.1--1"]).select("dd"))
@@ -186,20 +186,20 @@ def test_every_cell_opens_to_its_evidence(page: str) -> None:
 
 
 def test_a_history_says_why_and_what_is_buffered(page: str) -> None:
-    """Beside the moments stands what subscribers hold; the reason names it."""
+    """What subscribers hold is shown beside the moments, and the reason names it."""
     text = Tree(details(page)["CH-3.8--2"])
     assert any("holds" in each for each in text.select("span", "situation"))
     assert any("s1" in each for each in text.select("dd"))
 
 
 def test_nothing_is_loaded_and_the_page_is_small(page: str) -> None:
-    """The page works from a disk without a network, and is below 1 MB."""
+    """The page works from a disk without a network, and is smaller than 1 MB."""
     assert not re.search(r"""(src|href)\s*=|url\(|@import|https?://""", page)
     assert len(page.encode()) < 1_000_000 / 3
 
 
 def test_what_a_target_says_is_not_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Texts of a target stand as texts on the page."""
+    """Texts from a target appear as texts on the page."""
     (tmp_path / "hostile_channel.py").write_text(HOSTILE)
     monkeypatch.syspath_prepend(str(tmp_path))
     text = page_of(tmp_path, "hostile_channel", "--max-examples", "50")

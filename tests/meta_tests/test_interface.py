@@ -1,4 +1,4 @@
-"""The interface first: what a target lacks is said in one line, before any rule is judged."""
+"""The interface comes first: one line says what a target lacks, before any rule is judged."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ class Subscriber(PlainSubscriber[Any]):
 
 
 def target(change: Callable[[type[Any], type[Any], type[Any]], None], **names: object) -> SimpleNamespace:
-    """A sound channel whose classes have been changed."""
+    """A sound channel with changed classes."""
     publisher_class: type[Any] = type("_Internal", (Publisher,), {})
     subscriber_class: type[Any] = type("_Internal", (Subscriber,), {})
 
@@ -82,7 +82,7 @@ def raises(self: object) -> None:
     ],
 )
 def test_what_is_lacking_is_said(change: Callable[..., None], says: str) -> None:
-    """The line names the part of the interface, and never a class of the target's own."""
+    """The line names the part of the interface, and never one of the target's classes."""
     with pytest.raises(TargetError) as refused:
         describe("theirs", target(change))
     assert str(refused.value).startswith(f"target 'theirs': {says}")
@@ -90,7 +90,7 @@ def test_what_is_lacking_is_said(change: Callable[..., None], says: str) -> None
 
 
 def test_what_has_all_is_described() -> None:
-    """Nothing is said of a sound channel."""
+    """A sound channel gets no such line."""
     assert describe("theirs", target(lambda *classes: None)).states[ChannelState.open] == "open"
 
 
@@ -102,7 +102,7 @@ def test_what_has_all_is_described() -> None:
     ],
 )
 def test_states_can_be_told_apart(states: object, says: str) -> None:
-    """Members of `ChannelState` that are equal, or have no hash, are refused."""
+    """Members of `ChannelState` that are equal or unhashable are refused."""
     with pytest.raises(TargetError, match=says):
         describe("theirs", target(lambda *classes: None, ChannelState=states))
 
@@ -110,7 +110,7 @@ def test_states_can_be_told_apart(states: object, says: str) -> None:
 def test_a_lacking_target_ends_the_command(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A path as a TARGET, whose subscribers can't be read: status 2, one line, nothing judged."""
+    """A path as TARGET, whose subscribers can't be read: status 2, one line, and nothing judged."""
     (tmp_path / "unreadable.py").write_text(
         "import aioservicekit\nfrom aioservicekit import ChannelClosedError, ChannelState\n"
         "class Subscriber:\n    pass\n"

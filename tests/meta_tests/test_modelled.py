@@ -1,4 +1,4 @@
-"""The kill matrix: the model as an implementation, with each rule relaxed, is refused and blamed on this rule."""
+"""The kill matrix: the model as an implementation, with each rule relaxed, is refused and blamed on that rule."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from aioservicekit_conformance.target import TargetError, load
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_strict_model_is_a_sound_channel(seed: int) -> None:
-    """Driven by the model, a channel keeps every rule, whatever the seed."""
+    """A channel that the model drives keeps every rule, whatever the seed."""
     report = judged("aioservicekit_conformance.modelled:strict", seed)
     assert {v.verdict for v in report.verdicts if v.rule < "CH-6"} == {"pass"}
 
@@ -30,11 +30,11 @@ def test_a_relaxed_model_is_blamed_on_its_rule(rule: str, tmp_path: Path) -> Non
 
 
 def test_the_printed_matrix_is_what_comes_out() -> None:
-    """The document has the full diagonal, and nothing beside it: what the test above finds."""
+    """The document has the full diagonal and nothing else, as the test above finds."""
     assert DOCUMENT.read_text(encoding="utf-8") == as_markdown({rule: {rule} for rule in RELAXED})
 
 
 def test_only_rules_of_the_table_can_be_relaxed() -> None:
-    """A target that relaxes a rule that there is not can't be loaded."""
+    """A target that relaxes an unknown rule can't be loaded."""
     with pytest.raises(TargetError, match="without_CH_9_9"):
         load("aioservicekit_conformance.modelled:without_CH_9_9")

@@ -1,4 +1,4 @@
-"""The list of the mutants that survive."""
+"""The list of surviving mutants."""
 
 import json
 import re
@@ -17,7 +17,7 @@ DIFF = """--- mutation diff ---
 
 
 def test_what_survives_is_read_from_the_session() -> None:
-    """A mutant that the suite did not notice is listed with what it changes; one that was refused is counted."""
+    """A mutant that the suite missed is listed with its change; a refused one is counted."""
     mutation = {
         "definition_name": "commit",
         "operator_name": "core/ReplaceComparisonOperator_GtE_LtE",
@@ -40,14 +40,14 @@ def test_what_survives_is_read_from_the_session() -> None:
 
 
 def test_a_survivor_that_nothing_explains_stands_out() -> None:
-    """The command fails on it, and the document says so."""
+    """The command fails on an unexplained survivor, and the document says so."""
     survivor = Survivor("send", "AddNot", "if first:", "if not first:")
     assert survivor.reason is None
     assert "**Not explained.**" in as_markdown(1, [survivor])
 
 
 def test_the_document_is_of_the_channel_as_it_is() -> None:
-    """Each line that was changed stands in the channel's source, and each survivor is explained."""
+    """Each changed line is in the channel's source, and each survivor is explained."""
     document = DOCUMENT.read_text(encoding="utf-8")
     source = "".join((ROOT / module).read_text(encoding="utf-8") for module in MODULES)
     assert "Not explained" not in document

@@ -1,4 +1,4 @@
-"""Real implementations, those of PyPI's aioservicekit 0.6.0 among them, which this project did not write: what the suite says."""
+"""The suite's verdicts on real implementations, including PyPI's aioservicekit 0.6.0, which this project did not write."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# What each is always blamed for; for the rest it depends on the cases that are drawn.
+# The rules for which each is always blamed; for the others it depends on the cases that are drawn.
 NAMED = {
     "aioservicekit": set[str](),
     "asyncio_queues": {"CH-2.3", "CH-3.1", "CH-4.4"},
@@ -25,7 +25,7 @@ def _examples_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.defects
 def test_0_6_0_is_refused_by_the_command_of_the_readme(tmp_path: Path) -> None:
-    """Closing in `initiation` does nothing there; arguments are passed on, and the exit status is 1."""
+    """In 0.6.0 a close in `initiation` does nothing; arguments are passed on, and the exit status is 1."""
     report = tmp_path / "report.json"
     options = ["--rule", "CH-1.4", "--max-examples", "100", "--json", str(report)]
     command = [sys.executable, str(EXAMPLES / "judge_0_6_0.py"), *options]
@@ -38,7 +38,7 @@ def test_0_6_0_is_refused_by_the_command_of_the_readme(tmp_path: Path) -> None:
 @pytest.mark.defects
 @pytest.mark.usefixtures("_examples_can_be_imported")
 def test_the_printed_matrix_is_what_comes_out() -> None:
-    """The document's verdicts are those of the command that makes it; another release of Hypothesis may draw other cases."""
+    """The document has the verdicts of its command; another release of Hypothesis may draw other cases."""
     import real_targets
 
     report = real_targets.judge()
@@ -56,7 +56,7 @@ def test_the_printed_matrix_is_what_comes_out() -> None:
 
 
 def matrix(document: str) -> dict[str, set[str]]:
-    """The rules that fail, by the heading of a column."""
+    """The failing rules, by the heading of a column."""
     head, _, *rows = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in document.splitlines() if line[:1] == "|"
     ]

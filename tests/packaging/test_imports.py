@@ -60,7 +60,10 @@ def test_the_packages_are_typed(package: str) -> None:
     ("package", "foreign"),
     [
         ("aioservicekit", ("aioservicekit_model", "aioservicekit_conformance", "hypothesis", "pytest", "rich")),
-        ("aioservicekit_model.checker", ("aioservicekit", "aioservicekit_conformance", "hypothesis", "pytest", "rich")),
+        (
+            "aioservicekit_model.channel.blame",
+            ("aioservicekit", "aioservicekit_conformance", "hypothesis", "pytest", "rich"),
+        ),
         ("aioservicekit_conformance.cli", ("aioservicekit",)),
     ],
 )

@@ -18,13 +18,15 @@ import pytest
 from settling import ended, settle
 
 from aioservicekit import Channel, ChannelClosedError, Publisher, Subscriber
-from aioservicekit_model.checker import States, advance, start
-from aioservicekit_model.history import CLOSED, Event, call, raised, rest, returned
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import advance, start
+from aioservicekit_model.channel.history import CLOSED, Event, call, raised, rest, returned
 
 PATIENCE = 30.0  # seconds until a hanging instruction is given up
 
 LIBRARY = ("aioservicekit/channels.py", "aioservicekit/_core.py", "aioservicekit/_runtime.py")
 
+States = frozenset[machine.State]
 Pending = frozenset[tuple[int, Event]]
 
 
@@ -223,7 +225,7 @@ def first_unexplained(history: list[tuple[int, Event]]) -> int | None:
     A call takes effect when its operation gets to stand in line, between the call and whatever its thread does next: all
     the moments are tried at which the stopped operation, and the one that waits for the lock, may have done so.
     """
-    found: dict[Pending, States] = {frozenset(): start(0)}  # keyed by the calls yet to take effect
+    found: dict[Pending, States] = {frozenset(): start(machine, 0)}  # keyed by the calls yet to take effect
     for index, (thread, event) in enumerate(history):
         after: dict[Pending, States] = {}
         for pending, states in found.items():
@@ -232,9 +234,9 @@ def first_unexplained(history: list[tuple[int, Event]]) -> int | None:
                     _add(after, pending | {(thread, event)}, states)
             elif event.what == "rest":
                 if not pending:
-                    _add(after, pending, advance(states, event))
+                    _add(after, pending, advance(machine, states, event))
             elif all(event.op != call.op for _, call in pending):
-                _add(after, pending, advance(states, event))
+                _add(after, pending, advance(machine, states, event))
         found = after
         if not found:
             return index
@@ -246,7 +248,7 @@ def _add(found: dict[Pending, States], pending: frozenset[tuple[int, Event]], st
     if states:
         found[pending] = found.get(pending, frozenset()) | states
         for each in pending:
-            _add(found, pending - {each}, advance(states, each[1]))
+            _add(found, pending - {each}, advance(machine, states, each[1]))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

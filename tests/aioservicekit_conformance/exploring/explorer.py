@@ -7,8 +7,10 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from aioservicekit_model.channel import RULES_OF_THE_TABLE
-from aioservicekit_model.checker import at_stake, histories_states
+from aioservicekit_model.channel import machine as strict
+from aioservicekit_model.channel.blame import exercised
+from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 from ..running.case import Case, replay
 from ..target import Target
@@ -38,9 +40,9 @@ class Exploration:
         hung: the case in which the target did not come back, if there is one: then no more were made.
     """
 
-    def __init__(self, rules: frozenset[str] = RULES_OF_THE_TABLE) -> None:
+    def __init__(self, rules: frozenset[str] = RULES_OF_THE_MACHINE) -> None:
         """`rules` are those that matter: only what one of these may explain is looked at closely."""
-        self.rules = rules & RULES_OF_THE_TABLE
+        self.rules = rules & RULES_OF_THE_MACHINE
         self.cases = 0
         self.failures = Failures(self.rules)
         self.escapes: Counter[str] = Counter()
@@ -62,9 +64,9 @@ class Exploration:
             self._last_new = self.cases
         if script or self.cases % SAMPLE == 0:
             self.sampled += 1
-            exercised = _exercised(case)
-            self.exercised.update(exercised)
-            self._exercised_when_drawn.update(() if script else exercised)
+            rules = _exercised(case)
+            self.exercised.update(rules)
+            self._exercised_when_drawn.update(() if script else rules)
 
     def enough(self, max_examples: int) -> bool:
         """Whether more cases would most likely say nothing new."""
@@ -79,14 +81,14 @@ class Exploration:
     def _enough_alone(self, max_examples: int) -> bool:
         """Whether some rules that are judged alone are broken for certain, or have had their chances to be."""
         chances = max(max_examples / ALONE / SAMPLE, 1)
-        return self.rules != RULES_OF_THE_TABLE and all(
+        return self.rules != RULES_OF_THE_MACHINE and all(
             rule in self.failures.certain or self._exercised_when_drawn[rule] >= chances for rule in self.rules
         )
 
 
 def _exercised(case: Case) -> frozenset[str]:
     """The rules that forbade something at some instant of a case."""
-    return frozenset().union(*map(at_stake, histories_states(case.default_size, case.history), case.history))
+    return frozenset().union(*map(exercised, states_along(strict, case.default_size, case.history), case.history))
 
 
 class _Enough(BaseException):

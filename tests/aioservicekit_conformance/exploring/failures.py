@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from aioservicekit_model.channel import RULES_OF_THE_TABLE
-from aioservicekit_model.checker import blame, explains
+from aioservicekit_model.channel.blame import blame, explains
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 from ..running.case import Action, Case, replay
 from ..target import Target
@@ -107,7 +107,7 @@ class Failures:
         self._since_new += 1
         pruned = _pruned(case)
         wholly = {rule for rule in self._rules if _explains(case, rule, for_certain=True)}
-        some_matter = self._rules == RULES_OF_THE_TABLE or wholly or _blame(pruned, self._rules)
+        some_matter = self._rules == RULES_OF_THE_MACHINE or wholly or _blame(pruned, self._rules)
         if not some_matter:
             return False
         candidates = _blame(pruned)
@@ -179,7 +179,7 @@ def _generality(rule: str) -> tuple[int, str]:
     return (GENERAL.index(rule) + 1 if rule in GENERAL else 0, rule)
 
 
-def _blame(case: Case, rules: frozenset[str] = RULES_OF_THE_TABLE) -> frozenset[str]:
+def _blame(case: Case, rules: frozenset[str] = RULES_OF_THE_MACHINE) -> frozenset[str]:
     return blame(case.default_size, case.history, rules)
 
 
@@ -230,4 +230,4 @@ def _numbered(actions: Sequence[Action]) -> list[Action]:
     return [action._replace(op=numbers[action.op]) for action in actions]
 
 
-assert set(GENERAL) <= RULES_OF_THE_TABLE
+assert set(GENERAL) <= RULES_OF_THE_MACHINE

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from aioservicekit_model.channel import State
-from aioservicekit_model.checker import histories_states
-from aioservicekit_model.history import Event
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.history import Event
+from aioservicekit_model.channel.machine import State
 
 from ..running.case import Case
 from .explaining import situation
@@ -86,7 +87,7 @@ def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
     With each comes what is buffered and who waits by then.
     """
     decided: dict[int, str] = {}
-    states = histories_states(case.default_size, case.judged[:-1])
+    states = states_along(machine, case.default_size, case.judged[:-1])
     phase = "initiation"
     rested = False
     for index, event in enumerate(case.judged):
@@ -112,5 +113,5 @@ def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
 
 def _outcomes(states: frozenset[State]) -> dict[int, str]:
     """What has come of operations by now, in words, where all states that explain the history agree on it."""
-    every = [{(op.number, op.kind, op.outcome) for op in state.ops if op.outcome} for state in states]
+    every = [{(op.number, op.kind, op.outcome) for op in state.operations if op.outcome} for state in states]
     return {number: committed_in_words(kind, outcome) for number, kind, outcome in set.intersection(*every)}

@@ -1,8 +1,9 @@
 """Why a history was refused: what was expected, what was seen instead, and what makes that impossible."""
 
-from aioservicekit_model.channel import Op, State, Subscriber, overdue
-from aioservicekit_model.checker import histories_states
-from aioservicekit_model.history import READS, Event, observe
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.history import READS, Event, observe
+from aioservicekit_model.channel.machine import Operation, State, Subscriber, overdue
 
 from ..running.case import Case
 from .wording import call_in_words, event_in_words
@@ -13,17 +14,17 @@ __all__ = ["because", "explain", "situation"]
 def explain(case: Case) -> tuple[str, str]:
     """What the rules permitted where a case was refused, and what was seen instead."""
     event = case.judged[-1]
-    states = histories_states(case.default_size, case.judged[:-1])[-1]
+    states = states_along(machine, case.default_size, case.judged[:-1])[-1]
     match event.what:
         case "observe":
             phases = sorted({state.phase for state in states})
             return event_in_words(event._replace(value=" or ".join(phases))), event_in_words(event)
         case "rest":
-            found = sorted({due.name for state in states for due in overdue(state)})
+            found = sorted({due.text for state in states for _, due in overdue(state)})
             expected = "everything that can go on has done so when nothing is left to run"
             return expected, "; ".join(found) or "nothing moves"
         case _:
-            possible = sorted({_outcome(state, state.op(event.op)) for state in states})
+            possible = sorted({_outcome(state, state.operation(event.op)) for state in states})
             if len(possible) > 1:
                 possible = [each for each in possible if each != WAITS]  # it may be undecided yet, and not for long
             observed = event_in_words(event._replace(value=case.errors.get(event.op, event.value)))
@@ -35,7 +36,7 @@ def explain(case: Case) -> tuple[str, str]:
 WAITS = "goes on waiting"
 
 
-def _outcome(state: State, op: Op) -> str:
+def _outcome(state: State, op: Operation) -> str:
     if op.outcome is None:
         return WAITS
     return event_in_words(Event(op.outcome.what, value=op.outcome.value))
@@ -44,7 +45,7 @@ def _outcome(state: State, op: Op) -> str:
 def because(case: Case) -> str:
     """Why no channel that keeps the rules does what a case was refused for: who is full, what is buffered, who is closed."""
     event = case.judged[-1]
-    states = histories_states(case.default_size, case.judged[:-1])[-1]
+    states = states_along(machine, case.default_size, case.judged[:-1])[-1]
     call = case.call_of(event)
     if call is None or event.what not in ("return", "raise"):
         return situation(states) if event.what == "rest" else _connected(states)
@@ -79,7 +80,7 @@ def situation(states: frozenset[State]) -> str:
         alike = [s for state in states for s in state.subscribers if s.name == name]
         marks = ["size " + " or ".join(sorted({str(s.size or "unbounded") for s in alike}))]
         marks += ["full"] if name in agreed and agreed[name].full else []
-        marks += ["closed"] if name in agreed and agreed[name].closed else []
+        marks += ["closed"] if name in agreed and not agreed[name].connected else []
         told.append(f"{name} holds {' or '.join(sorted({_listed(s.buffer) for s in alike}))} ({', '.join(marks)})")
     waiting = set.intersection(*(_undecided(state) for state in states))
     if waiting:
@@ -94,7 +95,9 @@ def _same(states: frozenset[State]) -> list[Subscriber]:
 
 
 def _undecided(state: State) -> set[tuple[int, str, str]]:
-    return {(op.number, op.on, op.kind) for op in state.ops if op.outcome is None and op.kind in ("send", *READS)}
+    return {
+        (op.number, op.on, op.kind) for op in state.operations if op.outcome is None and op.kind in ("send", *READS)
+    }
 
 
 def _listed(buffer: tuple[object, ...]) -> str:

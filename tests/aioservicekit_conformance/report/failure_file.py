@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from aioservicekit_model.history import JOINS
+from aioservicekit_model.channel.history import JOINS
 from aioservicekit_model.rules import RULES
 
 from ..checks.registry import BY_NAME

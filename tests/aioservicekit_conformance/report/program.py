@@ -6,7 +6,7 @@ from inspect import getsource
 from pathlib import Path
 from string import Template
 
-from aioservicekit_model.history import Event
+from aioservicekit_model.channel.history import Event
 
 from .. import checks
 from ..checks.check import Broken

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 
-from aioservicekit_model.checker import blame
+from aioservicekit_model.channel.blame import blame
 
 from ..checks.check import Escaped, NotTakenOn
 from ..checks.registry import BY_NAME

@@ -1,7 +1,8 @@
 """A history as lines of text."""
 
-from aioservicekit_model.checker import histories_states
-from aioservicekit_model.history import Event
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.history import Event
 
 from ..running.case import Case
 from .explaining import situation
@@ -13,7 +14,7 @@ __all__ = ["timeline"]
 def timeline(case: Case) -> list[str]:
     """A case's history for people to read, one line for each event; what a call comes to at once stands beside it."""
     lines = [f"channel = Channel(buffer_size={case.default_size})"]
-    states = histories_states(case.default_size, case.judged[:-1])
+    states = states_along(machine, case.default_size, case.judged[:-1])
     phase = "initiation"
     calls: dict[int, Event] = {}
     called_last, its_line = (

@@ -3,8 +3,8 @@
 An exported program holds the source of `line`, `event_in_words` and `call_in_words`: they use nothing but the events.
 """
 
-from aioservicekit_model.channel import Outcome
-from aioservicekit_model.history import Event
+from aioservicekit_model.channel.history import Event
+from aioservicekit_model.channel.machine import Outcome
 
 __all__ = ["IMPOSSIBLE", "KEY", "call_in_words", "committed_in_words", "event_in_words", "line"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from itertools import count, islice
 from typing import Any, NamedTuple
 
-from aioservicekit_model.channel import State, could_go, could_read, overdue
-from aioservicekit_model.checker import advance, start
-from aioservicekit_model.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
+from aioservicekit_model.channel import machine
+from aioservicekit_model.channel.checker import advance, start
+from aioservicekit_model.channel.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
 
 from ..target import Target
 from .loop import Quiet, SteppedLoop
@@ -25,6 +25,9 @@ REACHED = {
     "a full and a non-full subscriber at once": "at rest, one connected subscriber is full and another one is not",
     "a subscriber joining while sends wait": "at rest sends wait, and a subscriber joins",
 }
+
+CAN_COMMIT = machine.due(machine.COMMIT, "return")
+CAN_TAKE = machine.due(machine.TAKE, "return")
 
 NO_REST = 10_000  # a target that shows ever more for so many callbacks never rests
 
@@ -83,7 +86,7 @@ class Case:
         self.target = target
         self.default_size = default_size
         self.actions: list[Action] = []
-        self.states = start(default_size)
+        self.states = start(machine, default_size)
         self._symmetry = SymmetryReduction()
         self.history: list[Event] = []
         self.refused: int | None = None
@@ -245,11 +248,11 @@ class Case:
         self.history.append(event)
         if self.refused is not None:
             return
-        before, self.states = self.states, advance(self.states, self._symmetry.event(event, self.states))
+        before, self.states = self.states, advance(machine, self.states, self._symmetry.event(event, self.states))
         if not self.states:
             self.refused = len(self.history) - 1
             if event.what == "rest":
-                self.overdue = frozenset(due.name for state in before for due in overdue(state))
+                self.overdue = frozenset(due.text for state in before for _, due in machine.overdue(state))
 
     def _observe(self) -> None:
         self._state = self._channel.state
@@ -303,10 +306,10 @@ class Case:
             self.reached["a close with waiting sends and readers"] += 1
 
     def _note_cancelling(self, number: int) -> None:
-        def granted(state: State) -> bool:
-            op = state.op(self._symmetry.operation(number))
-            return not op.cancelled and (
-                (op.kind == "send" and could_go(state, op)) or (op.kind in READS and could_read(state, op))
+        def granted(state: machine.State) -> bool:
+            op = state.operation(self._symmetry.operation(number))
+            return not op.cancel_requested and (
+                (op.kind == "send" and CAN_COMMIT(state, op)) or (op.kind in READS and CAN_TAKE(state, op))
             )
 
         if any(granted(state) for state in self.states):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from itertools import count
 
-from aioservicekit_model.channel import State
-from aioservicekit_model.history import Event
+from aioservicekit_model.channel.history import READS, Event
+from aioservicekit_model.channel.machine import Message, State
 
 __all__ = ["SymmetryReduction"]
 
@@ -28,7 +28,7 @@ class SymmetryReduction:
             case "call":
                 number = self._operations[event.op] = _free(self._operations.values())
                 if event.kind == "send":
-                    used = set().union(*(state.messages for state in states))
+                    used = set().union(*map(_messages, states))
                     self._messages = {m: name for m, name in self._messages.items() if name in used}
                     self._messages[event.op] = _free(used)
                     return event._replace(op=number, value=self._messages[event.op])
@@ -39,6 +39,13 @@ class SymmetryReduction:
             case "cancel":
                 return event._replace(op=self._operations[event.op])
         return event
+
+
+def _messages(state: State) -> set[Message]:
+    """All that are buffered or on their way."""
+    on_their_way = {op.value for op in state.operations if op.kind == "send"}
+    taken = {op.outcome.value for op in state.operations if op.kind in READS and op.outcome}
+    return on_their_way.union(taken, *(s.buffer for s in state.subscribers))
 
 
 def _free(used: Iterable[object]) -> int:

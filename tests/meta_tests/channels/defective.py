@@ -1,6 +1,6 @@
-"""Defective channels: each is the sound one with one natural mistake, and breaks one rule as purely as it can.
+"""Defective channels: each is a sound one with one natural mistake, which breaks one rule and as little else as possible.
 
-`DEFECTS` names them all; `channels.defective:<name>` is a target for the command. The classes stand in the order of the
+`DEFECTS` lists them all, and `channels.defective:<name>` is a target for the command. The classes are in the order of the
 rules that they break.
 """
 
@@ -52,7 +52,7 @@ Sending = SendTicket[Any]
 
 
 def breaks(rule: str, why: str) -> Callable[[Class], Class]:
-    """Enter the decorated class into `DEFECTS`, under its own name in lower case."""
+    """Enter the decorated class into `DEFECTS`, under its name in snake case."""
 
     def enter(channel: Class) -> Class:
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", channel.__name__).lower()
@@ -90,34 +90,40 @@ class BornOpen(Channel):
         self._state = ChannelState.open
 
 
-@breaks("CH-1.2", "Only `connect` looks whether the channel opens, so it doesn't when the subscriber comes last.")
+@breaks(
+    "CH-1.2", "Only `connect` checks whether the channel opens, so it does not open when the subscriber comes last."
+)
 class OpensInConnectAlone(Channel):
     def _joined(self, end: End) -> None:
         if isinstance(end, PlainPublisher):
             super()._joined(end)
 
 
-@breaks("CH-1.2", "Only `subscribe` looks whether the channel opens, so it doesn't when the publisher comes last.")
+@breaks(
+    "CH-1.2", "Only `subscribe` checks whether the channel opens, so it does not open when the publisher comes last."
+)
 class OpensInSubscribeAlone(Channel):
     def _joined(self, end: End) -> None:
         if isinstance(end, PlainSubscriber):
             super()._joined(end)
 
 
-@breaks("CH-1.2", "The first publisher opens the channel, though nobody has subscribed.")
+@breaks("CH-1.2", "The first publisher opens the channel, although nobody has subscribed.")
 class OpensWithAPublisher(Channel):
     def _joined(self, end: End) -> None:
         if self._state is ChannelState.initiation and self._publishers:
             self._state = ChannelState.open
 
 
-@breaks("CH-1.2", "The channel opens in a callback of its own, some time after the second side has joined.")
+@breaks("CH-1.2", "The channel opens in a separate callback, some time after the second side has joined.")
 class OpensLater(Channel):
     def _joined(self, end: End) -> None:
         asyncio.get_running_loop().call_soon(super()._joined, end)
 
 
-@breaks("CH-1.2", "Whoever ever joined is counted, so the channel opens although the first side has left again.")
+@breaks(
+    "CH-1.2", "Every endpoint that ever joined counts, so the channel opens although the first side has left again."
+)
 class CountsThoseThatEverJoined(Channel):
     def __init__(self, buffer_size: int = 0) -> None:
         super().__init__(buffer_size)
@@ -129,7 +135,7 @@ class CountsThoseThatEverJoined(Channel):
             self._state = ChannelState.open
 
 
-@breaks("CH-1.2", "The first send opens the channel, where the joining of the second side should.")
+@breaks("CH-1.2", "The first send opens the channel, instead of the joining of the second side.")
 class OpensWithTheFirstSend(Channel):
     def _joined(self, end: End) -> None:
         pass
@@ -157,7 +163,7 @@ class ClosesWhenBothAreGone(Channel):
         return not self._publishers and not self._subscribers
 
 
-@breaks("CH-1.3", "The channel closes with any of its publishers, though others are connected.")
+@breaks("CH-1.3", "The channel closes with any of its publishers, although others are connected.")
 class ClosesWithAnyPublisher(Channel):
     def _close_publisher(self, publisher: Publisher) -> None:
         super()._close_publisher(publisher)
@@ -165,7 +171,7 @@ class ClosesWithAnyPublisher(Channel):
             self._close_channel()
 
 
-@breaks("CH-1.3", "The channel closes with any of its subscribers, though others are connected.")
+@breaks("CH-1.3", "The channel closes with any of its subscribers, although others are connected.")
 class ClosesWithAnySubscriber(Channel):
     def _close_subscriber(self, subscriber: Subscriber) -> None:
         super()._close_subscriber(subscriber)
@@ -173,7 +179,7 @@ class ClosesWithAnySubscriber(Channel):
             self._close_channel()
 
 
-@breaks("CH-1.3", "Whether the last one has left is asked before the endpoint is taken out, so never found.")
+@breaks("CH-1.3", "The check for the last endpoint runs before that endpoint is removed, so the channel never closes.")
 class LooksBeforeItTakesOut(Channel):
     def _close_subscriber(self, subscriber: Subscriber) -> None:
         if not subscriber.closed:
@@ -182,7 +188,7 @@ class LooksBeforeItTakesOut(Channel):
             self._subscriber_gone(subscriber)
 
 
-@breaks("CH-1.4", "`close()` asks whether the channel is open, and does nothing in `initiation`.")
+@breaks("CH-1.4", "`close()` checks that the channel is open, and does nothing in `initiation`.")
 class ClosesOnlyWhenOpen(Channel):
     def _close_channel(self) -> None:
         if self._state is ChannelState.open:
@@ -206,7 +212,7 @@ class DesertedByPublishersInInitiation(Channel):
             self._close_channel()
 
 
-@breaks("CH-1.6", "Closing the channel forgets its publishers: they go on as if it were there.")
+@breaks("CH-1.6", "Closing the channel forgets its publishers: they go on as if it were open.")
 class PublishersOutliveTheChannel(Channel):
     def _close_channel(self) -> None:
         self._state = ChannelState.closed
@@ -223,14 +229,14 @@ class SubscribersOutliveTheChannel(Channel):
             self._remove_publisher(publisher)
 
 
-@breaks("CH-1.6", "A channel that is deserted changes its state alone, and the other side stays connected.")
+@breaks("CH-1.6", "A deserted channel only changes its state, and the other side stays connected.")
 class DesertionClosesTheStateAlone(Channel):
     def _close_if_deserted(self) -> None:
         if self._state is ChannelState.open and self._deserted():
             self._state = ChannelState.closed
 
 
-@breaks("CH-1.6", "The endpoints are taken out of the list while it is walked, so every second one is passed over.")
+@breaks("CH-1.6", "The endpoints are removed from the list while it is iterated, so every second one is skipped.")
 class ClosesEverySecondEndpoint(Channel):
     def _close_channel(self) -> None:
         self._state = ChannelState.closed
@@ -249,7 +255,9 @@ class StartsOver(Channel):
             self._state = ChannelState.initiation
 
 
-@breaks("CH-1.7", "`subscribe` reads the state, lets other tasks run, and writes it back: a close between is undone.")
+@breaks(
+    "CH-1.7", "`subscribe` reads the state, lets other tasks run, and writes it back: a close in between is undone."
+)
 class WritesTheStateBack(Channel):
     async def subscribe(self, *, buffer_size: int | None = None) -> Subscriber:
         subscriber = await super().subscribe(buffer_size=buffer_size)
@@ -285,7 +293,9 @@ class ConnectsWhenClosed(Channel):
             return publisher
 
 
-@breaks("CH-2.1", "Nothing keeps endpoints from joining a closed channel, where they wait for what can't come.")
+@breaks(
+    "CH-2.1", "Nothing keeps endpoints from joining a closed channel, where they wait for messages that can't come."
+)
 class JoinsWhatIsClosed(Channel):
     def _require_not_closed(self) -> None:
         pass
@@ -306,7 +316,7 @@ class ChecksLongBeforeItRegisters(Channel):
         return self._add_publisher()
 
 
-@breaks("CH-2.2", "`buffer_size or default` takes an explicit 0 for no value.")
+@breaks("CH-2.2", "`buffer_size or default` mistakes an explicit 0 for no value.")
 class ZeroIsTheDefault(Channel):
     def _size(self, buffer_size: int | None) -> int:
         return super()._size(buffer_size) or self._default
@@ -319,7 +329,7 @@ class IgnoresTheOwnSize(Channel):
         return self._default
 
 
-@breaks("CH-2.2", "The channel's default size is ignored: a subscriber that does not say otherwise is unbounded.")
+@breaks("CH-2.2", "The channel's default size is ignored: a subscriber without its own size is unbounded.")
 class IgnoresTheDefault(Channel):
     def _size(self, buffer_size: int | None) -> int:
         return 0 if buffer_size is None else super()._size(buffer_size)
@@ -332,7 +342,7 @@ class OwnSizeBecomesTheDefault(Channel):
         return self._default
 
 
-@breaks("CH-2.3", "True and False are accepted as sizes, as they are ints.")
+@breaks("CH-2.3", "True and False are accepted as sizes, because they are ints.")
 class AcceptsBools(Channel):
     def _checked(self, buffer_size: int) -> int:
         return super()._checked(int(buffer_size) if isinstance(buffer_size, bool) else buffer_size)
@@ -350,13 +360,13 @@ class AcceptsNoneInTheConstructor(Channel):
         super().__init__(0 if buffer_size is None else buffer_size)
 
 
-@breaks("CH-2.3", "A negative size is accepted by the constructor, as unbounded.")
+@breaks("CH-2.3", "The constructor accepts a negative size as unbounded.")
 class AcceptsANegativeDefault(Channel):
     def __init__(self, buffer_size: int = 0) -> None:
         super().__init__(0 if type(buffer_size) is int and buffer_size < 0 else buffer_size)
 
 
-@breaks("CH-2.3", "A negative size is accepted by `subscribe`, as unbounded.")
+@breaks("CH-2.3", "`subscribe` accepts a negative size as unbounded.")
 class AcceptsANegativeOwnSize(Channel):
     def _size(self, buffer_size: int | None) -> int:
         return 0 if type(buffer_size) is int and buffer_size < 0 else super()._size(buffer_size)
@@ -371,7 +381,7 @@ class RefusesTypesWithValueError(Channel):
             raise ValueError(*error.args) from error
 
 
-@breaks("CH-2.3", "A subscriber is registered before its size is found to be wrong, and stays.")
+@breaks("CH-2.3", "A subscriber is registered before its size is found to be invalid, and stays.")
 class RegistersBeforeItChecks(Channel):
     async def subscribe(self, *, buffer_size: int | None = None) -> Subscriber:
         self._require_not_closed()
@@ -400,7 +410,7 @@ class ReplaysTheLast(Channel):
         return subscriber
 
 
-@breaks("CH-2.4", "A new subscriber begins with all that was sent before it joined, as far as its size goes.")
+@breaks("CH-2.4", "A new subscriber begins with the messages sent before it joined, as many as its size allows.")
 class ReplaysAll(ReplaysTheLast):
     _replayed = 0
 
@@ -428,7 +438,9 @@ class ReceivesFromTheFirstRead(MissesTheFirst):
             subscriber.backlog.append(message)
 
 
-@breaks("CH-2.4", "A send lists its subscribers when it is called, so one that joins while it waits is left out.")
+@breaks(
+    "CH-2.4", "A send lists its subscribers when it is called, so a subscriber that joins while it waits is left out."
+)
 class FixesTheReceiversAtTheCall(Channel):
     async def _send(self, publisher: Publisher, message: Any) -> None:
         await super()._send(publisher, (list(self._subscribers), message))
@@ -439,14 +451,14 @@ class FixesTheReceiversAtTheCall(Channel):
             super()._deliver(subscriber, data)
 
 
-@breaks("CH-2.4", "A message that is equal to the one before it is taken for a copy, and dropped.")
+@breaks("CH-2.4", "A message that equals the one before it is mistaken for a copy, and dropped.")
 class DropsEqualMessages(Channel):
     def _deliver(self, subscriber: Subscriber, message: Any) -> None:
         if not subscriber.backlog or subscriber.backlog[-1] != message:
             super()._deliver(subscriber, message)
 
 
-@breaks("CH-2.4", "A message that is false in a condition, such as 0 or an empty string, is taken for none.")
+@breaks("CH-2.4", "A message that is false, such as 0 or an empty string, is mistaken for no message.")
 class DropsFalseMessages(Channel):
     def _deliver(self, subscriber: Subscriber, message: Any) -> None:
         if message:
@@ -491,7 +503,7 @@ class ConnectingWaitsForSends(SubscribingWaitsForRoom):
 # ----------------------------------------------------------------------------------------------------- CH-3: sending
 
 
-@breaks("CH-3.1", "A send delivers to those that have room, and to the others as they get some.")
+@breaks("CH-3.1", "A send delivers to the subscribers with room, and to the others as they get room.")
 class DeliversOneByOne(Channel):
     async def _wait_to_commit(self, ticket: Sending) -> None:
         missing = list(self._subscribers)
@@ -515,7 +527,7 @@ class DeliversOneByOne(Channel):
             self._first_send().wake()
 
 
-@breaks("CH-3.1", "A full subscriber is passed over, so it misses the message that the others get.")
+@breaks("CH-3.1", "A full subscriber is skipped, so it misses the message that the others get.")
 class PassesOverTheFull(Channel):
     def _room(self) -> bool:
         return True
@@ -535,13 +547,13 @@ class DropsWhileFull(Channel):
             super()._commit(message)
 
 
-@breaks("CH-3.2", "`>` in place of `>=`: every buffer holds one message more than its size.")
+@breaks("CH-3.2", "`>` instead of `>=`: every buffer holds one message more than its size.")
 class BuffersOneTooMany(Channel):
     def _full(self, subscriber: Subscriber) -> bool:
         return 0 < subscriber.size < len(subscriber.backlog)
 
 
-@breaks("CH-3.2", "No size holds back anything.")
+@breaks("CH-3.2", "No buffer ever holds back a send, whatever its size.")
 class HasNoBackPressure(Channel):
     def _full(self, subscriber: Subscriber) -> bool:
         return False
@@ -553,7 +565,7 @@ class AsksTheFirstSubscriberAlone(Channel):
         return not any(self._full(subscriber) for subscriber in self._subscribers[:1])
 
 
-@breaks("CH-3.2", "A send waits only while all subscribers are full, where one should be enough.")
+@breaks("CH-3.2", "A send waits only while all subscribers are full, instead of any one.")
 class WaitsWhileAllAreFull(Channel):
     def _room(self) -> bool:
         return not self._subscribers or not all(self._full(subscriber) for subscriber in self._subscribers)
@@ -571,9 +583,7 @@ class LooksForRoomTooEarly(Channel):
             self._commit(message)
 
 
-@breaks(
-    "CH-3.2", "As many senders are woken as there is room for, and don't look again: a small buffer may have joined."
-)
+@breaks("CH-3.2", "Senders are woken for all the room there is, and don't check again: a small buffer may have joined.")
 class WokenSendersDontLookAgain(Channel):
     async def _wait_to_commit(self, ticket: Sending) -> None:
         if not self._may_commit(ticket):
@@ -597,7 +607,7 @@ class SendingWaitsForASubscriber(Channel):
         self._wake_sender()
 
 
-@breaks("CH-3.3", "A send with nobody subscribed raises `ChannelClosedError`.")
+@breaks("CH-3.3", "A send with no subscriber raises `ChannelClosedError`.")
 class SendingNeedsASubscriber(Channel):
     async def _send(self, publisher: Publisher, message: Any) -> None:
         if not self._subscribers:
@@ -605,7 +615,7 @@ class SendingNeedsASubscriber(Channel):
         await super()._send(publisher, message)
 
 
-@breaks("CH-3.3", "A message that is sent with nobody subscribed is kept for the first who does.")
+@breaks("CH-3.3", "A message that is sent with no subscriber is kept for the first one.")
 class KeepsTheMessageForTheNext(Channel):
     def __init__(self, buffer_size: int = 0) -> None:
         super().__init__(buffer_size)
@@ -629,27 +639,27 @@ class ReadsWakeNobody(Channel):
         pass
 
 
-@breaks("CH-3.4", "Senders are woken only when a buffer has been read empty.")
+@breaks("CH-3.4", "Senders are woken only when a buffer has been emptied.")
 class EmptyBuffersAloneWakeSenders(Channel):
     def _taken(self, subscriber: Subscriber) -> None:
         if not subscriber.backlog:
             super()._taken(subscriber)
 
 
-@breaks("CH-3.4", "A sender that goes does not wake the next, although there is room for both.")
+@breaks("CH-3.4", "A sender that leaves does not wake the next one, although there is room for both.")
 class OneWakeUpForSeveralSends(Channel):
     def _sender_done(self, ticket: Sending) -> None:
         self._sends.remove(ticket)
 
 
-@breaks("CH-3.4", "The sender that came last is woken; it finds that it is not its turn, and sleeps again.")
+@breaks("CH-3.4", "The last sender in line is woken; it finds that it is not its turn, and waits again.")
 class WakesTheWrongSender(Channel):
     def _wake_sender(self) -> None:
         if self._sends and self._room():
             self._sends[-1].wake()
 
 
-@breaks("CH-3.4", "A size of 0 is taken as no room at all, so sends wait for ever.")
+@breaks("CH-3.4", "A size of 0 is treated as no room at all, so sends wait for ever.")
 class ZeroIsNoRoom(Channel):
     def _full(self, subscriber: Subscriber) -> bool:
         return len(subscriber.backlog) >= subscriber.size
@@ -661,7 +671,7 @@ class BuffersOneTooFew(Channel):
         return 0 < subscriber.size <= len(subscriber.backlog) + (subscriber.size > 1)
 
 
-@breaks("CH-3.4", "A send that was granted the room and whose publisher closes does not hand the wake-up on.")
+@breaks("CH-3.4", "A send that was granted room, but whose publisher closes, does not pass on the wake-up.")
 class FailedSendsWakeNobody(Channel):
     def _sender_left(self, ticket: Sending) -> None:
         self._sends.remove(ticket)
@@ -669,7 +679,7 @@ class FailedSendsWakeNobody(Channel):
             self._wake_sender()
 
 
-@breaks("CH-3.5", "A new send that finds room commits past those that wait.")
+@breaks("CH-3.5", "A new send that finds room commits ahead of those that wait.")
 class NewSendsOvertake(Channel):
     async def _send(self, publisher: Publisher, message: Any) -> None:
         self._require_connected(publisher)
@@ -679,20 +689,20 @@ class NewSendsOvertake(Channel):
             await super()._send(publisher, message)
 
 
-@breaks("CH-3.5", "The send that came last goes first.")
+@breaks("CH-3.5", "The last send in line commits first.")
 class LastSendFirst(Channel):
     def _first_send(self) -> Sending:
         return self._sends[-1]
 
 
-@breaks("CH-3.5", "The publishers are walked in the order in which they connected, to find one with sends that wait.")
+@breaks("CH-3.5", "Waiting sends commit by publisher, in the order in which the publishers connected.")
 class SendsByPublisher(Channel):
     def _first_send(self) -> Sending:
         order = self._publishers
         return min(self._sends, key=lambda t: order.index(t.publisher) if t.publisher in order else -1)
 
 
-@breaks("CH-3.5", "Two senders are woken for one room, and the one that finds it gone goes to the end of the line.")
+@breaks("CH-3.5", "Two senders are woken for room for one, and the one that finds it gone goes to the end of the line.")
 class WokenSendersQueueAgain(Channel):
     async def _wait_to_commit(self, ticket: Sending) -> None:
         while not self._may_commit(ticket):
@@ -708,7 +718,7 @@ class WokenSendersQueueAgain(Channel):
                 ticket.wake()
 
 
-@breaks("CH-3.6", "To all but the first subscriber, messages that pile up go in the other order.")
+@breaks("CH-3.6", "Messages that pile up reach all but the first subscriber in reverse order.")
 class OrdersDiffer(Channel):
     def _deliver(self, subscriber: Subscriber, message: Any) -> None:
         if subscriber in self._subscribers[1:] and subscriber.backlog:
@@ -741,14 +751,14 @@ class ClosedPublishersRaiseAnotherError(Channel):
         await super()._send(publisher, message)
 
 
-@breaks("CH-3.7", "Sends that wait when the channel closes are left asleep.")
+@breaks("CH-3.7", "Closing the channel leaves waiting sends asleep.")
 class ClosingLeavesSendsAsleep(Channel):
     def _fail_sends(self, publisher: Publisher) -> None:
         if self._state is not ChannelState.closed:
             super()._fail_sends(publisher)
 
 
-@breaks("CH-3.7", "Of the sends that wait when the channel closes, only the first is woken.")
+@breaks("CH-3.7", "Closing the channel wakes only the first of the waiting sends.")
 class ClosingWakesOneSend(Channel):
     def _fail_sends(self, publisher: Publisher) -> None:
         if self._state is not ChannelState.closed:
@@ -762,7 +772,7 @@ class ClosingWakesOneSend(Channel):
             self._wake_sender()
 
 
-@breaks("CH-3.7", "At the channel's close, sends that wait deliver to the subscribers that have room, and raise.")
+@breaks("CH-3.7", "When the channel closes, waiting sends deliver to the subscribers that have room, and raise.")
 class ClosingDeliversToSome(Channel):
     def _close_channel(self) -> None:
         for ticket in self._sends:
@@ -813,7 +823,7 @@ class CancelledSendsReachSome(Channel):
         super()._sender_cancelled(ticket)
 
 
-@breaks("CH-3.8", "A send takes a cancellation for a wake-up, and keeps waiting.")
+@breaks("CH-3.8", "A send mistakes a cancellation for a wake-up, and keeps waiting.")
 class SendsIgnoreCancelling(Channel):
     async def _wait_to_commit(self, ticket: Sending) -> None:
         while True:
@@ -832,13 +842,13 @@ class CancelledSendsReturn(Channel):
             give_back(error)
 
 
-@breaks("CH-3.8", "A sender that is cancelled after it was woken does not hand the wake-up on.")
+@breaks("CH-3.8", "A sender that is cancelled after it was woken does not pass on the wake-up.")
 class CancelledSendersKeepTheWakeUp(Channel):
     def _sender_cancelled(self, ticket: Sending) -> None:
         self._sends.remove(ticket)
 
 
-@breaks("CH-3.8", "A cancelled sender hands on a wake-up that it got, but not one that came after the cancelling.")
+@breaks("CH-3.8", "A cancelled sender passes on an earlier wake-up, but not one that came after the cancellation.")
 class WakeUpsOfCancelledSendersAreLost(Channel):
     def _sender_cancelled(self, ticket: Sending) -> None:
         self._sends.remove(ticket)
@@ -846,13 +856,13 @@ class WakeUpsOfCancelledSendersAreLost(Channel):
             self._wake_sender()
 
 
-@breaks("CH-3.8", "A cancelled send stays in the line, and holds up all behind it.")
+@breaks("CH-3.8", "A cancelled send stays in the line, and holds up everything behind it.")
 class CancelledSendsStayInLine(Channel):
     def _sender_cancelled(self, ticket: Sending) -> None:
         pass
 
 
-@breaks("CH-3.8", "A send that is cancelled lets the next one go, though there is no room.")
+@breaks("CH-3.8", "A cancelled send lets the next one commit, although there is no room.")
 class CancelledSendsLetTheNextGo(Channel):
     _pass: Sending | None = None
 
@@ -867,14 +877,14 @@ class CancelledSendsLetTheNextGo(Channel):
             self._pass.wake()
 
 
-@breaks("CH-3.8", "After the commit a send lets other tasks run, and can be cancelled there though it has delivered.")
+@breaks("CH-3.8", "After its commit a send lets other tasks run, and can be cancelled there although it has delivered.")
 class SendsSuspendAfterTheCommit(Channel):
     async def _send(self, publisher: Publisher, message: Any) -> None:
         await super()._send(publisher, message)
         await asyncio.sleep(0)
 
 
-@breaks("CH-3.8", "Closing the channel cancels the futures of the sends that wait, so they raise `CancelledError`.")
+@breaks("CH-3.8", "Closing the channel cancels the futures of waiting sends, so they raise `CancelledError`.")
 class ClosingCancelsSends(Channel):
     def _fail_sends(self, publisher: Publisher) -> None:
         for ticket in self._sends:
@@ -885,7 +895,7 @@ class ClosingCancelsSends(Channel):
 # ----------------------------------------------------------------------------------------------------- CH-4: reading
 
 
-@breaks("CH-4.1", "`pop()` in place of `popleft()`: the newest message is read first.")
+@breaks("CH-4.1", "`pop()` instead of `popleft()`: the newest message is read first.")
 class NewestFirst(Channel):
     def _oldest(self, subscriber: Subscriber) -> Any:
         return subscriber.backlog.pop()
@@ -899,7 +909,7 @@ class EmptyReadsReturnNone(Channel):
         return await super()._read(subscriber)
 
 
-@breaks("CH-4.1", "A read of an empty buffer raises `ChannelClosedError`, as if nothing more could come.")
+@breaks("CH-4.1", "A read of an empty buffer raises `ChannelClosedError`, as if no more messages could come.")
 class EmptyReadsRaise(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:
         if not subscriber.backlog:
@@ -923,7 +933,7 @@ class ClosingTheChannelDropsMessages(Channel):
             subscriber.backlog.clear()
 
 
-@breaks("CH-4.2", "A read asks whether it is closed before it asks whether there is a message.")
+@breaks("CH-4.2", "A read checks whether it is closed before it checks for a message.")
 class LooksForClosedBeforeMessages(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:
         if subscriber.closed:
@@ -931,7 +941,7 @@ class LooksForClosedBeforeMessages(Channel):
         return await super()._read(subscriber)
 
 
-@breaks("CH-4.2", "All reads that wait at a close are failed, also one that had been woken for a message.")
+@breaks("CH-4.2", "A close fails all waiting reads, even one that was woken for a message.")
 class ClosingFailsReadsWithAMessage(Channel):
     async def _wait_to_take(self, subscriber: Subscriber, ticket: Ticket) -> None:
         while not self._may_take(subscriber, ticket):
@@ -940,7 +950,7 @@ class ClosingFailsReadsWithAMessage(Channel):
                 closed()
 
 
-@breaks("CH-4.2", "A read on a subscriber that is closed and empty waits for ever.")
+@breaks("CH-4.2", "A read on a closed, empty subscriber waits for ever.")
 class ClosedAndEmptyReadsWait(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:
         if subscriber.closed and not subscriber.backlog:
@@ -962,7 +972,7 @@ class ClosingTheChannelLeavesReadsAsleep(Channel):
             super()._end_reads(subscriber)
 
 
-@breaks("CH-4.3", "A channel that closes because its last publisher has gone leaves waiting reads asleep.")
+@breaks("CH-4.3", "A channel that closes because its last publisher has left leaves waiting reads asleep.")
 class DesertionLeavesReadsAsleep(Channel):
     _deserting = False
 
@@ -976,7 +986,7 @@ class DesertionLeavesReadsAsleep(Channel):
             super()._end_reads(subscriber)
 
 
-@breaks("CH-4.3", "Of several reads that wait at a close, only the first is woken.")
+@breaks("CH-4.3", "A close wakes only the first of several waiting reads.")
 class ClosingWakesOneRead(Channel):
     def _end_reads(self, subscriber: Subscriber) -> None:
         for ticket in subscriber.reads[:1]:
@@ -988,7 +998,7 @@ class ClosingWakesOneRead(Channel):
             self._wake_reader(subscriber)
 
 
-@breaks("CH-4.4", "A read looks at the message, lets other tasks run, then takes it: another read gets it too.")
+@breaks("CH-4.4", "A read looks at a message, lets other tasks run, then takes it: another read gets it too.")
 class ReadsPeekThenTake(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:
         if subscriber.backlog and not subscriber.reads:
@@ -1000,13 +1010,13 @@ class ReadsPeekThenTake(Channel):
         return await super()._read(subscriber)
 
 
-@breaks("CH-4.4", "The read that came last goes first.")
+@breaks("CH-4.4", "The last read in line goes first.")
 class LastReadFirst(Channel):
     def _first_read(self, subscriber: Subscriber) -> Ticket:
         return subscriber.reads[-1]
 
 
-@breaks("CH-4.4", "A new read takes a message past the reads that wait, when they have been woken and have yet to run.")
+@breaks("CH-4.4", "A new read takes a message ahead of waiting reads that have been woken and have yet to run.")
 class NewReadsOvertake(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:
         return self._take(subscriber) if subscriber.backlog else await super()._read(subscriber)
@@ -1027,7 +1037,7 @@ class WokenReadersQueueAgain(Channel):
                 ticket.wake()
 
 
-@breaks("CH-4.4", "A message goes to every read that waits on the subscriber.")
+@breaks("CH-4.4", "A message goes to every waiting read of the subscriber.")
 class EveryReadGetsTheMessage(Channel):
     def _deliver(self, subscriber: Subscriber, message: Any) -> None:
         for _ in range(max(1, len(subscriber.reads) - len(subscriber.backlog))):
@@ -1035,7 +1045,7 @@ class EveryReadGetsTheMessage(Channel):
 
 
 class HandsMessagesOver(Channel):
-    """Base of the next two: a message that comes while a read waits goes straight to that read."""
+    """Base of the next two: a message that arrives while a read waits goes straight to that read."""
 
     def __init__(self, buffer_size: int = 0) -> None:
         super().__init__(buffer_size)
@@ -1077,13 +1087,13 @@ class CancelledReadsPutTheMessageLast(HandsMessagesOver):
         super()._reader_cancelled(subscriber, ticket)
 
 
-@breaks("CH-4.5", "A reader that is cancelled after it was woken does not hand the wake-up on.")
+@breaks("CH-4.5", "A reader that is cancelled after it was woken does not pass on the wake-up.")
 class CancelledReadersKeepTheWakeUp(Channel):
     def _reader_cancelled(self, subscriber: Subscriber, ticket: Ticket) -> None:
         subscriber.reads.remove(ticket)
 
 
-@breaks("CH-4.5", "A cancelled reader hands on a wake-up that it got, but not one that came after the cancelling.")
+@breaks("CH-4.5", "A cancelled reader passes on an earlier wake-up, but not one that came after the cancellation.")
 class WakeUpsOfCancelledReadersAreLost(Channel):
     def _reader_cancelled(self, subscriber: Subscriber, ticket: Ticket) -> None:
         subscriber.reads.remove(ticket)
@@ -1091,7 +1101,7 @@ class WakeUpsOfCancelledReadersAreLost(Channel):
             self._wake_reader(subscriber)
 
 
-@breaks("CH-4.5", "A read takes a cancellation for a wake-up, and keeps waiting.")
+@breaks("CH-4.5", "A read mistakes a cancellation for a wake-up, and keeps waiting.")
 class ReadsIgnoreCancelling(Channel):
     async def _wait_to_take(self, subscriber: Subscriber, ticket: Ticket) -> None:
         while True:
@@ -1101,7 +1111,7 @@ class ReadsIgnoreCancelling(Channel):
                 ticket.signal = asyncio.get_running_loop().create_future()
 
 
-@breaks("CH-4.5", "After it has taken its message a read lets other tasks run, and may be cancelled there.")
+@breaks("CH-4.5", "After taking its message, a read lets other tasks run, and can be cancelled there.")
 class ReadsSuspendAfterTheTaking(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:
         message = await super()._read(subscriber)
@@ -1109,13 +1119,13 @@ class ReadsSuspendAfterTheTaking(Channel):
         return message
 
 
-@breaks("CH-4.5", "A cancelled read stays in the line, and holds up all behind it.")
+@breaks("CH-4.5", "A cancelled read stays in the line, and holds up everything behind it.")
 class CancelledReadsStayInLine(Channel):
     def _reader_cancelled(self, subscriber: Subscriber, ticket: Ticket) -> None:
         pass
 
 
-@breaks("CH-4.5", "A read that is cancelled drops the oldest message, having been woken for it.")
+@breaks("CH-4.5", "A cancelled read drops the oldest message, for which it had been woken.")
 class CancelledReadsDropTheMessage(Channel):
     def _reader_cancelled(self, subscriber: Subscriber, ticket: Ticket) -> None:
         if subscriber.backlog and ticket is self._first_read(subscriber) and not ticket.signal.cancelled():
@@ -1123,14 +1133,14 @@ class CancelledReadsDropTheMessage(Channel):
         super()._reader_cancelled(subscriber, ticket)
 
 
-@breaks("CH-4.6", "A message that comes wakes no read.")
+@breaks("CH-4.6", "A new message wakes no read.")
 class MessagesWakeNobody(Channel):
     def _commit(self, message: Any) -> None:
         for subscriber in self._subscribers:
             self._deliver(subscriber, message)
 
 
-@breaks("CH-4.6", "A read is woken only by a message that finds the buffer empty, though two may come before it runs.")
+@breaks("CH-4.6", "Only a message that finds the buffer empty wakes a read, but two may come before it runs.")
 class OneWakeUpForSeveralMessages(Channel):
     def _reader_done(self, subscriber: Subscriber, ticket: Ticket) -> None:
         subscriber.reads.remove(ticket)
@@ -1160,7 +1170,7 @@ class SendsThatWaitedWakeNobody(Channel):
                 self._wake_reader(subscriber)
 
 
-@breaks("CH-4.6", "Only the reads of the subscriber that joined first are woken.")
+@breaks("CH-4.6", "Only reads of the first subscriber are woken.")
 class WakesTheFirstSubscriberAlone(Channel):
     def _commit(self, message: Any) -> None:
         for subscriber in self._subscribers:
@@ -1175,7 +1185,7 @@ class IterationRaises(Channel):
         return await self._read(subscriber)
 
 
-@breaks("CH-4.7", "`async for` ends when its subscriber is closed, though messages are left.")
+@breaks("CH-4.7", "`async for` ends when its subscriber is closed, although messages are left.")
 class IterationEndsEarly(Channel):
     async def _next(self, subscriber: Subscriber) -> Any:
         if subscriber.closed:
@@ -1183,7 +1193,7 @@ class IterationEndsEarly(Channel):
         return await super()._next(subscriber)
 
 
-@breaks("CH-4.7", "`async for` waits for ever where it should end.")
+@breaks("CH-4.7", "`async for` waits for ever instead of ending.")
 class IterationNeverEnds(Channel):
     async def _next(self, subscriber: Subscriber) -> Any:
         try:
@@ -1192,7 +1202,7 @@ class IterationNeverEnds(Channel):
             return await asyncio.get_running_loop().create_future()
 
 
-@breaks("CH-4.7", "`async for` takes its own cancelling for the end.")
+@breaks("CH-4.7", "`async for` mistakes its own cancellation for the end.")
 class IterationEndsWhenCancelled(Channel):
     async def _next(self, subscriber: Subscriber) -> Any:
         try:
@@ -1201,7 +1211,7 @@ class IterationEndsWhenCancelled(Channel):
             raise StopAsyncIteration from None
 
 
-@breaks("CH-4.7", "`async for` takes None for the end.")
+@breaks("CH-4.7", "`async for` mistakes None for the end.")
 class IterationEndsAtNone(Channel):
     async def _next(self, subscriber: Subscriber) -> Any:
         message = await super()._next(subscriber)
@@ -1213,7 +1223,7 @@ class IterationEndsAtNone(Channel):
 # ----------------------------------------------------------------------------------------------------- CH-5: closing
 
 
-@breaks("CH-5.1", "Closing a subscriber again raises, as it is no longer in the list.")
+@breaks("CH-5.1", "Closing a subscriber again raises, because it is no longer in the list.")
 class SecondCloseRaises(Channel):
     def _close_subscriber(self, subscriber: Subscriber) -> None:
         if subscriber.closed:
@@ -1229,7 +1239,9 @@ class SecondChannelCloseRaises(Channel):
         await super()._close(end)
 
 
-@breaks("CH-5.1", "A publisher that is closed twice is counted twice, so the channel closes under another one.")
+@breaks(
+    "CH-5.1", "A publisher that is closed twice counts twice, so the channel closes while another one is connected."
+)
 class SecondCloseCountsAgain(Channel):
     _count = 0
 
@@ -1248,7 +1260,7 @@ class SecondCloseCountsAgain(Channel):
         return self._count <= 0 or not self._subscribers
 
 
-@breaks("CH-5.1", "Closing the channel takes effect, but returns only when its subscribers have read all.")
+@breaks("CH-5.1", "Closing the channel takes effect, but returns only when its subscribers have read everything.")
 class ClosingWaitsForReads(Channel):
     _drained: asyncio.Event | None = None
 
@@ -1265,7 +1277,7 @@ class ClosingWaitsForReads(Channel):
             self._drained.set()
 
 
-@breaks("CH-5.1", "Closing a subscriber lets it read all that it has first, and takes effect only then.")
+@breaks("CH-5.1", "Closing a subscriber first lets it read everything that it has, and takes effect only then.")
 class ClosingDrainsFirst(ClosingWaitsForReads):
     async def _close(self, end: End) -> None:
         while isinstance(end, PlainSubscriber) and end.backlog and not end.closed:
@@ -1298,7 +1310,7 @@ class ClosesInTwoHalves(Channel):
         await super()._close(end)
 
 
-@breaks("CH-5.2", "Closing a publisher fails all sends that wait, whosever they are.")
+@breaks("CH-5.2", "Closing a publisher fails the waiting sends of every publisher.")
 class ClosingFailsTheSendsOfOthers(Channel):
     def _fail_sends(self, publisher: Publisher) -> None:
         for ticket in self._sends:
@@ -1306,7 +1318,7 @@ class ClosingFailsTheSendsOfOthers(Channel):
                 ticket.signal.set_exception(ChannelClosedError())
 
 
-@breaks("CH-5.2", "Closing a publisher leaves its own waiting sends asleep, until there is room.")
+@breaks("CH-5.2", "Closing a publisher leaves its waiting sends asleep until there is room.")
 class ClosingLeavesOwnSendsAsleep(Channel):
     def _fail_sends(self, publisher: Publisher) -> None:
         pass
@@ -1317,14 +1329,14 @@ class ClosingLeavesOwnSendsAsleep(Channel):
             ticket.wake()
 
 
-@breaks("CH-5.2", "Of a publisher's own waiting sends, closing it fails only the first.")
+@breaks("CH-5.2", "Closing a publisher fails only the first of its waiting sends.")
 class ClosingFailsOneOwnSend(ClosingLeavesOwnSendsAsleep):
     def _fail_sends(self, publisher: Publisher) -> None:
         for ticket in [ticket for ticket in self._sends if ticket.publisher is publisher][:1]:
             ticket.wake()
 
 
-@breaks("CH-5.3", "Closing a full subscriber wakes no sender, though it was all that held them back.")
+@breaks("CH-5.3", "Closing a full subscriber wakes no sender, although nothing else held them back.")
 class ClosingASubscriberWakesNobody(Channel):
     def _subscriber_gone(self, subscriber: Subscriber) -> None:
         pass
@@ -1343,13 +1355,13 @@ class RemembersItsSubscribers(Channel):
             self._remembered.append(end)
 
 
-@breaks("CH-5.3", "A full subscriber holds back every send, also after it has closed.")
+@breaks("CH-5.3", "A full subscriber holds back every send, even after it has closed.")
 class ClosedSubscribersHoldBack(RemembersItsSubscribers):
     def _room(self) -> bool:
         return not any(self._full(subscriber) for subscriber in self._remembered)
 
 
-@breaks("CH-5.3", "A subscriber receives messages also after it has closed.")
+@breaks("CH-5.3", "A subscriber still receives messages after it has closed.")
 class ClosedSubscribersReceive(RemembersItsSubscribers):
     def _commit(self, message: Any) -> None:
         for subscriber in self._remembered:
@@ -1375,7 +1387,7 @@ class WithLeavesTheSubscriberOpen(Channel):
         return False if isinstance(end, PlainSubscriber) else await super()._exit(end, error)
 
 
-@breaks("CH-5.4", "`async with` closes at its end, but not when an exception ends it.")
+@breaks("CH-5.4", "`async with` closes at its end, but not if an exception ends it.")
 class WithLeavesOpenOnAnException(Channel):
     async def _exit(self, end: End, error: BaseException | None) -> bool:
         return False if error else await super()._exit(end, error)
@@ -1395,7 +1407,7 @@ class WithSwallowsClosedErrors(Channel):
         return isinstance(error, ChannelClosedError)
 
 
-@breaks("CH-5.4", "`async with` raises an exception of its own in place of the one that ends it.")
+@breaks("CH-5.4", "`async with` replaces the exception that ends it with another one.")
 class WithReplacesExceptions(Channel):
     async def _exit(self, end: End, error: BaseException | None) -> bool:
         await super()._exit(end, error)

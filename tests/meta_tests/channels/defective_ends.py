@@ -1,4 +1,4 @@
-"""Defective channels, continued: how blocks end, who is looked at for room, joinings that fail, requests that come too late."""
+"""Defective channels, continued: how blocks end, which subscribers are checked for room, failed joins, late requests."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from .defective import Channel, Publisher, Subscriber, breaks, closed
 from .plain import End, PlainChannel, PlainPublisher, PlainSubscriber
 
-# -------------------------------------------------------------------------------------------------- CH-2.6: joinings
+# --------------------------------------------------------------------------------------------------- CH-2.6: joins
 
 
 @breaks("CH-2.6", "A subscriber is registered before other tasks run; if it is cancelled there it stays.")
@@ -25,7 +25,7 @@ class CancelledPublishersStay(Channel):
         return publisher
 
 
-@breaks("CH-2.6", "A cancelled subscriber is registered all the same, by a task of its own that goes on.")
+@breaks("CH-2.6", "A cancelled subscriber is still registered, by a separate task that goes on.")
 class SubscribesInATask(Channel):
     async def subscribe(self, *, buffer_size: int | None = None) -> Subscriber:
         self._size(buffer_size)
@@ -36,7 +36,7 @@ class SubscribesInATask(Channel):
 
 
 class LooksAtSome(Channel):
-    """Asks some of its subscribers only whether they are full."""
+    """Checks only some of its subscribers for room."""
 
     def _looked_at(self) -> list[Subscriber]:
         return self._subscribers
@@ -45,25 +45,25 @@ class LooksAtSome(Channel):
         return not any(self._full(subscriber) for subscriber in self._looked_at())
 
 
-@breaks("CH-3.2", "Only the first two subscribers are asked whether they are full.")
+@breaks("CH-3.2", "Only the first two subscribers are checked for room.")
 class LooksAtTheFirstTwo(LooksAtSome):
     def _looked_at(self) -> list[Subscriber]:
         return self._subscribers[:2]
 
 
-@breaks("CH-3.2", "Only the last two subscribers are asked whether they are full.")
+@breaks("CH-3.2", "Only the last two subscribers are checked for room.")
 class LooksAtTheLastTwo(LooksAtSome):
     def _looked_at(self) -> list[Subscriber]:
         return self._subscribers[-2:]
 
 
-@breaks("CH-3.2", "Only the first and the last subscriber are asked whether they are full.")
+@breaks("CH-3.2", "Only the first and the last subscriber are checked for room.")
 class LooksAtBothEnds(LooksAtSome):
     def _looked_at(self) -> list[Subscriber]:
         return [*self._subscribers[:1], *self._subscribers[-1:]]
 
 
-@breaks("CH-3.2", "Only the subscribers of the smallest size are asked whether they are full.")
+@breaks("CH-3.2", "Only the subscribers of the smallest size are checked for room.")
 class LooksAtTheSmallest(LooksAtSome):
     def _looked_at(self) -> list[Subscriber]:
         bounded = [subscriber for subscriber in self._subscribers if subscriber.size]
@@ -71,14 +71,14 @@ class LooksAtTheSmallest(LooksAtSome):
         return [subscriber for subscriber in bounded if subscriber.size == smallest]
 
 
-@breaks("CH-3.2", "Only the subscribers of the largest size are asked whether they are full.")
+@breaks("CH-3.2", "Only the subscribers of the largest size are checked for room.")
 class LooksAtTheLargest(LooksAtSome):
     def _looked_at(self) -> list[Subscriber]:
         largest = max((subscriber.size for subscriber in self._subscribers), default=0)
         return [subscriber for subscriber in self._subscribers if subscriber.size == largest]
 
 
-@breaks("CH-3.2", "All subscribers have to be full before a send waits.")
+@breaks("CH-3.2", "A send waits only if all subscribers are full.")
 class WaitsForAllToBeFull(Channel):
     def _room(self) -> bool:
         return not self._subscribers or not all(self._full(subscriber) for subscriber in self._subscribers)
@@ -88,7 +88,7 @@ class WaitsForAllToBeFull(Channel):
 
 
 class Lingers(Channel):
-    """Lets other tasks run after a send has committed, or a read has taken its message: a request may come there."""
+    """Lets other tasks run after a send has committed or a read has taken its message; a request may come then."""
 
     lingers: ClassVar[str] = ""
 
@@ -130,12 +130,12 @@ class CommittedSendsForgetTheRequest(Lingers):
     lingers = "send"
 
 
-@breaks("CH-3.9", "A send that has committed gives the request back at once, before a time-out had its say.")
+@breaks("CH-3.9", "A send that has committed repeats the request at once, before a time-out could withdraw it.")
 class CommittedSendsGiveTheRequestBackAtOnce(AsksAtOnce):
     lingers = "send"
 
 
-@breaks("CH-3.9", "A send that has committed gives the request back later, whether or not it has been withdrawn.")
+@breaks("CH-3.9", "A send that has committed repeats the request later, even if it has been withdrawn.")
 class CommittedSendsGiveBackWhatIsWithdrawn(AsksThoughItIsWithdrawn):
     lingers = "send"
 
@@ -145,12 +145,12 @@ class ReadsWithAMessageForgetTheRequest(Lingers):
     lingers = "read"
 
 
-@breaks("CH-4.8", "A read that has its message gives the request back at once, before a time-out had its say.")
+@breaks("CH-4.8", "A read that has its message repeats the request at once, before a time-out could withdraw it.")
 class ReadsWithAMessageGiveTheRequestBackAtOnce(AsksAtOnce):
     lingers = "read"
 
 
-@breaks("CH-4.8", "A read that has its message gives the request back later, whether or not it has been withdrawn.")
+@breaks("CH-4.8", "A read that has its message repeats the request later, even if it has been withdrawn.")
 class ReadsWithAMessageGiveBackWhatIsWithdrawn(AsksThoughItIsWithdrawn):
     lingers = "read"
 
@@ -159,7 +159,7 @@ class ReadsWithAMessageGiveBackWhatIsWithdrawn(AsksThoughItIsWithdrawn):
 
 
 class Blocks(Channel):
-    """Its mistake is in the blocks of ends of one kind."""
+    """A mistake in `async with` of one kind of end."""
 
     kind: ClassVar[type[End]]
 
@@ -201,32 +201,32 @@ class RaisesAnewWhenCancelled(Blocks):
         return False
 
 
-@breaks("CH-5.4", "The block of a channel that is cancelled leaves it open.")
+@breaks("CH-5.4", "A channel's block that is cancelled leaves it open.")
 class CancelledBlocksLeaveTheChannelOpen(StaysOpenWhenCancelled):
     kind = PlainChannel
 
 
-@breaks("CH-5.4", "The block of a publisher that is cancelled leaves it open.")
+@breaks("CH-5.4", "A publisher's block that is cancelled leaves it open.")
 class CancelledBlocksLeaveThePublisherOpen(StaysOpenWhenCancelled):
     kind = PlainPublisher
 
 
-@breaks("CH-5.4", "The block of a subscriber that is cancelled leaves it open.")
+@breaks("CH-5.4", "A subscriber's block that is cancelled leaves it open.")
 class CancelledBlocksLeaveTheSubscriberOpen(StaysOpenWhenCancelled):
     kind = PlainSubscriber
 
 
-@breaks("CH-5.4", "The block of a channel that has been closed in it raises.")
+@breaks("CH-5.4", "A channel's block raises if the channel was closed inside.")
 class BlocksRaiseWhenTheChannelIsClosed(RaisesWhenClosedMeanwhile):
     kind = PlainChannel
 
 
-@breaks("CH-5.4", "The block of a publisher that has been closed in it, or with its channel, raises.")
+@breaks("CH-5.4", "A publisher's block raises if the publisher or its channel was closed inside.")
 class BlocksRaiseWhenThePublisherIsClosed(RaisesWhenClosedMeanwhile):
     kind = PlainPublisher
 
 
-@breaks("CH-5.4", "The block of a subscriber that has been closed in it, or with its channel, raises.")
+@breaks("CH-5.4", "A subscriber's block raises if the subscriber or its channel was closed inside.")
 class BlocksRaiseWhenTheSubscriberIsClosed(RaisesWhenClosedMeanwhile):
     kind = PlainSubscriber
 

@@ -1,12 +1,12 @@
 """A sound channel for one event loop, written to be broken: each step is a small method that a subclass can get wrong.
 
-An operation that may wait takes a ticket in a line, and keeps it until it ends. To wake a ticket promises nothing: the
-operation looks for itself whether it may go, and does its own work in the same step in which it has looked. So nothing
-is ever done for an operation that is cancelled before it runs.
+An operation that may wait takes a ticket in a line, and keeps it until it ends. A wake-up promises nothing: the woken
+operation checks for itself whether it may go on, and does its own work in the same step. So nobody ever does anything for
+an operation that is cancelled before it runs.
 
-Two things hold whenever a step has ended:
- 1. If the first ticket of a line may go, it has been woken, or cancelled, and has yet to run.
- 2. Whoever leaves a line, for whatever reason, wakes the ticket that is first then, if that may go.
+Two invariants hold whenever a step has ended:
+ 1. If the first ticket of a line may go on, it has been woken or cancelled, and has yet to run.
+ 2. Whoever leaves a line, for whatever reason, wakes the ticket that is then first, if it may go on.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class ChannelClosedError(Exception):
 
 
 class Target(NamedTuple):
-    """What a conformance suite is given: a channel, under the names that the suite asks for."""
+    """What the suite gets: a channel, under the names that the suite expects."""
 
     Channel: type[Any]
     ChannelState: type[Any] = ChannelState
@@ -49,20 +49,20 @@ class Target(NamedTuple):
 
 
 def give_back(error: asyncio.CancelledError) -> None:
-    """Ask the running task to cancel once more at its next suspension, unless the request has been withdrawn by then."""
+    """Repeat a request to cancel at the running task's next suspension, unless it has been withdrawn by then."""
     task = asyncio.current_task()
     assert task is not None
     others = task.cancelling() - 1
 
     def ask_again() -> None:
         if task.cancelling() > others and task.cancel(*error.args):
-            task.uncancel()  # `cancel` has counted it once more
+            task.uncancel()  # `cancel` has counted the request once more
 
     asyncio.get_running_loop().call_soon(ask_again)
 
 
 class Ticket:
-    """The place of one operation in a line."""
+    """The position of one operation in a line."""
 
     def __init__(self) -> None:
         self.signal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -84,7 +84,7 @@ class SendTicket(Ticket, Generic[T]):
 
 
 class End:
-    """What `async with` closes: a channel, a publisher or a subscriber. Its channel does the work."""
+    """A channel, a publisher or a subscriber: anything that `async with` closes. Its channel does the work."""
 
     channel: "PlainChannel[Any]"
 

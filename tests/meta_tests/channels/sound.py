@@ -1,6 +1,6 @@
-"""Sound channels that have little in common but the rules: a suite that depends on more than these refuses one.
+"""Sound channels that have little in common but the rules. A suite that depends on more than the rules refuses one.
 
-Each says in its docstring how it differs. `SOUND` names them all; `channels.sound:<name>` is a target for the command.
+Each docstring says how the channel differs. `SOUND` lists them all, and `channels.sound:<name>` is a target for the command.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class Reading(Closing, Generic[T]):
 
 
 class RestlessChannel(PlainChannel[T]):
-    """Every change wakes everybody in the line, the last one first; all but one go back to sleep."""
+    """Every change wakes everybody in the line, the last one first. All but one wait again."""
 
     def _wake_sender(self) -> None:
         for ticket in reversed(self._sends):
@@ -86,10 +86,10 @@ class RestlessChannel(PlainChannel[T]):
 
 
 class UnhurriedChannel(PlainChannel[T]):
-    """Every operation lets other tasks run although it need not wait: joins and waits before their work, all after it.
+    """Every operation lets other tasks run although it need not: joins and waits before their effect, all after it.
 
-    A cancellation before the work undoes nothing, as nothing has been done. One after it is too late: a send or a join
-    that has had its effect returns, while a close may raise, as it has its effect anyway.
+    A cancellation before the effect has nothing to undo. One after the effect is too late: a send or a join that has had
+    its effect returns. A close may raise, since it has its effect anyway.
     """
 
     async def subscribe(self, *, buffer_size: int | None = None) -> PlainSubscriber[T]:
@@ -137,9 +137,9 @@ class UnhurriedChannel(PlainChannel[T]):
 
 
 class ConditionChannel(Closing, Generic[T]):
-    """One `asyncio.Condition`: whatever changes, all are notified, and each looks whether it is first and may go.
+    """One `asyncio.Condition`: every change notifies all, and each operation checks whether it is first and may go on.
 
-    The condition's lock is never held across an `await`, so to acquire it never waits.
+    The condition's lock is never held across an `await`, so acquiring it never waits.
     """
 
     def __init__(self, buffer_size: int = 0) -> None:
@@ -250,10 +250,10 @@ class ConditionPublisher(Closing, Generic[T]):
 
 
 class HandingChannel(Closing, Generic[T]):
-    """Futures carry the outcome: a message for the first read, leave to commit for the first send, or the error.
+    """Futures carry the outcome: a message for the first read, permission to commit for the first send, or the error.
 
-    One hand-over a line is under way at a time, and the line waits for it. Until the reader has run, the message that
-    it was handed counts as buffered; a reader that is cancelled puts it back in front.
+    Each line has at most one hand-over in progress, and waits for it. Until the reader has run, the message that it was
+    handed counts as buffered. A cancelled reader puts it back in front.
     """
 
     def __init__(self, buffer_size: int = 0) -> None:
@@ -424,14 +424,14 @@ class HandingPublisher(Closing, Generic[T]):
 def _fail(future: "asyncio.Future[Any]") -> None:
     if not future.done():
         future.set_exception(ChannelClosedError())
-        future.exception()  # one whose task is destroyed before it runs is not worth a warning
+        future.exception()  # no warning if its task is destroyed before it runs
 
 
 # ---------------------------------------------------------------------------------------------------------------- log
 
 
 class Entry(Generic[T]):
-    """One message in the log, and the way to the next one; those that all cursors have passed are freed."""
+    """One message in the log, and the way to the next one. Messages that all cursors have passed are freed."""
 
     def __init__(self, index: int, message: T | None = None) -> None:
         self.index = index
@@ -440,7 +440,7 @@ class Entry(Generic[T]):
 
 
 class Pulse:
-    """Whoever waits for the next beat waits on the same event; each beat sets it and starts with a new one."""
+    """Everybody waits for the next beat on the same event. Each beat sets it, and makes a new one."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
@@ -454,7 +454,7 @@ class Pulse:
 
 
 class LogChannel(Closing, Generic[T]):
-    """One log for all: a commit appends to it, and a subscriber is a cursor in it, with an end once it has closed."""
+    """One log for all: a commit appends to it, and a subscriber is a cursor in it, which has an end once it is closed."""
 
     def __init__(self, buffer_size: int = 0) -> None:
         self.size = _valid(buffer_size)
@@ -591,7 +591,7 @@ class EndOfChannel(RuntimeError):
 
 
 class Request(Generic[T]):
-    """What an operation asks of the arbiter; it is decided once `verdict` is set."""
+    """A request of an operation to the arbiter, which is decided once `verdict` is set."""
 
     def __init__(self, by: "Sender[T] | Receiver[T]", what: T | None = None) -> None:
         self.by = by
@@ -605,10 +605,10 @@ class Request(Generic[T]):
 
 
 class ArbiterChannel(Closing, Generic[T]):
-    """Nobody does anything alone: sends and reads are requests, which one callback of the loop decides, in their order.
+    """Sends and reads are requests, which one callback of the loop decides, in order.
 
-    So another's step commits a message and takes one. An operation that is cancelled after that is told too late: it
-    returns all the same. Its states and its error are of its own kinds, too.
+    So the arbiter's step commits a message, and takes one. An operation that is cancelled after that learns of it too late,
+    and still returns. This channel also has its own kinds of states and of error.
     """
 
     def __init__(self, buffer_size: int = 0) -> None:
@@ -671,7 +671,7 @@ class ArbiterChannel(Closing, Generic[T]):
         return request.what
 
     def arbitrate(self) -> None:
-        """Decide requests until none is left that can be decided."""
+        """Decide requests until no further one can be decided."""
         before = None
         while before != len(self.requests):
             before = len(self.requests)

@@ -1,4 +1,4 @@
-"""Sound channels, continued: some poll, some have timers that come again for ever, some take liberties with the interface."""
+"""Sound channels, continued: some poll, some have endless timers, some take liberties with the interface."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ Subscriber = PlainSubscriber[Any]
 
 
 class PollingChannel(Channel):
-    """Nobody wakes anybody: whoever waits looks again with each turn of the loop."""
+    """Nobody wakes anybody: waiting operations look again at each turn of the loop."""
 
     pause: float = 0
 
@@ -38,13 +38,13 @@ class PollingChannel(Channel):
 
 
 class TickingChannel(PollingChannel):
-    """Whoever waits looks again every ten milliseconds."""
+    """Waiting operations look again every ten milliseconds."""
 
     pause = 0.01
 
 
 class PatientChannel(Channel):
-    """Whoever waits looks again after pauses that double, up to a minute."""
+    """Waiting operations look again after pauses that double, up to a minute."""
 
     async def _wait_to_commit(self, ticket: SendTicket[Any]) -> None:
         pause = 0.001
@@ -61,7 +61,7 @@ class PatientChannel(Channel):
 
 
 class DistrustfulChannel(Channel):
-    """Whoever waits looks again when woken, and every five seconds in any case."""
+    """Waiting operations look again when woken, and every five seconds in any case."""
 
     async def _wait_to_commit(self, ticket: SendTicket[Any]) -> None:
         while not self._may_commit(ticket):
@@ -80,7 +80,7 @@ class DistrustfulChannel(Channel):
 
 
 class HousekeepingChannel(Channel):
-    """A task of its own wakes once a minute, for ever, and counts."""
+    """It has a task that wakes once a minute, for ever, and counts."""
 
     def __init__(self, buffer_size: int = 0) -> None:
         super().__init__(buffer_size)
@@ -100,7 +100,7 @@ class HousekeepingChannel(Channel):
 
 
 class BusyChannel(Channel):
-    """A callback of its own comes with each turn of the loop, for ever, and does nothing."""
+    """It has a callback that runs at each turn of the loop, for ever, and does nothing."""
 
     async def connect(self) -> Publisher:
         self._come_again()
@@ -111,14 +111,14 @@ class BusyChannel(Channel):
 
 
 class LeftBehindError(ChannelClosedError):
-    """Is made of a channel and of who has used it, and of nothing else."""
+    """An error whose constructor takes a channel and its user, and nothing else."""
 
     def __init__(self, channel: Channel, user: object, /) -> None:
         super().__init__(f"{user!r} of {channel!r}")
 
 
 class OwnErrorChannel(Channel):
-    """Its error can't be made without what it is about."""
+    """Its error can't be made without the objects that it is about."""
 
     def _require_not_closed(self) -> None:
         if self._state is ChannelState.closed:
@@ -147,7 +147,7 @@ class GeneratingSubscriber(Subscriber):
 
 
 class GeneratingChannel(Channel):
-    """Its subscribers are no iterators: each `async for` makes an asynchronous generator."""
+    """Its subscribers are not iterators: each `async for` makes an asynchronous generator."""
 
     def _add_subscriber(self, size: int) -> Subscriber:
         subscriber: Subscriber = GeneratingSubscriber(self, size)

@@ -1,0 +1,107 @@
+"""Which rules were broken: those each of which, relaxed alone, explains what the strict machine refuses."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from . import machine
+from .checker import TooManyStates, first_refused
+from .history import Event
+from .machine import ACTIONS, Operation, State, overdue
+from .mistakes import ENDINGS, MISTAKES, NEGLECTS
+from .past import Past, StateWithPast
+from .relaxed import OBLIGATIONS_OF_THE_MACHINE, OF_THE_STATE, RULES_OF_THE_MACHINE, relaxed, rule_of, shared_guards
+
+__all__ = ["blame", "broken_obligations", "exercised", "explains"]
+
+# A relaxed machine can have more states than are worth keeping. Where it exceeds this bound its search is given up.
+MOST_STATES = 500
+
+
+def blame(default_size: int, history: Sequence[Event], rules: frozenset[str] = RULES_OF_THE_MACHINE) -> frozenset[str]:
+    """The rules each of which, relaxed alone, explains a refused history best: the furthest beyond where it is refused.
+
+    A rule whose search was given up may explain it too, and is among them if any other does.
+
+    Args:
+        rules: those that are tried.
+
+    Returns:
+        The candidates; empty if no single rule explains the refused event.
+    """
+    refused = first_refused(machine, default_size, history)
+    reach = {rule: _reach(default_size, history, rule) for rule in sorted(rules)}
+    furthest = max((index for index in reach.values() if index is not None), default=0)
+    if refused is None or furthest <= refused:
+        return frozenset()
+    return frozenset(rule for rule, index in reach.items() if index in (None, furthest))
+
+
+def explains(default_size: int, history: Sequence[Event], rule: str, *, for_certain: bool = False) -> bool:
+    """Whether the whole history is admitted once this rule is relaxed; unless for certain, also where the search was given up."""
+    reach = _reach(default_size, history, rule)
+    return reach == len(history) or (reach is None and not for_certain)
+
+
+def broken_obligations(default_size: int, history: Sequence[Event], rule: str) -> tuple[str, ...]:
+    """The obligations of a rule each of which, relaxed alone, explains as much of a refused history as the whole rule does."""
+    furthest = _reach(default_size, history, rule)
+    return tuple(each for each in obligations(rule) if furthest == _reach(default_size, history, each))
+
+
+def obligations(rule: str) -> tuple[str, ...]:
+    """The obligations of a rule, "CH-3.8a" and so on; empty for a rule that has but one."""
+    return tuple(sorted(each for each in OBLIGATIONS_OF_THE_MACHINE if rule_of(each) == rule != each))
+
+
+def _reach(default_size: int, history: Sequence[Event], rule: str) -> int | None:
+    """How many events are explained once the rule is relaxed; None if the search was given up."""
+    try:
+        refused = first_refused(relaxed(rule), default_size, history, MOST_STATES)
+    except TooManyStates:
+        return None
+    return len(history) if refused is None else refused
+
+
+@lru_cache(maxsize=4_000)
+def exercised(states: frozenset[State], event: Event) -> frozenset[str]:
+    """The rules that could have been broken in one of these states, or at this event: what alone forbids something there."""
+    called = (_exercised_by_call(state, event) for state in states if event.what == "call" and event.kind == "close")
+    return frozenset().union(*map(_exercised, states), *called)
+
+
+@lru_cache(maxsize=4_000)
+def _exercised(state: State) -> frozenset[str]:
+    alone = {rule for op in state.operations for rule in _alone_forbidding(state, op)}
+    late = {
+        each.rule
+        for op, due in overdue(state)
+        for each in NEGLECTS
+        if each.obligation == due.rule and each.when(state, op, Past())
+    }
+    ends = {each.rule for op in state.operations for each in ENDINGS if op.kind in each.kinds}
+    return frozenset(map(rule_of, {*OF_THE_STATE, *alone, *late, *ends}))
+
+
+def _exercised_by_call(state: State, event: Event) -> frozenset[str]:
+    op = Operation(event.op, event.kind, event.on, event.value)
+    return frozenset(map(rule_of, _alone_forbidding(state._replace(operations=(*state.operations, op)), op)))
+
+
+def _alone_forbidding(state: State, op: Operation) -> Iterator[str]:
+    """The rules that are all that forbids some action or mistake, where it would change something."""
+    for action in ACTIONS:
+        if op.kind in action.kinds and action.when(state, op):
+            broken = [rule for rule, guard in action.guards.items() if not guard(state, op)]
+            if len(broken) == 1:
+                yield broken[0]
+    now = StateWithPast(state)
+    for mistake in MISTAKES:
+        about = mistake.instead_of
+        if (
+            op.kind in about.kinds
+            and about.when(state, op)
+            and mistake.when(state, op, now.past)
+            and all(guard(state, op) for guard in shared_guards(mistake))
+            and any(after not in (state, now) for after in mistake.effect(state, op, now.past))
+        ):
+            yield mistake.rule

@@ -1,0 +1,268 @@
+"""What breaks each rule: the natural mistakes of a channel, as an overlay of the strict machine, which knows nothing of them.
+
+Each mistake names the obligation that it breaks and the action that it stands in for. It concerns the same operations, and asks for
+all that the action asks for, except what its own rule demands. What else it does without, and what it has to remember, stands
+beside it. There are three tables: mistakes in acting, in ending and at rest. Two of the channel's state follow them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from .history import CANCELLED, CLOSED, EXHAUSTED, JOINS, READS, Event
+from .machine import (
+    CLOSE,
+    CLOSED_PHASE,
+    CLOSING,
+    COMMIT,
+    END,
+    FAIL,
+    INITIATION,
+    JOIN,
+    LEAVE,
+    OBLIGATIONS,
+    OPEN,
+    PHASES,
+    SEND,
+    TAKE,
+    WITHDRAW,
+    Action,
+    Operation,
+    State,
+)
+from .past import Past, StateWithPast
+from .wrong_effects import (
+    HAVING_DELIVERED,
+    close_and_drop_messages,
+    close_and_forget_endpoints,
+    close_and_go_on_receiving,
+    close_later,
+    close_nothing,
+    close_the_channel_too,
+    close_the_endpoint_alone,
+    commit_all_the_same,
+    commit_and_wait,
+    commit_in_different_orders,
+    commit_past_newcomers,
+    commit_to_closed,
+    commit_to_the_lingering,
+    commit_to_the_rest,
+    commit_too_often,
+    commit_twice_to_some,
+    deliver_to_one,
+    end_early,
+    end_with_an_error,
+    fail_having_delivered,
+    fail_instead,
+    give_up_having_delivered,
+    is_held_back,
+    join_opening_or_not,
+    join_what_is_closed,
+    join_with_another_default,
+    join_with_recent,
+    join_with_the_default,
+    join_with_unheard,
+    put_back_last,
+    return_undelivered,
+    take_a_newer,
+    take_and_drop_the_next,
+    take_and_leave,
+)
+
+Condition = Callable[[State, Operation, Past], bool]
+Effect = Callable[[State, Operation, Past], Iterable[State | StateWithPast]]
+
+
+def is_with_everybody(state: State, op: Operation, past: Past) -> bool:
+    return bool(state.connected) and all((op.number, s.name) in past.delivered for s in state.connected)
+
+
+def connected_names(state: State) -> list[str]:
+    return [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
+
+
+# fmt: off
+always:              Condition = lambda state, op, past: True
+waits:               Condition = lambda state, op, past: op.outcome is None
+in_initiation:       Condition = lambda state, op, past: state.phase == INITIATION
+is_closed:           Condition = lambda state, op, past: state.phase == CLOSED_PHASE
+is_subscribing:      Condition = lambda state, op, past: op.kind == "subscribe"
+has_no_size:         Condition = lambda state, op, past: op.kind == "subscribe" and op.value is None
+has_a_size:          Condition = lambda state, op, past: op.kind == "subscribe" and op.value is not None
+is_iterating:        Condition = lambda state, op, past: op.kind == "next"
+of_the_channel:      Condition = lambda state, op, past: op.on == "channel"
+of_an_endpoint:      Condition = lambda state, op, past: op.on != "channel"
+of_one_open:         Condition = lambda state, op, past: op.on != "channel" and state.phase == OPEN
+of_one_new:          Condition = lambda state, op, past: op.on != "channel" and state.phase == INITIATION
+of_one_closed:       Condition = lambda state, op, past: op.on != "channel" and op.on not in connected_names(state)
+of_the_closed_channel: Condition = lambda state, op, past: op.on == "channel" and state.phase == CLOSED_PHASE
+of_a_subscriber:     Condition = lambda state, op, past: any(s.name == op.on for s in state.connected)
+delivered_to_some:   Condition = lambda state, op, past: any(number == op.number for number, _ in past.delivered)
+not_with_everybody:  Condition = lambda state, op, past: not is_with_everybody(state, op, past)
+some_linger:         Condition = lambda state, op, past: bool(past.lingering)
+nobody_connected:    Condition = lambda state, op, past: not state.connected
+after_cancellation:  Condition = lambda state, op, past: past.room == "cancellation"
+after_closing:       Condition = lambda state, op, past: past.room == "closing" or is_held_back(state, op, past)
+its_publisher_closed: Condition = lambda state, op, past: (op.on, True) not in state.publishers
+it_alone_closed:     Condition = lambda state, op, past: op.number not in past.late and state.phase != CLOSED_PHASE
+beside_a_closed_one: Condition = lambda state, op, past: any(p != op.on and not connected for p, connected in state.publishers)
+is_late:             Condition = lambda state, op, past: op.number in past.late
+in_time:             Condition = lambda state, op, past: op.number not in past.late
+after_interruption:  Condition = lambda state, op, past: op.on in past.interrupted
+in_time_interrupted: Condition = lambda state, op, past: op.on in past.interrupted and op.number not in past.late
+# fmt: on
+
+
+# -------------------------------------------------------------------------------------------------------------------- tables
+
+
+class Mistake(NamedTuple):
+    """What a channel does instead of an action, against a rule.
+
+    Attributes:
+        when: what it is about, beside what the action is about.
+        without: rules, other than its own, whose guards of the action it does not ask for.
+        remembers: what of the past it looks at.
+    """
+
+    rule: str
+    name: str
+    instead_of: Action
+    effect: Effect
+    when: Condition = always
+    without: tuple[str, ...] = ()
+    remembers: tuple[str, ...] = ()
+
+
+class Ending(NamedTuple):
+    """How an operation of one of these kinds is seen to end, against a rule."""
+
+    rule: str
+    name: str
+    kinds: tuple[str, ...]
+    seen: Callable[[Operation, Event], bool]
+
+
+class Neglect(NamedTuple):
+    """An obligation, named by its rule, that is not met at rest, against a rule: its own, or one that says more here."""
+
+    rule: str
+    obligation: str
+    when: Condition = always
+    remembers: tuple[str, ...] = ()
+
+
+# fmt: off
+MISTAKES: tuple[Mistake, ...] = (
+    Mistake("CH-1.2",  "join, and open or not",               JOIN,     join_opening_or_not,       in_initiation),
+    Mistake("CH-1.3a", "close the endpoint alone",            CLOSING,  close_the_endpoint_alone,  of_one_open),
+    Mistake("CH-1.3b", "close the open channel too",          CLOSING,  close_the_channel_too,     of_one_open),
+    Mistake("CH-1.4",  "leave the channel open",              CLOSING,  close_nothing,             of_the_channel),
+    Mistake("CH-1.5",  "close the new channel too",           CLOSING,  close_the_channel_too,     of_one_new),
+    Mistake("CH-1.6",  "close and forget endpoints",          CLOSING,  close_and_forget_endpoints),
+    Mistake("CH-1.6",  "leave the endpoints forgotten",       CLOSING,  close_nothing,             of_the_closed_channel),
+    Mistake("CH-2.1",  "join what is closed",                 JOIN,     join_what_is_closed,       is_closed),
+    Mistake("CH-2.2a", "join with another default",           JOIN,     join_with_another_default, has_no_size),
+    Mistake("CH-2.2b", "join with the default all the same",  JOIN,     join_with_the_default,     has_a_size),
+    Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
+            remembers=("newcomers",)),
+    Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
+    Mistake("CH-2.4",  "commit too often, and to closed",    COMMIT,   commit_too_often),
+    Mistake("CH-2.4b", "commit to closed subscribers",        COMMIT,   commit_to_closed),
+    Mistake("CH-2.4b", "join with old messages",              JOIN,     join_with_recent,          is_subscribing,
+            remembers=("recent",)),
+    Mistake("CH-3.1a", "deliver to one",                      COMMIT,   deliver_to_one,
+            without=("CH-3.2", "CH-3.5"), remembers=("delivered",)),
+    Mistake("CH-3.1a", "commit to the rest",                  COMMIT,   commit_to_the_rest,        delivered_to_some,
+            remembers=("delivered",)),
+    Mistake("CH-3.1b", "return undelivered",                  COMMIT,   return_undelivered,
+            without=("CH-3.2", "CH-3.5")),
+    Mistake("CH-3.1c", "commit, and wait",                    COMMIT,   commit_and_wait,
+            without=("CH-3.5",), remembers=("delivered",)),
+    Mistake("CH-3.3a", "fail for want of subscribers",        FAIL,     fail_instead,              nobody_connected,
+            without=("CH-3.7",)),
+    Mistake("CH-3.3b", "join with what nobody received",      JOIN,     join_with_unheard,         is_subscribing,
+            remembers=("unheard",)),
+    Mistake("CH-3.6",  "commit in different orders",          COMMIT,   commit_in_different_orders),
+    Mistake("CH-3.7b", "fail having delivered",               FAIL,     fail_having_delivered),
+    Mistake("CH-3.8a", "give up having delivered",            WITHDRAW, give_up_having_delivered,  waits),
+    Mistake("CH-3.8a", "return undelivered when cancelled",   WITHDRAW, return_undelivered,        waits),
+    Mistake("CH-3.8c", "commit in place of a cancelled",      COMMIT,   commit_all_the_same,       after_cancellation,
+            without=("CH-3.2", "CH-3.5"), remembers=("room",)),
+    Mistake("CH-4.1a", "take a newer",                        TAKE,     take_a_newer),
+    Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),
+    Mistake("CH-4.4a", "take and leave",                      TAKE,     take_and_leave),
+    Mistake("CH-4.4a", "take and drop the next",              TAKE,     take_and_drop_the_next),
+    Mistake("CH-4.5b", "give up and put back last",           LEAVE,    put_back_last),
+    Mistake("CH-4.7a", "end the iteration early",             END,      end_early,                 is_iterating,
+            without=("CH-4.1", "CH-4.2")),
+    Mistake("CH-4.7b", "end the iteration with an error",     END,      end_with_an_error,         is_iterating,
+            without=("CH-4.1", "CH-4.2")),
+    Mistake("CH-5.1a", "close later",                         CLOSING,  close_later),
+    Mistake("CH-5.1c", "close again, and the channel too",    CLOSING,  close_the_channel_too,     of_one_closed),
+    Mistake("CH-5.2a", "commit though its publisher closed",  COMMIT,   commit_all_the_same,       it_alone_closed,
+            without=("CH-3.7",), remembers=("late",)),
+    Mistake("CH-5.2b", "fail with another publisher",         FAIL,     fail_instead,              beside_a_closed_one,
+            without=("CH-3.7",)),
+    Mistake("CH-5.3",  "close and go on receiving",           CLOSING,  close_and_go_on_receiving, of_a_subscriber,
+            remembers=("lingering", "room")),
+    Mistake("CH-5.3",  "leave the subscriber open",           CLOSING,  close_nothing,             of_a_subscriber),
+    Mistake("CH-5.3a", "commit to the lingering too",         COMMIT,   commit_to_the_lingering,   some_linger),
+)
+
+# What an action asks of the past: a send whose message everybody has can't be withdrawn, whatever lets it wait.
+ASKED_OF_THE_PAST = {WITHDRAW.name: not_with_everybody}
+
+ENDINGS: tuple[Ending, ...] = (
+    Ending("CH-2.1",  "a join with a strange error",            JOINS, lambda op, event: strange(event)),
+    Ending("CH-3.7a", "a send with a strange error",            SEND,  lambda op, event: strange(event)),
+    Ending("CH-3.7b", "a send with an error, having delivered", SEND,  lambda op, event: delivered_all_the_same(op, event)),
+    Ending("CH-3.8a", "a send cancelled by nobody",             SEND,  lambda op, event: cancelled_by_nobody(op, event)),
+    Ending("CH-4.1b", "a read with a strange error",            READS, lambda op, event: strange(event)),
+    Ending("CH-4.1b", "a read with no message",                 READS, lambda op, event: returns_no_message(event)),
+    Ending("CH-4.5a", "a read cancelled by nobody",             READS, lambda op, event: cancelled_by_nobody(op, event)),
+    Ending("CH-4.7b", "an iteration with an error",             ("next",), lambda op, event: event.what == "raise"),
+    Ending("CH-5.1c", "a closing with an error",                CLOSE, lambda op, event: event.what == "raise"),
+)
+
+NEGLECTS: tuple[Neglect, ...] = (
+    *(Neglect(each.rule, each.rule) for each in OBLIGATIONS if each.rule not in ("CH-3.7a", "CH-4.3")),
+    Neglect("CH-3.7a", "CH-3.7a", its_publisher_closed),
+    Neglect("CH-4.3",  "CH-4.3",  in_time,             ("late",)),
+    Neglect("CH-4.2b", "CH-4.3",  is_late,             ("late",)),
+    Neglect("CH-3.8c", "CH-3.4",  after_cancellation,  ("room",)),
+    Neglect("CH-5.3b", "CH-3.4",  after_closing,       ("room",)),
+    Neglect("CH-5.2a", "CH-3.7a", it_alone_closed,     ("late",)),
+    Neglect("CH-4.5b", "CH-4.6",  after_interruption,  ("interrupted",)),
+    Neglect("CH-4.5b", "CH-4.3",  in_time_interrupted, ("interrupted", "late")),
+    Neglect("CH-4.7a", "CH-4.6",  is_iterating),
+    Neglect("CH-4.7b", "CH-4.3",  is_iterating),
+)
+# fmt: on
+
+
+def strange(event: Event) -> bool:
+    return event.what == "raise" and event.value not in (CLOSED, CANCELLED, EXHAUSTED)
+
+
+def cancelled_by_nobody(op: Operation, event: Event) -> bool:
+    return not op.cancel_requested and (event.what, event.value) == ("raise", CANCELLED)
+
+
+def delivered_all_the_same(op: Operation, event: Event) -> bool:
+    has_delivered = op.outcome == HAVING_DELIVERED or (op.outcome is not None and op.outcome.what == "return")
+    return has_delivered and (event.what, event.value) == ("raise", CLOSED)
+
+
+def returns_no_message(event: Event) -> bool:
+    return event.what == "return" and not isinstance(event.value, int)
+
+
+def born(default_size: int) -> Iterator[State]:
+    """A new channel in any phase, against CH-1.1."""
+    return (State(phase, default_size) for phase in PHASES)
+
+
+def turned_back(state: State, past: Past, phase: object) -> Iterator[State]:
+    """The channel back in a phase before the one that was seen last, against CH-1.7."""
+    if phase in PHASES[: PHASES.index(past.seen)]:
+        yield state._replace(phase=str(phase))

@@ -1,0 +1,122 @@
+"""History variables: what mistakes have to remember of the past, and what no channel that keeps the rules has any use for."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from .history import CANCELLED, READS
+from .machine import INITIATION, Message, Operation, State
+
+__all__ = ["Past", "StateWithPast", "called", "ended", "remember"]
+
+LAST = 3  # so many old messages are remembered
+
+
+class Past(NamedTuple):
+    """What is remembered; of each relaxed rule, only what its own mistakes look at."""
+
+    seen: str = INITIATION  # the phase that was observed last
+    recent: tuple[Message, ...] = ()  # the last messages that committed
+    unheard: tuple[
+        Message, ...
+    ] = ()  # the last messages that committed with nobody connected, since one reached somebody
+    newcomers: tuple[str, ...] = ()  # subscribers that have not received anything yet
+    delivered: tuple[
+        tuple[int, str], ...
+    ] = ()  # sends that wait though their message is in this subscriber's buffer already
+    room: str = (
+        "read"  # what last let the sends go on: a "read", the "closing" of a full subscriber, or a "cancellation"
+    )
+    interrupted: tuple[str, ...] = ()  # subscribers one of whose reads has given up since a message came
+    late: tuple[
+        int, ...
+    ] = ()  # operations that were called when their endpoint had closed, with nothing of its own waiting
+    lingering: tuple[tuple[str, int], ...] = ()  # subscribers that have closed and go on receiving, with their sizes
+
+
+class StateWithPast(NamedTuple):
+    state: State
+    past: Past = Past()
+
+
+Update = Callable[[Past, State, Operation, State], Any]
+
+
+def committed(op: Operation, after: State) -> bool:
+    return op.kind == "send" and after.operation(op.number).outcome == ("return", None)
+
+
+def given_up(op: Operation, after: State) -> bool:
+    return after.operation(op.number).outcome == ("raise", CANCELLED)
+
+
+def waiting(state: State, kinds: Iterable[str]) -> list[Operation]:
+    return [op for op in state.operations if op.kind in kinds and op.outcome is None]
+
+
+def recent(past: Past, before: State, op: Operation, after: State) -> Any:
+    return (*past.recent, op.value)[-LAST:] if committed(op, after) else past.recent
+
+
+def unheard(past: Past, before: State, op: Operation, after: State) -> Any:
+    if not committed(op, after):
+        return past.unheard
+    return () if before.connected else (*past.unheard, op.value)[-LAST:]
+
+
+def newcomers(past: Past, before: State, op: Operation, after: State) -> Any:
+    if committed(op, after):
+        return tuple(name for name in past.newcomers if after.subscriber(name) == before.subscriber(name))
+    has_joined = op.kind == "subscribe" and after.operation(op.number).outcome == ("return", None)
+    return (*past.newcomers, op.on) if has_joined else past.newcomers
+
+
+def room(past: Past, before: State, op: Operation, after: State) -> Any:
+    """A send that gave up may hold up all those behind it, until the line is empty."""
+    if op.kind == "send" and given_up(op, after):
+        return "cancellation"
+    if any(s.full and not after.subscriber(s.name).connected for s in before.subscribers):
+        return "closing"
+    takes = op.kind in READS and before.subscriber(op.on).full and not after.subscriber(op.on).full
+    if takes or committed(op, after):
+        kept = past.room == "cancellation" and (takes or len(waiting(before, ["send"])) > 1)
+        return "cancellation" if kept else "read"
+    return past.room
+
+
+def interrupted(past: Past, before: State, op: Operation, after: State) -> Any:
+    """A read that gave up may keep those behind it asleep, until none waits or another message comes."""
+    if op.kind in READS and given_up(op, after):
+        return (*(name for name in past.interrupted if name != op.on), op.on)
+    if committed(op, after):
+        return tuple(name for name in past.interrupted if not before.subscriber(name).connected)
+    if op.kind in READS and len([read for read in waiting(before, READS) if read.on == op.on]) <= 1:
+        return tuple(name for name in past.interrupted if name != op.on)
+    return past.interrupted
+
+
+UPDATES: dict[str, Update] = {update.__name__: update for update in (recent, unheard, newcomers, room, interrupted)}
+
+
+def remember(wanted: Iterable[str], past: Past, before: State, op: Operation, after: State) -> Past:
+    """The past of the state that an action leads to."""
+    changed: dict[str, Any] = {name: UPDATES[name](past, before, op, after) for name in wanted if name in UPDATES}
+    return past._replace(**changed) if changed else past
+
+
+def called(past: Past, before: State, op: Operation) -> Past:
+    """The past of the state in which an operation has just been called."""
+    if op.kind in READS:
+        late = not before.subscriber(op.on).connected and not any(r.on == op.on for r in waiting(before, READS))
+    else:
+        late = op.kind == "send" and (op.on, True) not in before.publishers
+    return past._replace(late=(*past.late, op.number)) if late else past
+
+
+def ended(past: Past, op: Operation) -> Past:
+    """The past of the state in which an operation is no longer under way."""
+    if not (past.delivered or past.late):
+        return past
+    return past._replace(
+        delivered=tuple(each for each in past.delivered if each[0] != op.number),
+        late=tuple(number for number in past.late if number != op.number),
+    )

@@ -1,0 +1,166 @@
+"""The machine with rules relaxed: its actions without the guards of these rules, and the mistakes that break them.
+
+With nothing relaxed it is the strict machine. Its states carry the past, as far as the mistakes in question look at it.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from . import machine
+from .history import Event
+from .machine import ACTIONS, KINDS, Action, Guard, Obligation, Operation, State
+from .mistakes import (
+    ASKED_OF_THE_PAST,
+    ENDINGS,
+    MISTAKES,
+    NEGLECTS,
+    Condition,
+    Effect,
+    Mistake,
+    always,
+    born,
+    turned_back,
+)
+from .past import StateWithPast, called, ended, remember
+from .wrong_effects import HAVING_DELIVERED
+
+__all__ = ["OBLIGATIONS_OF_THE_MACHINE", "RULES_OF_THE_MACHINE", "Relaxed", "relaxed", "rule_of"]
+
+
+def rule_of(obligation: str) -> str:
+    """The rule to which an obligation belongs: "CH-3.8" for "CH-3.8a"."""
+    return obligation.rstrip("abcdefgh")
+
+
+OF_THE_STATE = ("CH-1.1a", "CH-1.7")  # these two concern no operation
+
+OBLIGATIONS_OF_THE_MACHINE = frozenset(OF_THE_STATE).union(
+    *(action.guards for action in ACTIONS),
+    (mistake.rule for mistake in MISTAKES),
+    (ending.rule for ending in ENDINGS),
+    (neglect.rule for neglect in NEGLECTS),
+)
+RULES_OF_THE_MACHINE = frozenset(map(rule_of, OBLIGATIONS_OF_THE_MACHINE))
+
+
+class Row(NamedTuple):
+    """An action without the guards of relaxed rules, or a mistake with those that it shares with its action."""
+
+    source: Action | Mistake
+    about: Guard
+    when: Condition
+    guards: tuple[Guard, ...]
+    effect: Effect
+
+    def leads_to(self, now: StateWithPast, op: Operation) -> Iterable[State | StateWithPast]:
+        state, past = now
+        if self.about(state, op) and self.when(state, op, past) and all(guard(state, op) for guard in self.guards):
+            return self.effect(state, op, past)
+        return ()
+
+
+def shared_guards(mistake: Mistake) -> tuple[Guard, ...]:
+    """The guards of the action that a mistake stands in for, but for those that it breaks or does without."""
+    free = {rule_of(mistake.rule), *mistake.without}
+    return tuple(guard for rule, guard in mistake.instead_of.guards.items() if rule_of(rule) not in free)
+
+
+class Relaxed:
+    """A machine in which these rules, or obligations of rules, are not in force."""
+
+    def __init__(self, rules: frozenset[str]) -> None:
+        def is_relaxed(obligation: str) -> bool:
+            return obligation in rules or rule_of(obligation) in rules
+
+        self.actions = tuple(
+            action._replace(guards={rule: guard for rule, guard in action.guards.items() if not is_relaxed(rule)})
+            for action in ACTIONS
+        )
+        self.mistakes = tuple(mistake for mistake in MISTAKES if is_relaxed(mistake.rule))
+        self.endings = tuple(ending for ending in ENDINGS if is_relaxed(ending.rule))
+        self.neglects = tuple(neglect for neglect in NEGLECTS if is_relaxed(neglect.rule))
+        self._any_phase_at_first = is_relaxed("CH-1.1a")
+        self._turns_back = is_relaxed("CH-1.7")
+        self._remembers = {
+            *(name for mistake in self.mistakes for name in mistake.remembers),
+            *(name for neglect in self.neglects for name in neglect.remembers),
+        }
+        self._rows: dict[str, list[Row]] = {}
+        for kind in KINDS:
+            acting = [
+                Row(each, each.when, ASKED_OF_THE_PAST.get(each.name, always), tuple(each.guards.values()), alone(each))
+                for each in self.actions
+                if kind in each.kinds
+            ]
+            mistaken = [
+                Row(each, each.instead_of.when, each.when, shared_guards(each), each.effect)
+                for each in self.mistakes
+                if kind in each.instead_of.kinds
+            ]
+            self._rows[kind] = acting + mistaken
+
+    def initial(self, default_size: int) -> Iterator[StateWithPast]:
+        states = born(default_size) if self._any_phase_at_first else machine.initial(default_size)
+        return (StateWithPast(state) for state in states)
+
+    def steps(self, now: StateWithPast) -> Iterator[tuple[Action | Mistake, Operation, StateWithPast]]:
+        """The actions and mistakes that are possible, each with its operation and the state that follows."""
+        for op in now.state.operations:
+            if op.outcome is None or op.cancel_requested:
+                yield from self._steps_of(now, op)
+
+    def _steps_of(
+        self, now: StateWithPast, op: Operation
+    ) -> Iterator[tuple[Action | Mistake, Operation, StateWithPast]]:
+        for row in self._rows[op.kind]:
+            for after in row.leads_to(now, op):
+                state, past = after if isinstance(after, StateWithPast) else (after, now.past)
+                yield row.source, op, StateWithPast(state, remember(self._remembers, past, now.state, op, state))
+
+    def see(self, now: StateWithPast, event: Event) -> Iterator[StateWithPast]:
+        """What the strict machine admits, and what else may be seen."""
+        state, past = now
+        match event.what:
+            case "call":
+                op = Operation(event.op, event.kind, event.on, event.value)
+                called_now = StateWithPast(
+                    state._replace(operations=(*state.operations, op)),
+                    called(past, state, op) if "late" in self._remembers else past,
+                )
+                if op.kind == "close":
+                    yield from (after for _, _, after in self._steps_of(called_now, op))
+                else:
+                    yield called_now
+            case "return" | "raise":
+                op = state.operation(event.op)
+                wrong = any(op.kind in ending.kinds and ending.seen(op, event) for ending in self.endings)
+                if wrong or machine.ends(op, event):
+                    yield StateWithPast(state.ended(op), ended(past, op))
+            case "observe" if self._turns_back:
+                if event.value == state.phase:
+                    yield StateWithPast(state, past._replace(seen=state.phase))
+                for turned in turned_back(state, past, event.value):
+                    yield StateWithPast(turned, past._replace(seen=turned.phase))
+            case "rest":
+                has_failed = any(
+                    op.outcome == HAVING_DELIVERED for op in state.operations
+                )  # and has not raised its error
+                if not has_failed and all(self.is_neglected(now, op, due) for op, due in machine.overdue(state)):
+                    yield now
+            case _:
+                yield from (StateWithPast(after, past) for after in machine.see(state, event))
+
+    def is_neglected(self, now: StateWithPast, op: Operation, obligation: Obligation) -> bool:
+        """Whether an obligation need not be met."""
+        return any(each.obligation == obligation.rule and each.when(now.state, op, now.past) for each in self.neglects)
+
+
+def alone(action: Action) -> Effect:
+    return lambda state, op, past: (action.effect(state, op),)
+
+
+@cache
+def relaxed(*rules: str) -> Relaxed:
+    """The machine without these rules, or obligations of rules."""
+    return Relaxed(frozenset(rules))

@@ -1,0 +1,264 @@
+"""What mistakes do in place of an action: each function is one wrong effect, and yields all the states that it may lead to.
+
+`mistakes` says which rule each of them breaks, and which action it stands in for.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from typing import TypeVar
+
+from .history import CLOSED, EXHAUSTED
+from .machine import (
+    CLOSED_PHASE,
+    END,
+    FAIL,
+    INITIATION,
+    OPEN,
+    Message,
+    Operation,
+    Outcome,
+    State,
+    Subscriber,
+    ahead,
+    close,
+    closed_channel,
+    commit,
+    disconnected,
+    fail,
+    give_up,
+    join,
+    may,
+)
+from .past import Past, StateWithPast
+
+HAVING_DELIVERED = Outcome("fail having delivered", CLOSED)
+Some = TypeVar("Some")
+
+
+def some(items: Iterable[Some]) -> Iterator[tuple[Some, ...]]:
+    """Every choice of some of the items: none, each, each pair and so on."""
+    items = tuple(items)
+    return (chosen for count in range(len(items) + 1) for chosen in combinations(items, count))
+
+
+# ------------------------------------------------------------------------------------------------------------------ joining
+
+
+def join_with_another_default(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """Unbounded, or with another subscriber's size."""
+    for size in {0, *(s.size for s in state.subscribers)}:
+        yield join(state, op._replace(value=size))
+
+
+def join_with_the_default(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield join(state, op._replace(value=None))
+
+
+def join_opening_or_not(state: State, op: Operation, past: Past) -> Iterator[State]:
+    for phase in (INITIATION, OPEN):
+        yield join(state, op)._replace(phase=phase)
+
+
+def join_with_recent(state: State, op: Operation, past: Past) -> Iterator[State]:
+    return join_with(past.recent, state, op)
+
+
+def join_with_unheard(state: State, op: Operation, past: Past) -> Iterator[State]:
+    return join_with(past.unheard, state, op)
+
+
+def join_with(messages: tuple[Message, ...], state: State, op: Operation) -> Iterator[State]:
+    for start in range(len(messages)):
+        after = join(state, op)
+        yield after.with_subscriber(after.subscriber(op.on)._replace(buffer=messages[start:]))
+
+
+def join_what_is_closed(state: State, op: Operation, past: Past) -> Iterator[State]:
+    after = join(state, op)
+    yield after
+    yield disconnected(after, op.on)
+
+
+# ------------------------------------------------------------------------------------------------------------------ sending
+
+
+def put(state: State, message: Message, to: Iterable[Subscriber], from_end: int = 0) -> State:
+    for s in to:
+        buffer = state.subscriber(s.name).buffer
+        at = len(buffer) - from_end
+        state = state.with_subscriber(s._replace(buffer=(*buffer[:at], message, *buffer[at:])))
+    return state
+
+
+def deliver_to_one(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """Each subscriber gets its messages in the order of the sends all the same."""
+    for s in state.connected:
+        overtaken = [other for other in ahead(state, op) if (other.number, s.name) not in past.delivered]
+        if not s.full and not overtaken and (op.number, s.name) not in past.delivered:
+            delivered = (*past.delivered, (op.number, s.name))
+            yield StateWithPast(put(state, op.value, [s]), past._replace(delivered=delivered))
+
+
+def commit_to_the_rest(state: State, op: Operation, past: Past) -> Iterator[State]:
+    rest = [s for s in state.connected if (op.number, s.name) not in past.delivered]
+    yield put(state, op.value, rest).settled(op, "return")
+
+
+def commit_and_wait(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """Once or twice, so that there is an end to it."""
+    if not any(past.delivered.count((op.number, s.name)) > 1 for s in state.connected):
+        delivered = (*past.delivered, *((op.number, s.name) for s in state.connected))
+        yield StateWithPast(put(state, op.value, state.connected), past._replace(delivered=delivered))
+
+
+def commit_in_different_orders(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """At least one subscriber gets the message last, and another one gets it before the one that it has already."""
+    for turned in some(s for s in state.connected if s.buffer):
+        if turned and len(turned) < len(state.connected):
+            after = put(state, op.value, [s for s in state.connected if s not in turned])
+            yield put(after, op.value, turned, from_end=1).settled(op, "return")
+
+
+def commit_past_newcomers(state: State, op: Operation, past: Past) -> Iterator[State]:
+    for missed in some(s for s in state.connected if s.name in past.newcomers):
+        yield put(state, op.value, [s for s in state.connected if s not in missed]).settled(op, "return")
+
+
+def commit_twice_to_some(state: State, op: Operation, past: Past) -> Iterator[State]:
+    for twice in some(state.connected):
+        yield put(put(state, op.value, state.connected), op.value, twice).settled(op, "return")
+
+
+def commit_to_closed(state: State, op: Operation, past: Past) -> Iterator[State]:
+    for closed in some(s for s in state.subscribers if not s.connected):
+        yield put(state, op.value, [*state.connected, *closed]).settled(op, "return")
+
+
+def commit_too_often(state: State, op: Operation, past: Past) -> Iterator[State]:
+    for more in some(state.subscribers):
+        if {s.connected for s in more} == {True, False}:
+            yield put(put(state, op.value, state.connected), op.value, more).settled(op, "return")
+
+
+def commit_to_the_lingering(state: State, op: Operation, past: Past) -> Iterator[State]:
+    lingering = [state.subscriber(name) for name, _ in past.lingering]
+    if not is_held_back(state, op, past):
+        yield put(state, op.value, [*state.connected, *lingering]).settled(op, "return")
+
+
+def fail_having_delivered(state: State, op: Operation, past: Past) -> Iterator[State]:
+    for reached in some(state.subscribers):
+        yield put(state, op.value, reached).settled(op, *HAVING_DELIVERED)
+
+
+def give_up_having_delivered(state: State, op: Operation, past: Past) -> Iterator[State]:
+    for reached in some(state.connected):
+        yield give_up(put(state, op.value, reached), op)
+
+
+def commit_all_the_same(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield commit(state, op)
+
+
+def fail_instead(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield fail(state, op)
+
+
+def return_undelivered(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, "return")
+
+
+# ------------------------------------------------------------------------------------------------------------------ reading
+
+
+def take_a_newer(state: State, op: Operation, past: Past) -> Iterator[State]:
+    s = state.subscriber(op.on)
+    for place in range(1, len(s.buffer)):
+        left = s.buffer[:place] + s.buffer[place + 1 :]
+        yield state.with_subscriber(s._replace(buffer=left)).settled(op, "return", s.buffer[place])
+
+
+def take_and_leave(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, "return", state.subscriber(op.on).buffer[0])
+
+
+def take_and_drop_the_next(state: State, op: Operation, past: Past) -> Iterator[State]:
+    s = state.subscriber(op.on)
+    if len(s.buffer) > 1:
+        yield state.with_subscriber(s._replace(buffer=s.buffer[2:])).settled(op, "return", s.buffer[0])
+
+
+def put_back_last(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """The message that it has taken, or that it would have taken."""
+    s = state.subscriber(op.on)
+    if op.outcome is None:
+        yield give_up(state.with_subscriber(s._replace(buffer=s.buffer[1:] + s.buffer[:1])), op)
+    elif op.outcome.what == "return":
+        yield give_up(state.with_subscriber(s._replace(buffer=(*s.buffer, op.outcome.value))), op)
+
+
+def end_early(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, "raise", EXHAUSTED)
+
+
+def end_with_an_error(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, "raise", CLOSED)
+
+
+# ------------------------------------------------------------------------------------------------------------------ closing
+
+
+def close_nothing(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, "return")
+
+
+def close_later(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state
+
+
+def close_the_endpoint_alone(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield disconnected(state, op.on).settled(op, "return")
+
+
+def close_the_channel_too(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield closed_channel(state).settled(op, "return")
+
+
+def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """Each endpoint but the one in question may have been forgotten, or all of it but the operations that wait on it."""
+    after = close(state, op)
+    if after.phase != CLOSED_PHASE:
+        return
+    endpoints = [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
+    for kept in some(name for name in endpoints if name != op.on):
+        left = after._replace(
+            publishers=tuple((p, p in kept) for p, _ in state.publishers),
+            subscribers=tuple(s if s.name in kept else after.subscriber(s.name) for s in state.subscribers),
+        )
+        yield left
+        for each in after.operations:
+            if each.on in kept and any(
+                each.kind in action.kinds and may(action, after, each) for action in (FAIL, END)
+            ):
+                left = fail(left, each)
+        yield left
+
+
+def close_and_drop_messages(state: State, op: Operation, past: Past) -> Iterator[State]:
+    after = close(state, op)
+    for emptied in some(s for s in after.subscribers if s.buffer and not s.connected):
+        for keep in range(max((len(s.buffer) for s in emptied), default=0)):
+            yield after._replace(
+                subscribers=tuple(s._replace(buffer=s.buffer[:keep]) if s in emptied else s for s in after.subscribers)
+            )
+
+
+def close_and_go_on_receiving(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """Holding sends back while it is full, or, of no size any more, nobody."""
+    for size in {0, state.subscriber(op.on).size}:
+        yield StateWithPast(close(state, op), past._replace(lingering=(*past.lingering, (op.on, size))))
+
+
+def is_held_back(state: State, op: Operation, past: Past) -> bool:
+    """Whether some subscriber that has closed, and goes on receiving, is full."""
+    return any(0 < size <= len(state.subscriber(name).buffer) for name, size in past.lingering)

@@ -80,8 +80,14 @@ class Restart:
         while error := await self._start(asked_at):
             if not self.after_failure or is_given_up(error) or not self._of.may_start_again():
                 return error
-        outcomes = await asyncio.gather(*(self._bring_up(each, asked_at) for each in self._again))
+        started = self._of.life
+        outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in self._again))
         return next((failed for failed in outcomes if failed), None)
+
+    async def _follow(self, each: "Lifecycle", started: Life | None, asked_at: int) -> BaseException | None:
+        if self._of.life is not started or self._of.is_stopping:  # or its start would undo the stop (SV-5.2)
+            return ServiceStoppedError(f"{each!r} was not started again: {self._of!r} was stopped")
+        return await self._bring_up(each, asked_at)
 
     async def _start(self, asked_at: int) -> BaseException | None:
         if self.after_failure:

@@ -11,12 +11,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from state_diagrams import service_states
+from state_diagrams import channel_states, operation_states, service_states
 
 ROOT = Path(__file__).parents[2]
 
 # Each picture's source.
 PICTURES: dict[Path, Callable[[], str]] = {
+    ROOT / "specs" / "diagrams" / "channel-states.svg": channel_states,
+    ROOT / "specs" / "diagrams" / "operation-states.svg": operation_states,
     ROOT / "specs" / "diagrams" / "service-states.svg": service_states,
     **{
         path.with_suffix(".svg"): path.read_text

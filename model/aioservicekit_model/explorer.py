@@ -1,147 +1,235 @@
-"""Exploring the model of services exhaustively: every state that can be reached, and what holds in all of them.
+"""Exploring a machine: every state that it can reach, breadth first, and what its properties say of them.
 
-Within bounds: so many services with given dependencies, at most one caller of `start()` a service, one restart and two signals
-at a time, and, where that is asked for, one block of `run_services` around them. What holds is in `service.properties`. Three
-properties are those of paths: with nobody calling anything, whatever has begun ends; all services can be brought to STOPPED from
-wherever they are; and a shutdown whose time is over waits for nobody.
+The explorer knows states, steps with labels, and nothing else. States and labels are hashable values; equal states are one state.
+What a machine promises is said with
+
+* `Invariant`: what holds in every state;
+* `Forbidden`: what no step does;
+* `Sometimes`: what some state shows; if none does, what was checked of it says nothing;
+* `DeadlockFree`: from each state in which the machine may not rest some step leads on;
+* `Terminating`: certain steps lead through no cycle, so that a run of them ends;
+* `AlwaysReachable`: a goal that can be reached from every state.
+
+A property that does not hold is shown by the labels of a shortest path to what is wrong. Steps that change nothing are counted, but
+lead nowhere.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from .service.faults import Fault
-from .service.guards import all_are_stopped
-from .service.machine import BLOCK, CALLS, UNSEEN, USERS_PART, Row, Step, initial, steps
-from .service.properties import ALWAYS, NEVER
-from .service.states import RUNNING, STOPPED, Dependencies, State, World
+__all__ = [
+    "AlwaysReachable",
+    "DeadlockFree",
+    "Forbidden",
+    "Graph",
+    "Invariant",
+    "Machine",
+    "Property",
+    "Sometimes",
+    "Terminating",
+    "explore",
+    "violations",
+]
 
-__all__ = ["ENDS", "IN_TIME", "REACHABLE", "Explored", "explore", "graphs", "violations"]
-
-MOST_CALLERS = 1
-
-# What brings nothing nearer to its end, and what needs nobody.
-NO_END = {row.name for row in CALLS} | {"its work is called", "a block is entered", "the block is left"}
-BY_ITSELF = {row.name for row in UNSEEN} | {"it is cut short", "the block has ended"}
-
-ENDS = "with nobody calling anything, whatever has begun ends"
-REACHABLE = "STOPPED can be reached from every state"
-IN_TIME = "a shutdown whose time is over waits for nobody"
+State = TypeVar("State", bound=Hashable)
+Label = TypeVar("Label", bound=Hashable)
 
 
-class Explored(NamedTuple):
-    """What was reached.
+class Machine(NamedTuple, Generic[State, Label]):
+    """What can be explored.
 
     Attributes:
-        came_from: of each state, a shortest way to it: the state before and the step; None for the first.
-        steps: of each state, the steps that lead on.
+        first: the states that it can begin in.
+        steps: gives, of a state, the steps that are permitted in it: the label of each, and the state after it.
     """
 
-    world: World
-    came_from: dict[State, tuple[State, Step] | None]
-    steps: dict[State, tuple[Step, ...]]
-
-    def path(self, state: State) -> list[str]:
-        """The shortest history that leads to a state."""
-        came_from = self.came_from[state]
-        if came_from is None:
-            return []
-        before, step = came_from
-        return [*self.path(before), f"{step.name} ({step.service})"]
-
-    def on_their_own(self, state: State) -> list[Step]:
-        """The steps that need no call: hooks and work end, time passes, services go on. Work that is called again is none."""
-        return [step for step in self.steps[state] if step.after != state and step.name not in NO_END]
+    first: tuple[State, ...]
+    steps: Callable[[State], Iterable[tuple[Label, State]]]
 
 
-def graphs(services: int) -> Iterator[Dependencies]:
-    """Every dependency graph of so many services: each depends on some of those before it."""
-    if services == 0:
-        yield ()
-        return
-    for smaller in graphs(services - 1):
-        for chosen in range(2 ** (services - 1)):
-            yield (*smaller, tuple(s for s in range(services - 1) if chosen >> s & 1))
+class Graph(Generic[State, Label]):
+    """The states of a machine, by number, and the steps between them.
+
+    Millions of states fit: each takes 14 bytes beside itself, and each step takes 6.
+
+    Attributes:
+        states: all that were reached, nearest first.
+        labels: all labels of steps.
+        depth: how many steps away the farthest state is.
+    """
+
+    def __init__(self) -> None:
+        self.states: list[State] = []
+        self.labels: list[Label] = []
+        self.depth = 0
+        self._parents = array("I")  # of each state: from where it was reached first (a first state: from itself)
+        self._by = array("H")  # and the label of that step
+        self._begin = array("Q", [0])  # of each state: where its steps begin in the next two
+        self._labels = array("H")
+        self._after = array("I")
+
+    @property
+    def fringe(self) -> int:
+        """How many states have been reached, and not been left yet."""
+        return len(self.states) - len(self._begin) + 1
+
+    @property
+    def number_of_steps(self) -> int:
+        return len(self._after)
+
+    def steps(self, number: int) -> Iterator[tuple[int, int]]:
+        """The steps from a state: the number of the label, and that of the state after it."""
+        begin, end = self._begin[number], self._begin[number + 1]
+        return zip(self._labels[begin:end], self._after[begin:end], strict=True)
+
+    def path(self, number: int) -> list[Label]:
+        """The labels of a shortest path from a first state to this one."""
+        labels = []
+        while self._parents[number] != number:
+            labels.append(self.labels[self._by[number]])
+            number = self._parents[number]
+        return labels[::-1]
+
+    def only(self, labels: Callable[[Label], bool]) -> "Callable[[int], Iterator[tuple[int, int]]]":
+        """Of a state: those of its steps that have such a label, and change something."""
+        chosen = bytes(labels(label) for label in self.labels)
+        return lambda number: (step for step in self.steps(number) if chosen[step[0]] and step[1] != number)
 
 
 def explore(
-    world: World, calls: tuple[Row, ...] = CALLS, *, block: bool = False, fault: Fault | None = None
-) -> Explored:
-    """Every state that can be reached, breadth first."""
-    first = initial(world.dependencies)
-    explored = Explored(world, {first: None}, {})
-    fringe = deque([first])
-    rows = UNSEEN + USERS_PART + calls + (BLOCK if block else ())
-    if fault:
-        rows = fault.of(rows)
-    while fringe:
-        state = fringe.popleft()
-        explored.steps[state] = tuple(
-            step
-            for step in steps(world, state, rows)
-            if all(service.callers <= MOST_CALLERS for service in step.after.services)
-        )
-        for step in explored.steps[state]:
-            if step.after not in explored.came_from:
-                explored.came_from[step.after] = (state, step)
-                fringe.append(step.after)
-    return explored
+    machine: Machine[State, Label], progress: Callable[[Graph[State, Label]], object] = lambda graph: None
+) -> Graph[State, Label]:
+    """Every state that a machine can reach; there must be finitely many.
+
+    Args:
+        machine: what is explored.
+        progress: is called after every ten thousand states, with what has been explored so far.
+    """
+    graph = Graph[State, Label]()
+    states, labels, after = graph.states, graph._labels, graph._after
+    numbers: dict[State, int] = {}
+    numbers_of_labels: dict[Label, int] = {}
+
+    def numbered(state: State, parent: int, by: int) -> int:
+        number = numbers.setdefault(state, len(states))
+        if number == len(states):
+            states.append(state)
+            graph._parents.append(parent)
+            graph._by.append(by)
+        return number
+
+    for state in machine.first:
+        numbered(state, len(states), 0)
+    farther = len(states)  # the first state that is a step farther away
+    for number, state in enumerate(states):  # which grow meanwhile
+        if number == farther:
+            graph.depth += 1
+            farther = len(states)
+        for label, following in machine.steps(state):
+            by = numbers_of_labels.setdefault(label, len(graph.labels))
+            if by == len(graph.labels):
+                graph.labels.append(label)
+            labels.append(by)
+            after.append(numbered(following, number, by))
+        graph._begin.append(len(after))
+        if number % 10_000 == 9_999:
+            progress(graph)
+    return graph
 
 
-def violations(explored: Explored) -> Iterator[tuple[str, list[str]]]:
-    """Each property that does not hold, with the shortest history that shows it."""
-    world = explored.world
-    for name, holds in ALWAYS.items():
-        for state in explored.steps:
-            if not holds(world, state):
-                yield name, explored.path(state)
-                break
-    for name, happens in NEVER.items():
-        for state, following in explored.steps.items():
-            wrong = next((step for step in following if happens(world, state, step)), None)
-            if wrong:
-                yield name, [*explored.path(state), f"{wrong.name} ({wrong.service})"]
-                break
-    for state in explored.steps:
-        if not explored.on_their_own(state) and not all(s.phase in (STOPPED, RUNNING) for s in state.services):
-            yield ENDS, explored.path(state)
-            break
-    for state, following in explored.steps.items():
-        if state.time_is_over and not all_are_stopped(state) and not any(s.name in BY_ITSELF for s in following):
-            yield IN_TIME, explored.path(state)
-            break
-    if cycle := _cycle(explored):
-        yield ENDS, explored.path(cycle)
-    if left_out := _not_reaching_stopped(explored):
-        yield REACHABLE, explored.path(left_out)
+class Property(Protocol[State, Label]):
+    """What a machine promises."""
+
+    def counterexample(self, graph: Graph[State, Label], /) -> list[Label] | None:
+        """A shortest path to what is wrong (an empty one if there is nothing to show), or None if all is well."""
 
 
-def _cycle(explored: Explored) -> State | None:
-    """A state that the services come back to on their own, if there is one: they need not ever end then."""
-    unfinished = dict.fromkeys(explored.steps, 0)
-    for state in explored.steps:
-        for step in explored.on_their_own(state):
-            unfinished[step.after] += 1
-    ready = [state for state, count in unfinished.items() if not count]
-    while ready:
-        state = ready.pop()
-        del unfinished[state]
-        for step in explored.on_their_own(state):
-            unfinished[step.after] -= 1
-            if not unfinished[step.after]:
-                ready.append(step.after)
-    return next(iter(unfinished), None)
+def violations(graph: Graph[State, Label], properties: Mapping[str, Property[State, Label]]) -> dict[str, list[Label]]:
+    """The properties that do not hold, by name, each with a counterexample."""
+    found = {name: promised.counterexample(graph) for name, promised in properties.items()}
+    return {name: path for name, path in found.items() if path is not None}
 
 
-def _not_reaching_stopped(explored: Explored) -> State | None:
-    before: dict[State, list[State]] = {state: [] for state in explored.steps}
-    for state, following in explored.steps.items():
-        for step in following:
-            before[step.after].append(state)
-    reaching = {state for state in explored.steps if all(s.phase == STOPPED for s in state.services)}
-    fringe = list(reaching)
-    while fringe:
-        new = [state for state in before[fringe.pop()] if state not in reaching]
-        reaching.update(new)
-        fringe.extend(new)
-    return next((state for state in explored.steps if state not in reaching), None)
+class Invariant(NamedTuple, Generic[State]):
+    holds: Callable[[State], bool]
+
+    def counterexample(self, graph: Graph[State, Label]) -> list[Label] | None:
+        return next((graph.path(number) for number, state in enumerate(graph.states) if not self.holds(state)), None)
+
+
+class Forbidden(NamedTuple, Generic[State, Label]):
+    happens: Callable[[State, Label, State], bool]
+
+    def counterexample(self, graph: Graph[State, Label]) -> list[Label] | None:
+        for number, state in enumerate(graph.states):
+            for by, after in graph.steps(number):
+                if self.happens(state, graph.labels[by], graph.states[after]):
+                    return [*graph.path(number), graph.labels[by]]
+        return None
+
+
+class Sometimes(NamedTuple, Generic[State]):
+    happens: Callable[[State], bool]
+
+    def counterexample(self, graph: Graph[State, Label]) -> list[Label] | None:
+        return None if any(map(self.happens, graph.states)) else []
+
+
+class DeadlockFree(NamedTuple, Generic[State, Label]):
+    """Steps with the chosen labels lead on from each state in which the machine may not rest."""
+
+    labels: Callable[[Label], bool]
+    may_rest: Callable[[State], bool]
+
+    def counterexample(self, graph: Graph[State, Label]) -> list[Label] | None:
+        leading_on = graph.only(self.labels)
+        for number, state in enumerate(graph.states):
+            if not any(leading_on(number)) and not self.may_rest(state):
+                return graph.path(number)
+        return None
+
+
+class Terminating(NamedTuple, Generic[Label]):
+    """Steps with the chosen labels lead through no cycle; if there is one, the counterexample goes through it once."""
+
+    labels: Callable[[Label], bool]
+
+    def counterexample(self, graph: Graph[State, Label]) -> list[Label] | None:
+        leading_on = graph.only(self.labels)
+        place = array("l", [-1]) * len(graph.states)  # on the way that is being followed; -1: unknown, -2: no cycle
+        for first in range(len(graph.states)):
+            if place[first] != -1:
+                continue
+            place[first] = 0
+            states, ways, labels = [first], [leading_on(first)], [0]
+            while ways:
+                by, after = next(ways[-1], (0, -1))
+                if after == -1:
+                    place[states.pop()] = -2
+                    ways.pop()
+                    labels.pop()
+                elif place[after] == -1:
+                    place[after] = len(states)
+                    states.append(after)
+                    ways.append(leading_on(after))
+                    labels.append(by)
+                elif place[after] >= 0:
+                    cycle = [*labels[place[after] + 1 :], by]
+                    return [*graph.path(after), *(graph.labels[label] for label in cycle)]
+        return None
+
+
+class AlwaysReachable(NamedTuple, Generic[State]):
+    goal: Callable[[State], bool]
+
+    def counterexample(self, graph: Graph[State, Label]) -> list[Label] | None:
+        reaching = bytearray(map(self.goal, graph.states))
+        left = [number for number in reversed(range(len(reaching))) if not reaching[number]]
+        while True:
+            count = len(left)
+            for number in left:
+                reaching[number] = any(reaching[after] for _, after in graph.steps(number))
+            left = [number for number in left if not reaching[number]]
+            if len(left) == count:
+                return graph.path(min(left)) if left else None

@@ -4,7 +4,7 @@ import gc
 import warnings
 from collections.abc import Callable
 
-from aioservicekit_model.channel.blame import blame
+from aioservicekit_model.channel.blame import blame, broken_obligations
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from aioservicekit_model.rules import RULES
 
@@ -147,6 +147,7 @@ class _Judging:
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", exploration.explained[rule], evidence, expected, observed),
             because=because(case),
+            obligations=broken_obligations(case.default_size, case.history, rule),
             history=tuple(timeline(case)),
             replay=as_text(failure),
             program=as_program(failure, case, expected, observed),

@@ -18,7 +18,8 @@ from aioservicekit_model.channel.history import (
     rest,
     returned,
 )
-from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE, relaxed, rule_of
+from aioservicekit_model.channel.relaxed import OBLIGATIONS_OF_THE_MACHINE, RULES_OF_THE_MACHINE, relaxed, rule_of
+from aioservicekit_model.rules import RULES
 
 
 def joined(*names: str, size: int | None = None) -> list[Event]:
@@ -206,6 +207,14 @@ def test_relaxing_a_rule_takes_guards_away_or_lets_mistakes_in(rule: str) -> Non
     """Each rule that concerns operations has a place in one of the tables, and is searched for by its id."""
     without = relaxed(rule)
     assert without.actions != machine.ACTIONS or without.mistakes or without.endings or without.neglects
+
+
+def test_the_machine_names_obligations_that_the_specification_has() -> None:
+    """A guard, a mistake or an obligation carries a letter where its rule has several, but where it breaks all of them."""
+    as_a_whole = {"CH-2.4", "CH-5.3"}
+    for each in OBLIGATIONS_OF_THE_MACHINE - as_a_whole:
+        letters = RULES[rule_of(each)].obligations
+        assert each[-1] in letters if letters else each == rule_of(each), each
 
 
 OBLIGATIONS_BROKEN = {

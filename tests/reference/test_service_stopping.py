@@ -704,6 +704,29 @@ def test_restart_brings_up_what_it_took_down(when: str) -> None:
     assert run(main) == (["RUNNING", "STOPPED", "STOPPED"] if when == "stopped" else ["RUNNING"] * 3)
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_stop_ends_the_restart_that_has_started_the_service(turns: int) -> None:
+    """Once it has started the service a restart is not carried on after a stop: it would start the service anew (SV-5.2)."""
+
+    async def main() -> list[str]:
+        first = Recorded("first", grace=0)
+        second = Recorded("second", dependences=[first], grace=0)
+        await second.start()
+        restart = asyncio.create_task(first.restart())
+        runs_again = asyncio.Event()
+        first.on_state_change.add_listener(lambda state: runs_again.set() if state is ServiceState.RUNNING else None)
+        await runs_again.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await first.stop()
+        await settle()
+        assert isinstance((await asyncio.gather(restart, return_exceptions=True))[0], ServiceStoppedError)
+        assert first.log.count("first RUNNING") == 2
+        return [first.state.name, second.state.name]
+
+    assert run(main) == ["STOPPED", "STOPPED"]
+
+
 def test_work_may_restart_its_own_service() -> None:
     """A restart is completed even if the work that asked for it has to end for it (SV-5.2)."""
 

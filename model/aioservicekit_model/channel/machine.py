@@ -117,7 +117,7 @@ subscriber_closed:      Guard = lambda state, op: not state.subscriber(op.on).co
 nobody_connected:       Guard = lambda state, op: not state.connected
 somebody_connected:     Guard = lambda state, op: bool(state.connected)
 nobody_full:            Guard = lambda state, op: not any(s.full for s in state.subscribers)
-first_in_line:          Guard = lambda state, op: all(other.cancel_requested for other in ahead(state, op))
+first_in_line:          Guard = lambda state, op: all(other.cancel_requested for other in ahead(state, op))  # CH-3.8c, CH-4.5b
 waits_beside_a_message: Guard = lambda state, op: op.outcome is None and bool(state.subscriber(op.on).buffer)
 no_message_left:        Guard = lambda state, op: len(list(ahead(state, op))) >= len(state.subscriber(op.on).buffer)
 # fmt: on
@@ -156,7 +156,7 @@ def fail(state: State, op: Operation) -> State:
 
 
 def give_up(state: State, op: Operation) -> State:
-    """The operation has had no effect, and never will."""
+    """The operation has had no effect, and never will; one that has had it returns (CH-3.9a, CH-4.8a)."""
     return state.settled(op, "raise", CANCELLED)
 
 
@@ -241,7 +241,7 @@ OBLIGATIONS = (
     Obligation("CH-3.7a", SEND,  "a send waits though its publisher is closed",     due(FAIL, "raise")),
     Obligation("CH-3.8b", SEND,  "a send waits though it was asked to cancel",      asked_to_cancel),
     Obligation("CH-4.6",  READS, "a read waits though there is a message for it",   due(TAKE, "return")),
-    Obligation("CH-4.3",  READS, "a read waits though its subscriber is closed and empty",due(END, "raise")),
+    Obligation("CH-4.3",  READS, "a read waits though its subscriber is closed and empty", due(END, "raise")),
     Obligation("CH-4.5c", READS, "a read waits though it was asked to cancel",      asked_to_cancel),
     Obligation("CH-5.1b", CLOSE, "a closing waits",                                 always),
 )

@@ -49,15 +49,17 @@ from .wrong_effects import (
     commit_too_often,
     commit_twice_to_some,
     deliver_to_one,
-    end_otherwise,
+    end_early,
+    end_with_an_error,
     fail_having_delivered,
     fail_instead,
     give_up_having_delivered,
     is_held_back,
     join_opening_or_not,
     join_what_is_closed,
-    join_with_another_size,
+    join_with_another_default,
     join_with_recent,
+    join_with_the_default,
     join_with_unheard,
     put_back_last,
     return_undelivered,
@@ -84,6 +86,8 @@ waits:               Condition = lambda state, op, past: op.outcome is None
 in_initiation:       Condition = lambda state, op, past: state.phase == INITIATION
 is_closed:           Condition = lambda state, op, past: state.phase == CLOSED_PHASE
 is_subscribing:      Condition = lambda state, op, past: op.kind == "subscribe"
+has_no_size:         Condition = lambda state, op, past: op.kind == "subscribe" and op.value is None
+has_a_size:          Condition = lambda state, op, past: op.kind == "subscribe" and op.value is not None
 is_iterating:        Condition = lambda state, op, past: op.kind == "next"
 of_the_channel:      Condition = lambda state, op, past: op.on == "channel"
 of_an_endpoint:      Condition = lambda state, op, past: op.on != "channel"
@@ -157,7 +161,8 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.6",  "close and forget endpoints",          CLOSING,  close_and_forget_endpoints),
     Mistake("CH-1.6",  "leave the endpoints forgotten",       CLOSING,  close_nothing,             of_the_closed_channel),
     Mistake("CH-2.1",  "join what is closed",                 JOIN,     join_what_is_closed,       is_closed),
-    Mistake("CH-2.2",  "join with another size",              JOIN,     join_with_another_size,    is_subscribing),
+    Mistake("CH-2.2a", "join with another default",           JOIN,     join_with_another_default, has_no_size),
+    Mistake("CH-2.2b", "join with the default all the same",  JOIN,     join_with_the_default,     has_a_size),
     Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
             remembers=("newcomers",)),
     Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
@@ -188,7 +193,9 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-4.4a", "take and leave",                      TAKE,     take_and_leave),
     Mistake("CH-4.4a", "take and drop the next",              TAKE,     take_and_drop_the_next),
     Mistake("CH-4.5b", "give up and put back last",           LEAVE,    put_back_last),
-    Mistake("CH-4.7",  "end the iteration otherwise",         END,      end_otherwise,             is_iterating,
+    Mistake("CH-4.7a", "end the iteration early",             END,      end_early,                 is_iterating,
+            without=("CH-4.1", "CH-4.2")),
+    Mistake("CH-4.7b", "end the iteration with an error",     END,      end_with_an_error,         is_iterating,
             without=("CH-4.1", "CH-4.2")),
     Mistake("CH-5.1a", "close later",                         CLOSING,  close_later),
     Mistake("CH-5.1c", "close again, and the channel too",    CLOSING,  close_the_channel_too,     of_one_closed),
@@ -213,7 +220,7 @@ ENDINGS: tuple[Ending, ...] = (
     Ending("CH-4.1b", "a read with a strange error",            READS, lambda op, event: strange(event)),
     Ending("CH-4.1b", "a read with no message",                 READS, lambda op, event: returns_no_message(event)),
     Ending("CH-4.5a", "a read cancelled by nobody",             READS, lambda op, event: cancelled_by_nobody(op, event)),
-    Ending("CH-4.7",  "an iteration with an error",             ("next",), lambda op, event: event.what == "raise"),
+    Ending("CH-4.7b", "an iteration with an error",             ("next",), lambda op, event: event.what == "raise"),
     Ending("CH-5.1c", "a closing with an error",                CLOSE, lambda op, event: event.what == "raise"),
 )
 
@@ -227,7 +234,8 @@ NEGLECTS: tuple[Neglect, ...] = (
     Neglect("CH-5.2a", "CH-3.7a", it_alone_closed,     ("late",)),
     Neglect("CH-4.5b", "CH-4.6",  after_interruption,  ("interrupted",)),
     Neglect("CH-4.5b", "CH-4.3",  in_time_interrupted, ("interrupted", "late")),
-    *(Neglect("CH-4.7", each.rule, is_iterating) for each in OBLIGATIONS if "next" in each.kinds),
+    Neglect("CH-4.7a", "CH-4.6",  is_iterating),
+    Neglect("CH-4.7b", "CH-4.3",  is_iterating),
 )
 # fmt: on
 

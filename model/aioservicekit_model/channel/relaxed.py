@@ -33,7 +33,7 @@ def rule_of(obligation: str) -> str:
     return obligation.rstrip("abcdefgh")
 
 
-OF_THE_STATE = ("CH-1.1", "CH-1.7")  # these two concern no operation
+OF_THE_STATE = ("CH-1.1a", "CH-1.7")  # these two concern no operation
 
 OBLIGATIONS_OF_THE_MACHINE = frozenset(OF_THE_STATE).union(
     *(action.guards for action in ACTIONS),
@@ -80,7 +80,7 @@ class Relaxed:
         self.mistakes = tuple(mistake for mistake in MISTAKES if is_relaxed(mistake.rule))
         self.endings = tuple(ending for ending in ENDINGS if is_relaxed(ending.rule))
         self.neglects = tuple(neglect for neglect in NEGLECTS if is_relaxed(neglect.rule))
-        self._any_phase_at_first = is_relaxed("CH-1.1")
+        self._any_phase_at_first = is_relaxed("CH-1.1a")
         self._turns_back = is_relaxed("CH-1.7")
         self._remembers = {
             *(name for mistake in self.mistakes for name in mistake.remembers),

@@ -44,10 +44,14 @@ def some(items: Iterable[Some]) -> Iterator[tuple[Some, ...]]:
 # ------------------------------------------------------------------------------------------------------------------ joining
 
 
-def join_with_another_size(state: State, op: Operation, past: Past) -> Iterator[State]:
-    """The default instead of the given size; unbounded or another subscriber's size instead of the default."""
-    for size in {0, *(s.size for s in state.subscribers)} if op.value is None else {state.default_size}:
+def join_with_another_default(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """Unbounded or another subscriber's size, instead of the default."""
+    for size in {0, *(s.size for s in state.subscribers)}:
         yield join(state, op._replace(value=size))
+
+
+def join_with_the_default(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield join(state, op._replace(value=None))
 
 
 def join_opening_or_not(state: State, op: Operation, past: Past) -> Iterator[State]:
@@ -193,9 +197,12 @@ def put_back_last(state: State, op: Operation, past: Past) -> Iterator[State]:
         yield give_up(state.with_subscriber(s._replace(buffer=(*s.buffer, op.outcome.value))), op)
 
 
-def end_otherwise(state: State, op: Operation, past: Past) -> Iterator[State]:
-    yield state.settled(op, "raise", CLOSED)
+def end_early(state: State, op: Operation, past: Past) -> Iterator[State]:
     yield state.settled(op, "raise", EXHAUSTED)
+
+
+def end_with_an_error(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, "raise", CLOSED)
 
 
 # ------------------------------------------------------------------------------------------------------------------ closing

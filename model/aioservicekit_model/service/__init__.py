@@ -1,8 +1,14 @@
-"""The model of services: what there is to say of them (`states`), how one state follows another (`guards`, `machine`), what holds
-in all of them (`properties`), and the natural mistakes that break that (`faults`)."""
+"""The model of services: a `machine`, to which `restarts` and `blocks` add actions. What holds of it is in `properties`, and the
+natural mistakes that break that are in `faults`."""
 
-from . import machine, states
-from .machine import *  # noqa: F403
-from .states import *  # noqa: F403
+from .blocks import BLOCK
+from .machine import CALLS, INTERNAL, USERS_PART
+from .restarts import RESTART, RESTARTING
 
-__all__ = [*machine.__all__, *states.__all__]
+__all__ = ["ACTIONS", "RULES_OF_THE_TABLE"]
+
+ACTIONS = CALLS + USERS_PART + INTERNAL + RESTART + RESTARTING + BLOCK
+
+RULES_OF_THE_TABLE = frozenset(rule for action in ACTIONS for rule in action.rules) | {
+    "SV-1.1"
+}  # that of the first state

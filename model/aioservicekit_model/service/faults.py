@@ -1,95 +1,91 @@
-"""Services with deliberate faults: the natural mistakes, each of which changes some rows and breaks a property.
+"""Natural mistakes in services, each of which breaks a rule.
 
-They stand apart from the tables, which hold nothing for them: a fault is some rows that take the place of those of the same name.
+The machine knows nothing of them. A mistake stands in for one action, and is that action but for what it changes.
 """
 
 from typing import NamedTuple
 
-from .guards import runs
-from .machine import Row, start, stop, to
-from .states import (
-    CUT_SHORT,
-    IDLE,
+from .machine import (
     READY,
-    RUNNING,
     START_HOOK,
     STARTING,
-    STOP_HOOK,
     STOPPED,
-    STOPPING,
-    WORK,
+    Action,
+    Effect,
+    Guard,
     State,
     World,
+    activity,
+    ask_to_stop,
+    begin,
+    not_asked_to_end,
+    not_in_a_shutdown,
+    run,
+    to,
+    unused,
 )
 
-__all__ = ["FAULTS", "STUCK", "Fault"]
-
-STUCK = "stuck"  # nothing of the user's part runs, and nothing ever will
+__all__ = ["FAULTS", "Fault"]
 
 
 class Fault(NamedTuple):
-    rule: str
-    rows: tuple[Row, ...]
+    """A mistake.
 
-    def of(self, table: tuple[Row, ...]) -> tuple[Row, ...]:
-        """A table with this fault."""
-        changed = {row.name: row for row in self.rows}
-        return tuple(changed.get(row.name, row) for row in table)
+    Attributes:
+        rule: the rule that it breaks.
+        action: the action that it stands in for.
+        without: a guard of the action that it has forgotten.
+        only_if: a guard that the action does not have.
+        effect: what it does, if that is not what the action does.
+    """
+
+    rule: str
+    action: str
+    without: Guard | None = None
+    only_if: Guard | None = None
+    effect: Effect | None = None
+
+    def instead_of(self, action: Action) -> Action:
+        guards = [guard for guard in action.guards if guard is not self.without]
+        if self.only_if:
+            guards.append(self.only_if)
+        return action._replace(guards=tuple(guards), effect=self.effect or action.effect)
+
+    def made_in(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        """Actions among which this mistake has taken the place of the one that it stands in for."""
+        return tuple(self.instead_of(action) if action.name == self.action else action for action in actions)
 
 
 def stop_unless_starting(world: World, state: State, s: int) -> State:
-    return state if state.services[s].phase == STARTING else stop(world, state, s)
+    return state if state.services[s].phase == STARTING else ask_to_stop(world, state, s)
 
 
-def stop_hook_may_run(world: World, state: State, s: int) -> bool:
-    return state.services[s].phase == STOPPING and state.services[s].own in (READY, IDLE)
+def dependents_are_stopped(world: World, state: State, s: int) -> bool:
+    return all(state.services[d].phase == STOPPED for d in world.dependents[s])
 
 
-def stop_hook_may_run_when_all_are_stopped(world: World, state: State, s: int) -> bool:
-    dependents_are_stopped = all(state.services[d].phase == STOPPED for d in world.dependents(s))
-    return stop_hook_may_run(world, state, s) and dependents_are_stopped
+def no_signal(world: World, state: State, s: int) -> bool:
+    return state.signals == 0
 
 
-def always(world: World, state: State, s: int) -> bool:
-    return True
+def complete_and_run(world: World, state: State, s: int) -> State:
+    return run(world, to(READY)(world, state, s), s)
 
 
-def work_may_be_called(world: World, state: State, s: int) -> bool:
-    return state.services[s].own == READY and state.services[s].phase in (RUNNING, STOPPING)
-
-
-def hook_is_cut_short(world: World, state: State, s: int) -> bool:
-    return state.time_is_over and state.services[s].phase == STOPPING and state.services[s].own == START_HOOK
-
+STUCK = to("stuck")  # nothing of the user's part runs, and nothing ever will
 
 # fmt: off
 FAULTS = {
-    "stop ignored while starting": Fault("SV-4.6", (
-        Row("stop", ("SV-4.6",), lambda world, state, s: state.services[s].phase != STOPPED, stop_unless_starting),
-    )),
-    "no drain": Fault("SV-4.2", (
-        Row("its stop hook runs", ("SV-4.2",), stop_hook_may_run, to(STOP_HOOK)),
-    )),
-    "a drain that waits for those who wait for it": Fault("SV-4.2", (
-        Row("its stop hook runs", ("SV-4.2",), stop_hook_may_run_when_all_are_stopped, to(STOP_HOOK)),
-    )),
-    "work that is called after the stop": Fault("SV-3.4", (
-        Row("its work is called", ("SV-3.4",), work_may_be_called, to(WORK)),
-    )),
-    "stuck on a failed start": Fault("SV-2.3", (
-        Row("the start hook raises", ("SV-2.3",), runs(START_HOOK, STARTING, STOPPING), to(STUCK)),
-    )),
-    "stuck on a failed stop": Fault("SV-4.4", (
-        Row("the stop hook raises", ("SV-4.4",), runs(STOP_HOOK, STOPPING), to(STUCK)),
-    )),
-    "a start after the signal": Fault("SV-6.3", (
-        Row("start", ("SV-6.3",), always, start),
-    )),
-    "a start that comes before the block has ended": Fault("SV-6.3", (
-        Row("start", ("SV-6.3",), lambda world, state, s: state.signals == 0, start),
-    )),
-    "a limit that spares stop hooks": Fault("SV-6.6", (
-        Row("it is cut short", ("SV-6.6",), hook_is_cut_short, to(CUT_SHORT[START_HOOK])),
-    )),
+    "running because the hook has completed": Fault("SV-1.2", "the start hook returns", effect=complete_and_run),
+    "stuck on a failed start": Fault("SV-2.3", "the start hook raises", effect=STUCK),
+    "a start that is tried for ever": Fault("SV-2.3", "its start has failed", effect=begin),
+    "work that is called after the stop": Fault("SV-3.4", "its work is called", without=not_asked_to_end),
+    "no drain": Fault("SV-4.2", "its stop hook runs", without=unused),
+    "a drain that waits for those who wait for it": Fault("SV-4.2", "its stop hook runs", only_if=dependents_are_stopped),
+    "stuck on a failed stop": Fault("SV-4.4", "the stop hook raises", effect=STUCK),
+    "stop ignored while starting": Fault("SV-4.6", "stop", effect=stop_unless_starting),
+    "a start after the signal": Fault("SV-6.3", "start", without=not_in_a_shutdown),
+    "a start that comes before the block has ended": Fault("SV-6.3", "start", without=not_in_a_shutdown, only_if=no_signal),
+    "a limit that spares stop hooks": Fault("SV-6.6", "it is cut short", only_if=activity(START_HOOK)),
 }
 # fmt: on

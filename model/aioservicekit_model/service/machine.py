@@ -1,274 +1,302 @@
-"""Services: several, and what they depend on; the specification's rules SV-1 to SV-6, executable.
+"""Services: what matters of them at one instant, and what can happen to them; the rules SV-1 to SV-6, executable.
 
-How to read it
---------------
+A `State` is all there is to say of some services at one instant. `Service.phase` is what the services' users see.
+`Service.activity` is what of the user's part (hooks and work) runs at that instant:
 
-A `State` is all that matters of some services at one instant. `Service.phase` is what their users see; `Service.own` is what of
-the user's part runs at that instant. The dependencies never change, so they are no part of the state. Four tables at the end
-say how one state follows another:
+    phase       activity
 
-* `CALLS`: what callers and signals do;
-* `USERS_PART`: how hooks and work end, and that time passes: nobody knows when;
-* `UNSEEN`: what the services do on their own;
-* `BLOCK`: what a block of `run_services` around all of them adds to these; without it `State.block` stays as it is.
+    STOPPED     nothing
+       │ start
+       v
+    STARTING    nothing ──> start hook ──> ready, or failed
+       │ it is RUNNING
+       v
+    RUNNING     ready <──> work
+       │ stop, or it fails: from STARTING too, whatever runs then
+       v
+    STOPPING    work ──> cancelled work ──> idle ──> stop hook ──> done
+       │ it is STOPPED
+       v
+    STOPPED     nothing
 
-A row is permitted when its guard holds. Each row carries the rules that it stands for, so that a rule of `specs/service.md` is
-found here by its id. What goes wrong when somebody gets one of them wrong stands apart, in `faults`.
+An `Action` is permitted when all its guards hold; its effect gives the state after it. The three tables at the end list the
+actions: `CALLS` are what callers and signals do, `USERS_PART` what hooks and work do, at a time that nobody knows, and `INTERNAL`
+what the services do by themselves. `restarts` and `blocks` add what a restart and a block of `run_services` do. Actions and guards
+name the rules of `specs/service.md` that they stand for. Which service depends on which never changes: a `World` says it.
 """
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .guards import (
-    Guard,
-    a_dependent_waits_for_it,
-    all_are_stopped,
-    dependencies_run,
-    followers_are_up_or_down,
-    followers_may_start,
-    grace_runs,
-    has_callers,
-    hook_has_completed,
-    hook_has_failed,
-    is_cut_short,
-    is_done,
-    is_left_and_stopped,
-    is_to_be_restarted,
-    is_to_follow,
-    may_be_left,
-    may_be_started,
-    no_grace_is_left,
-    no_restart_under_way,
-    nobody_wants_the_start,
-    none_is_open,
-    not_stopped,
-    restart_may_share_its_start,
-    runs,
-    shutdown_takes_time,
-    somebody_runs,
-    stop_hook_is_due,
-    wanted_after_the_stop,
-    work_is_due,
-)
-from .states import (
-    CANCELLED_WORK,
-    CUT_SHORT,
-    DONE,
-    FAILED,
-    IDLE,
-    LEFT,
-    NO_BLOCK,
-    OPEN,
-    READY,
-    RUNNING,
-    SHUT_DOWN,
-    START_HOOK,
-    STARTING,
-    STOP_HOOK,
-    STOPPED,
-    STOPPING,
-    WORK,
-    Dependencies,
-    Restart,
-    Service,
-    State,
-    World,
-)
+STOPPED, STARTING, RUNNING, STOPPING = "STOPPED", "STARTING", "RUNNING", "STOPPING"
 
-__all__ = ["BLOCK", "CALLS", "RULES_OF_THE_TABLE", "UNSEEN", "USERS_PART", "Row", "Step", "initial", "steps"]
+# Some activities only say what is due: the work (READY), the stop hook (IDLE), the end of the life (FAILED, DONE).
+NOTHING, START_HOOK, FAILED, READY = "nothing", "start hook", "failed", "ready"
+WORK, CANCELLED_WORK, IDLE, STOP_HOOK, DONE = "work", "cancelled work", "idle", "stop hook", "done"
+
+# The block of `run_services`: there is none; it runs; a signal has begun a shutdown in it; it is being left.
+NO_BLOCK, OPEN, SHUT_DOWN, LEFT = "none", "open", "shut down", "left"
+
+Dependencies = tuple[tuple[int, ...], ...]  # of each service: the indexes of those that it depends on
 
 
-class Step(NamedTuple):
-    """One row's effect on one service."""
+class World:
+    """Which services there are, by their indexes, and which depend on which."""
 
-    name: str
-    service: int
-    after: State
+    def __init__(self, dependencies: Dependencies) -> None:
+        self.dependencies = dependencies
+        self.dependents = tuple(
+            tuple(d for d, of in enumerate(dependencies) if s in of) for s in range(len(dependencies))
+        )
 
 
+class Service(NamedTuple):
+    phase: str = STOPPED
+    activity: str = NOTHING
+    callers: int = 0  # who wait in `start()`, dependents not counted
+    taken_down: tuple[int, ...] = ()  # what its stop has stopped with it, directly or not
+
+    @property
+    def waiting(self) -> bool:
+        """It has begun to start, and waits for its dependencies."""
+        return self.phase == STARTING and self.activity == NOTHING
+
+    @property
+    def active(self) -> bool:
+        return self.phase in (STARTING, RUNNING)
+
+
+class Restart(NamedTuple):
+    """The restart that is under way."""
+
+    of: int
+    followers: tuple[int, ...]  # what it took down, and brings up again
+    step: str = "stop"  # then "start", then "follow"
+    begun: tuple[int, ...] = ()  # those of the followers that it has started again
+
+
+class State(NamedTuple):
+    services: tuple[Service, ...]
+    signals: int = 0  # since services run
+    restart: Restart | None = None
+    block: str = NO_BLOCK
+    time_is_over: bool = False  # that the shutdown of the block may take
+
+    def but(self, s: int, service: Service) -> "State":
+        """The same with one service changed. Equal services are one object, or millions of states would not fit."""
+        service = _services.setdefault(service, service)
+        return self._replace(services=(*self.services[:s], service, *self.services[s + 1 :]))
+
+
+_services: dict[Service, Service] = {}
+
+Guard = Callable[[World, State, int], bool]
 Effect = Callable[[World, State, int], State]
 
 
-class Row(NamedTuple):
+class Action(NamedTuple):
     name: str
     rules: tuple[str, ...]
-    when: Guard
+    guards: tuple[Guard, ...]
     effect: Effect
+
+    def permitted(self, world: World, state: State, s: int) -> bool:
+        for guard in self.guards:  # `all(...)` takes twice as long, and exploring hardly does anything else
+            if not guard(world, state, s):
+                return False
+        return True
+
+
+class Label(NamedTuple):
+    """What a step is: an action, of a service."""
+
+    action: str
+    service: int
+
+
+# ---------------------------------------------------------------------------------------------------------------- guards
+
+
+def phase(*phases: str) -> Guard:
+    return lambda world, state, s: state.services[s].phase in phases
+
+
+def activity(*activities: str) -> Guard:
+    return lambda world, state, s: state.services[s].activity in activities
+
+
+def no(guard: Guard) -> Guard:
+    return lambda world, state, s: not guard(world, state, s)
+
+
+def once(world: World, state: State, s: int) -> bool:
+    """It concerns all services alike, so it is done with the first of them and not with each."""
+    return s == 0
+
+
+def not_in_a_shutdown(world: World, state: State, s: int) -> bool:
+    """After a signal, or when its block is left, nothing starts until all is over (SV-6.2, SV-6.3)."""
+    return state.signals == 0 and state.block not in (SHUT_DOWN, LEFT)
+
+
+def unused(world: World, state: State, s: int) -> bool:
+    """No dependent's hook or work runs, or is due; one that waits for its dependencies uses none of them (SV-4.2)."""
+    return all(state.services[d].activity == NOTHING for d in world.dependents[s])
+
+
+def not_asked_to_end(world: World, state: State, s: int) -> bool:
+    """Work goes on until the stop, and then as long as dependents use the service (SV-3.1, SV-3.4)."""
+    return state.services[s].phase == RUNNING or not unused(world, state, s)
+
+
+def grace_is_left(world: World, state: State, s: int) -> bool:
+    """A second signal ends every grace, and so does the limit of the shutdown (SV-4.3, SV-6.3, SV-6.6)."""
+    return state.signals < 2 and not state.time_is_over
+
+
+def all_are_stopped(world: World, state: State, s: int) -> bool:
+    return all(service.phase == STOPPED for service in state.services)
+
+
+def fewer_than_two_signals(world: World, state: State, s: int) -> bool:
+    """A third one has its default effect: it ends the process (SV-6.3)."""
+    return state.signals < 2
+
+
+def has_callers(world: World, state: State, s: int) -> bool:
+    return state.services[s].callers > 0
+
+
+def a_dependent_waits_for_it(world: World, state: State, s: int) -> bool:
+    return any(state.services[d].waiting for d in world.dependents[s])
+
+
+def dependencies_run(world: World, state: State, s: int) -> bool:
+    """All of them are RUNNING at the same time (SV-2.1)."""
+    return all(state.services[d].phase == RUNNING for d in world.dependencies[s])
+
+
+def nobody_wants_it(world: World, state: State, s: int) -> bool:
+    """No caller, no dependent that is starting and no restart waits for its start (SV-2.2)."""
+    restart = state.restart
+    restarting = restart is not None and ((restart.of == s and restart.step == "start") or s in restart.begun)
+    return not (restarting or state.services[s].callers or a_dependent_waits_for_it(world, state, s))
+
+
+# --------------------------------------------------------------------------------------------------------------- effects
+
+
+def to(activity: str) -> Effect:
+    return lambda world, state, s: state.but(s, state.services[s]._replace(activity=activity))
 
 
 def begin(world: World, state: State, s: int) -> State:
-    return state.with_service(s, Service(STARTING, callers=state.services[s].callers))
+    """It is STARTING, and its callers wait."""
+    return state.but(s, Service(STARTING, callers=state.services[s].callers))
 
 
-def ask(world: World, state: State, s: int) -> State:
-    """Ask for the stop of a service and, at the same instant, of those that depend on it (SV-4.2, SV-4.5)."""
+def ask_to_stop(world: World, state: State, s: int) -> State:
+    """It is STOPPING and, at the same instant, so are those that depend on it (SV-4.2, SV-4.5)."""
     service = state.services[s]
     if not service.active:
         return state
     if state.restart and state.restart.step != "stop" and s == state.restart.of:
         state = state._replace(restart=None)  # what it was to bring up is going down again
-    dependents = world.dependents(s)
-    active = [d for d in dependents if state.services[d].active]
-    state = state.with_service(s, service._replace(phase=STOPPING, callers=0))
+    active = [d for d in world.dependents[s] if state.services[d].active]
+    state = state.but(s, service._replace(phase=STOPPING, callers=0))
     for d in active:
-        state = ask(world, state, d)
+        state = ask_to_stop(world, state, d)
     taken_down = {*active, *(each for d in active for each in state.services[d].taken_down)}
-    return state.with_service(s, state.services[s]._replace(taken_down=tuple(sorted(taken_down))))
+    return state.but(s, state.services[s]._replace(taken_down=tuple(sorted(taken_down))))
 
 
 def start(world: World, state: State, s: int) -> State:
-    if state.services[s].phase == RUNNING:
+    """A caller waits for the start, which begins unless it is under way, or waits for the stop to end (SV-2.2)."""
+    service = state.services[s]
+    if service.phase == RUNNING:
         return state
-    state = state.with_service(s, state.services[s]._replace(callers=state.services[s].callers + 1))
-    return begin(world, state, s) if state.services[s].phase == STOPPED else state
+    state = state.but(s, service._replace(callers=service.callers + 1))
+    return begin(world, state, s) if service.phase == STOPPED else state
 
 
 def cancel_a_start(world: World, state: State, s: int) -> State:
-    return state.with_service(s, state.services[s]._replace(callers=state.services[s].callers - 1))
-
-
-def stop(world: World, state: State, s: int) -> State:
-    return ask(world, state, s)
-
-
-def restart(world: World, state: State, s: int) -> State:
-    state = ask(world, state, s)
-    return state._replace(restart=Restart(s, state.services[s].taken_down))
+    return state.but(s, state.services[s]._replace(callers=state.services[s].callers - 1))
 
 
 def stop_all(world: World, state: State) -> State:
-    """Nobody gets the start that they wait for, and no restart goes on."""
-    for each in range(len(state.services)):
-        state = ask(world, state, each)
-        state = state.with_service(each, state.services[each]._replace(callers=0))
+    """Every service stops; nobody gets the start that they wait for, and no restart goes on (SV-6.2, SV-6.3)."""
+    for s in range(len(state.services)):
+        state = ask_to_stop(world, state, s)
+        state = state.but(s, state.services[s]._replace(callers=0))
     return state._replace(restart=None)
 
 
 def signal(world: World, state: State, s: int) -> State:
+    """Every service stops, and so does what the block goes on to start (SV-6.3)."""
     block = SHUT_DOWN if state.block == OPEN else state.block
     return stop_all(world, state)._replace(signals=state.signals + 1, block=block)
 
 
-def open_block(world: World, state: State, s: int) -> State:
-    return state._replace(block=OPEN)
+def fail(world: World, state: State, s: int) -> State:
+    """Its work has failed for good, which stops it (SV-3.2)."""
+    return ask_to_stop(world, to(IDLE)(world, state, s), s)
 
 
-def leave_block(world: World, state: State, s: int) -> State:
-    return stop_all(world, state)._replace(block=LEFT)
+def run(world: World, state: State, s: int) -> State:
+    """It is RUNNING, which its callers have waited for (SV-2.1)."""
+    return state.but(s, state.services[s]._replace(phase=RUNNING, callers=0))
 
 
-def end_block(world: World, state: State, s: int) -> State:
-    return state._replace(block=NO_BLOCK)
+def end(world: World, state: State, s: int) -> State:
+    """It is STOPPED. With the last one the shutdown is over: a later start is none of it (SV-6.3)."""
+    state = state.but(s, Service(callers=state.services[s].callers))
+    return state._replace(signals=0, time_is_over=False) if all_are_stopped(world, state, s) else state
 
 
-def run_out_of_time(world: World, state: State, s: int) -> State:
-    return state._replace(time_is_over=True)
-
-
-def cut_short(world: World, state: State, s: int) -> State:
-    return state.changed(s, STOPPING, CUT_SHORT[state.services[s].own])
-
-
-def runs_now(world: World, state: State, s: int) -> State:
-    return state.with_service(s, state.services[s]._replace(phase=RUNNING, callers=0))
-
-
-def work_fails(world: World, state: State, s: int) -> State:
-    return ask(world, state.changed(s, state.services[s].phase, IDLE), s)
-
-
-def to(own: str) -> Effect:
-    return lambda world, state, s: state.changed(s, state.services[s].phase, own)
-
-
-def is_stopped(world: World, state: State, s: int) -> State:
-    """With the last service the handlers of the signals go: a later start is none of this shutdown."""
-    state = state.with_service(s, Service(callers=state.services[s].callers))
-    return state._replace(signals=0, time_is_over=False) if all_are_stopped(state) else state
-
-
-def restart_starts(world: World, state: State, s: int) -> State:
-    assert state.restart
-    state = state._replace(restart=state.restart._replace(step="start"))
-    return begin(world, state, s) if state.services[s].phase == STOPPED else state
-
-
-def restart_goes_on(world: World, state: State, s: int) -> State:
-    assert state.restart
-    return state._replace(restart=state.restart._replace(step="follow"))
-
-
-def follow(world: World, state: State, s: int) -> State:
-    assert state.restart
-    begun = tuple(sorted((*state.restart.begun, s)))
-    state = state._replace(restart=state.restart._replace(begun=begun))
-    return begin(world, state, s) if state.services[s].phase == STOPPED else state
-
-
-def restart_ends(world: World, state: State, s: int) -> State:
-    return state._replace(restart=None)
-
-
-# ---------------------------------------------------------------------------------------------------------------- tables
+# --------------------------------------------------------------------------------------------------------------- actions
 
 # fmt: off
 CALLS = (
-    Row("start", ("SV-2.1", "SV-2.2", "SV-6.3"), may_be_started, start),
-    Row("cancel a start", ("SV-2.2",), has_callers, cancel_a_start),
-    Row("stop", ("SV-4.1", "SV-4.5", "SV-4.6"), not_stopped, stop),
-    Row("restart", ("SV-5.2",), no_restart_under_way, restart),
-    Row("signal", ("SV-6.3",), somebody_runs, signal),
+    Action("start", ("SV-2.1", "SV-2.2", "SV-6.3"), (not_in_a_shutdown,), start),
+    Action("cancel a start", ("SV-2.2",), (has_callers,), cancel_a_start),
+    Action("stop", ("SV-4.1", "SV-4.5", "SV-4.6"), (phase(STARTING, RUNNING, STOPPING),), ask_to_stop),
+    Action("signal", ("SV-6.3",), (once, fewer_than_two_signals, no(all_are_stopped)), signal),
 )
 
 USERS_PART = (
-    Row("the start hook returns", ("SV-2.1", "SV-2.3"), runs(START_HOOK, STARTING, STOPPING), to(READY)),
-    Row("the start hook raises", ("SV-2.3",), runs(START_HOOK, STARTING, STOPPING), to(FAILED)),
-    Row("the work fails", ("SV-3.2",), runs(WORK, RUNNING, STOPPING), work_fails),
-    Row("the work ends", ("SV-3.1",), runs(WORK, RUNNING, STOPPING), to(READY)),
-    Row("the grace runs out", ("SV-4.3",), grace_runs, to(CANCELLED_WORK)),
-    Row("the cancelled work ends, or is left behind", ("SV-4.3",), runs(CANCELLED_WORK, STOPPING), to(IDLE)),
-    Row("the stop hook returns", ("SV-2.3", "SV-4.3"), runs(STOP_HOOK, STOPPING), to(DONE)),
-    Row("the stop hook raises", ("SV-4.4",), runs(STOP_HOOK, STOPPING), to(DONE)),
+    Action("the start hook returns", ("SV-2.1", "SV-2.3"), (activity(START_HOOK),), to(READY)),
+    Action("the start hook raises", ("SV-2.3",), (activity(START_HOOK),), to(FAILED)),
+    Action("the work fails", ("SV-3.2",), (activity(WORK),), fail),
+    Action("the work ends", ("SV-3.1",), (activity(WORK),), to(READY)),
+    Action("the grace runs out", ("SV-4.3",), (activity(WORK), phase(STOPPING), unused, grace_is_left), to(CANCELLED_WORK)),
+    Action("the cancelled work ends, or is left behind", ("SV-4.3",), (activity(CANCELLED_WORK),), to(IDLE)),
+    Action("the stop hook returns", ("SV-2.3", "SV-4.3"), (activity(STOP_HOOK),), to(DONE)),
+    Action("the stop hook raises", ("SV-4.4",), (activity(STOP_HOOK),), to(DONE)),
 )
 
-UNSEEN = (
-    Row("a dependent starts it", ("SV-2.1",), a_dependent_waits_for_it, begin),
-    Row("its start hook runs", ("SV-2.1",), dependencies_run, to(START_HOOK)),
-    Row("it is RUNNING", ("SV-1.2", "SV-2.1"), hook_has_completed, runs_now),
-    Row("its start has failed", ("SV-1.3", "SV-2.3"), hook_has_failed, ask),
-    Row("its work is called", ("SV-3.1", "SV-3.4", "SV-4.2"), work_is_due, to(WORK)),
-    Row("its start is given up", ("SV-2.2",), nobody_wants_the_start, ask),
-    Row("its work is cancelled", ("SV-6.3",), no_grace_is_left, to(CANCELLED_WORK)),
-    Row("its stop hook runs", ("SV-4.2", "SV-4.3"), stop_hook_is_due, to(STOP_HOOK)),
-    Row("it is STOPPED", ("SV-1.2", "SV-1.3"), is_done, is_stopped),
-    Row("it starts after its stop", ("SV-2.2",), wanted_after_the_stop, begin),
-    Row("the restart starts it", ("SV-5.2",), is_to_be_restarted, restart_starts),
-    Row("the restart shares its start", ("SV-2.2", "SV-5.2"), restart_may_share_its_start, restart_starts),
-    Row("the restart goes on", ("SV-5.2",), followers_may_start, restart_goes_on),
-    Row("the restart starts it again", ("SV-5.2",), is_to_follow, follow),
-    Row("the restart ends", ("SV-5.2",), followers_are_up_or_down, restart_ends),
-)
-
-BLOCK = (
-    Row("a block is entered", ("SV-6.1",), none_is_open, open_block),
-    Row("the block is left", ("SV-6.2",), may_be_left, leave_block),
-    Row("the block has ended", ("SV-6.2", "SV-6.3"), is_left_and_stopped, end_block),
-    Row("the time of the shutdown is over", ("SV-6.6",), shutdown_takes_time, run_out_of_time),
-    Row("it is cut short", ("SV-6.6",), is_cut_short, cut_short),
+INTERNAL = (
+    Action("a dependent starts it", ("SV-2.1",), (phase(STOPPED), a_dependent_waits_for_it, not_in_a_shutdown), begin),
+    Action("it starts after its stop", ("SV-2.2",), (phase(STOPPED), has_callers, not_in_a_shutdown), begin),
+    Action("its start hook runs", ("SV-2.1",), (phase(STARTING), activity(NOTHING), dependencies_run), to(START_HOOK)),
+    Action("it is RUNNING", ("SV-1.2", "SV-2.1"), (activity(READY), phase(STARTING)), run),
+    Action("its start has failed", ("SV-1.3", "SV-2.3"), (activity(FAILED), phase(STARTING)), ask_to_stop),
+    Action("its start is given up", ("SV-2.2",), (phase(STARTING), nobody_wants_it), ask_to_stop),
+    Action("its work is called", ("SV-3.1", "SV-3.4"), (activity(READY), phase(RUNNING, STOPPING), not_asked_to_end), to(WORK)),
+    Action("its work is cancelled", ("SV-6.3",), (activity(WORK), phase(STOPPING), unused, no(grace_is_left)), to(CANCELLED_WORK)),
+    Action("its stop hook runs", ("SV-4.2", "SV-4.3"), (activity(READY, IDLE), phase(STOPPING), unused), to(STOP_HOOK)),
+    Action("it is STOPPED", ("SV-1.2", "SV-1.3"), (phase(STOPPING), activity(NOTHING, FAILED, DONE)), end),
 )
 # fmt: on
 
-RULES_OF_THE_TABLE = frozenset(rule for row in CALLS + USERS_PART + UNSEEN + BLOCK for rule in row.rules) | {"SV-1.1"}
 
-
-def initial(dependencies: Dependencies) -> State:
+def initial(world: World) -> State:
     """New services are STOPPED (SV-1.1)."""
-    return State(tuple(Service() for _ in dependencies))
+    return State(tuple(Service() for _ in world.dependencies))
 
 
-def steps(world: World, state: State, table: tuple[Row, ...]) -> Iterator[Step]:
-    """What a table permits in a state."""
+def steps(world: World, state: State, actions: tuple[Action, ...]) -> Iterator[tuple[Label, State]]:
+    """What may happen in a state, and the state after it."""
     for s in range(len(state.services)):
-        for row in table:
-            if row.when(world, state, s):
-                yield Step(row.name, s, row.effect(world, state, s))
+        for action in actions:
+            if action.permitted(world, state, s):
+                yield Label(action.name, s), action.effect(world, state, s)

@@ -1,19 +1,17 @@
-"""What holds of services in every state that can be reached, and of every step: the rules' promises, as properties.
+"""What the rules promise of services, as properties for the explorer to check, each with the rules that it stands for."""
 
-`ALWAYS` holds in every state, `NEVER` of no step, and each of `SOMETIMES` in at least one state: what is never reached has not been
-checked.
-"""
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from collections.abc import Callable
-
-from .faults import STUCK
-from .guards import nobody_uses_it, shutting_down
-from .machine import Step
-from .states import (
+from ..explorer import AlwaysReachable, DeadlockFree, Forbidden, Invariant, Machine, Property, Sometimes, Terminating
+from .blocks import BLOCK
+from .machine import (
+    CALLS,
     CANCELLED_WORK,
     DONE,
     FAILED,
     IDLE,
+    INTERNAL,
     NOTHING,
     READY,
     RUNNING,
@@ -24,90 +22,180 @@ from .states import (
     STOPPED,
     STOPPING,
     WORK,
+    Action,
+    Dependencies,
+    Label,
     State,
     World,
+    has_callers,
+    initial,
+    no,
+    not_in_a_shutdown,
+    steps,
+    unused,
 )
+from .restarts import RESTART, RESTARTING
 
-__all__ = ["ALWAYS", "NEVER", "SOMETIMES", "SOMETIMES_IN_A_BLOCK"]
+__all__ = ["bounded", "graphs", "promises", "situations"]
 
 
-def uses_only_what_is_there(world: World, state: State) -> bool:
-    """While a hook or the work of a service runs, nobody ends the work of its dependencies (it may have failed)."""
+def bounded(world: World, actions: tuple[Action, ...]) -> Machine[State, Label]:
+    """Services that take these actions, with one caller of each start at a time, so that there are finitely many states."""
+    actions = tuple(
+        action._replace(guards=(*action.guards, no(has_callers))) if action.name == "start" else action
+        for action in actions
+    )
+    return Machine((initial(world),), partial(steps, world, actions=actions))
+
+
+def graphs(services: int) -> Iterator[Dependencies]:
+    """Every dependency graph of so many services: each depends on some of those before it."""
+    if services == 0:
+        yield ()
+        return
+    for smaller in graphs(services - 1):
+        for chosen in range(2 ** (services - 1)):
+            yield (*smaller, tuple(s for s in range(services - 1) if chosen >> s & 1))
+
+
+def promises(world: World) -> dict[str, Property[State, Label]]:
+    """What is to hold whatever happens."""
+    return {
+        "no hook and no work uses a dependency that is torn down (SV-4.2)": Invariant(
+            partial(uses_what_is_there, world)
+        ),
+        "the activity fits the phase (SV-1.3, SV-2.1, SV-3.1, SV-4.3)": Invariant(activity_fits_the_phase),
+        "phases follow each other in their order (SV-1.2)": Forbidden(leaves_the_order_of_phases),
+        "nothing starts in a shutdown (SV-6.2, SV-6.3)": Forbidden(partial(starts_in_a_shutdown, world)),
+        "no stop is ignored (SV-4.1, SV-4.6)": Forbidden(ignores_a_stop),
+        "work is not called after it was asked to end (SV-3.1, SV-3.4)": Forbidden(partial(works_after_the_end, world)),
+        "with nobody calling anything, what has begun goes on (SV-1.3, SV-4.2)": DeadlockFree(
+            is_no_call, all_are_up_or_down
+        ),
+        "with nobody calling anything, what has begun ends (SV-2.3)": Terminating(is_no_call),
+        "STOPPED can be reached from everywhere (SV-1.3, SV-2.3, SV-4.4)": AlwaysReachable(all_stopped),
+        "a shutdown whose time is over waits for nobody (SV-6.6)": DeadlockFree(needs_no_user, may_take_its_time),
+    }
+
+
+def uses_what_is_there(world: World, state: State) -> bool:
+    """While a hook or the work of a service runs, nobody has ended the work of its dependencies (it may have failed)."""
     return all(
-        state.services[s].own in (NOTHING, FAILED, READY, IDLE, DONE, STUCK)
-        or all(state.services[d].own in (READY, WORK, IDLE) for d in world.dependencies[s])
-        for s in range(len(state.services))
+        service.activity not in (START_HOOK, WORK, CANCELLED_WORK, STOP_HOOK)
+        or all(state.services[d].activity in (READY, WORK, IDLE) for d in world.dependencies[s])
+        for s, service in enumerate(state.services)
     )
 
 
-def own_part_fits_the_phase(world: World, state: State) -> bool:
-    fitting = {
-        STOPPED: (NOTHING,),
-        STARTING: (NOTHING, START_HOOK, FAILED, READY),
-        RUNNING: (READY, WORK),
-        STOPPING: (NOTHING, START_HOOK, FAILED, READY, WORK, CANCELLED_WORK, IDLE, STOP_HOOK, DONE),
-    }
-    return all(service.own in fitting[service.phase] for service in state.services)
-
-
-def leaves_the_order_of_the_phases(world: World, state: State, step: Step) -> bool:
-    order = {(STOPPED, STARTING), (STARTING, RUNNING), (RUNNING, STOPPING), (STARTING, STOPPING), (STOPPING, STOPPED)}
-    changed = zip(state.services, step.after.services, strict=True)
-    return any(a.phase != b.phase and (a.phase, b.phase) not in order for a, b in changed)
-
-
-def starts_during_a_shutdown(world: World, state: State, step: Step) -> bool:
-    changed = zip(state.services, step.after.services, strict=True)
-    return shutting_down(world, state) and any(a.phase == STOPPED and b.phase == STARTING for a, b in changed)
-
-
-def ignores_a_stop(world: World, state: State, step: Step) -> bool:
-    return step.name in ("stop", "signal", "the block is left") and step.after.services[step.service].active
-
-
-def begins_work_after_the_stop(world: World, state: State, step: Step) -> bool:
-    stopping = state.services[step.service].phase == STOPPING
-    return step.name == "its work is called" and stopping and nobody_uses_it(world, state, step.service)
-
-
-ALWAYS: dict[str, Callable[[World, State], bool]] = {
-    "no hook and no work uses a dependency that is torn down": uses_only_what_is_there,
-    "the user's part fits the phase": own_part_fits_the_phase,
+FITTING = {
+    STOPPED: (NOTHING,),
+    STARTING: (NOTHING, START_HOOK, FAILED, READY),
+    RUNNING: (READY, WORK),
+    STOPPING: (NOTHING, START_HOOK, FAILED, READY, WORK, CANCELLED_WORK, IDLE, STOP_HOOK, DONE),
 }
 
-NEVER: dict[str, Callable[[World, State, Step], bool]] = {
-    "a service leaves the order of the phases": leaves_the_order_of_the_phases,
-    "a service starts during a shutdown": starts_during_a_shutdown,
-    "a stop is ignored": ignores_a_stop,
-    "a call of work begins after the stop was asked for": begins_work_after_the_stop,
-}
 
-SOMETIMES: dict[str, Callable[[World, State], bool]] = {
-    "work goes on while a dependent stops": lambda world, state: any(
-        state.services[s].phase == STOPPING
-        and state.services[s].own == WORK
-        and any(state.services[d].own == STOP_HOOK for d in world.dependents(s))
-        for s in range(len(state.services))
-    ),
+def activity_fits_the_phase(state: State) -> bool:
+    return all(service.activity in FITTING[service.phase] for service in state.services)
+
+
+ORDER = {(STOPPED, STARTING), (STARTING, RUNNING), (RUNNING, STOPPING), (STARTING, STOPPING), (STOPPING, STOPPED)}
+
+
+def changes_of_phase(state: State, after: State) -> set[tuple[str, str]]:
+    return {(a.phase, b.phase) for a, b in zip(state.services, after.services, strict=True) if a.phase != b.phase}
+
+
+def leaves_the_order_of_phases(state: State, label: Label, after: State) -> bool:
+    return not changes_of_phase(state, after) <= ORDER
+
+
+def starts_in_a_shutdown(world: World, state: State, label: Label, after: State) -> bool:
+    return (STOPPED, STARTING) in changes_of_phase(state, after) and not not_in_a_shutdown(world, state, label.service)
+
+
+def ignores_a_stop(state: State, label: Label, after: State) -> bool:
+    return label.action in ("stop", "signal", "the block is left") and after.services[label.service].active
+
+
+def works_after_the_end(world: World, state: State, label: Label, after: State) -> bool:
+    if label.action != "its work is called":
+        return False
+    return state.services[label.service].phase == STOPPING and unused(world, state, label.service)
+
+
+# Who calls, and what is only called again, brings nothing that has begun nearer to its end.
+CALLED = {action.name for action in CALLS + RESTART} | {"its work is called", "a block is entered", "the block is left"}
+
+
+def is_no_call(label: Label) -> bool:
+    return label.action not in CALLED
+
+
+def all_are_up_or_down(state: State) -> bool:
+    return all(service.phase in (RUNNING, STOPPED) for service in state.services)
+
+
+def all_stopped(state: State) -> bool:
+    return all(service.phase == STOPPED for service in state.services)
+
+
+# What happens though no hook and no work ever ends.
+BY_ITSELF = {action.name for action in INTERNAL + RESTARTING} | {"it is cut short", "the block has ended"}
+
+
+def needs_no_user(label: Label) -> bool:
+    return label.action in BY_ITSELF
+
+
+def may_take_its_time(state: State) -> bool:
+    return not state.time_is_over or all_stopped(state)
+
+
+def situations(world: World, actions: tuple[Action, ...]) -> dict[str, Property[State, Label]]:
+    """What is to come about somewhere, if there are the dependencies, restarts and blocks that it needs."""
+    found = dict(OF_ANY)
+    if any(world.dependencies):
+        found |= OF_DEPENDENTS
+        if RESTART[0] in actions:
+            found |= OF_RESTARTS
+    if BLOCK[0] in actions:
+        found |= OF_BLOCKS
+    return {name: Sometimes(partial(happens, world)) for name, happens in found.items()}
+
+
+OF_ANY: dict[str, Callable[[World, State], bool]] = {
     "a start hook is given up": lambda world, state: any(
-        s.phase == STOPPING and s.own == START_HOOK for s in state.services
+        s.phase == STOPPING and s.activity == START_HOOK for s in state.services
     ),
     "a start is wanted while the service stops": lambda world, state: any(
         s.phase == STOPPING and s.callers for s in state.services
     ),
-    "work is cancelled": lambda world, state: any(s.own == CANCELLED_WORK for s in state.services),
-    "a dependent waits for a dependency that stops": lambda world, state: any(
-        state.services[s].waiting and any(state.services[d].phase == STOPPING for d in world.dependencies[s])
-        for s in range(len(state.services))
-    ),
-    "a restart brings up what it took down": lambda world, state: bool(state.restart and state.restart.begun),
+    "work is cancelled": lambda world, state: any(s.activity == CANCELLED_WORK for s in state.services),
     "a second signal comes": lambda world, state: state.signals == 2,
 }
 
-# Where there is a block.
-SOMETIMES_IN_A_BLOCK: dict[str, Callable[[World, State], bool]] = {
-    "a block in which all have stopped goes on": lambda world, state: (
-        state.block == SHUT_DOWN and state.signals == 0 and all(s.phase == STOPPED for s in state.services)
+OF_DEPENDENTS: dict[str, Callable[[World, State], bool]] = {
+    "work goes on while a dependent stops": lambda world, state: any(
+        (service.phase, service.activity) == (STOPPING, WORK)
+        and any(state.services[d].activity == STOP_HOOK for d in world.dependents[s])
+        for s, service in enumerate(state.services)
     ),
-    "a stop hook is cut short": lambda world, state: state.time_is_over and any(s.own == DONE for s in state.services),
+    "a dependent waits for a dependency that stops": lambda world, state: any(
+        service.waiting and any(state.services[d].phase == STOPPING for d in world.dependencies[s])
+        for s, service in enumerate(state.services)
+    ),
+}
+
+OF_RESTARTS: dict[str, Callable[[World, State], bool]] = {
+    "a restart brings up what it took down": lambda world, state: bool(state.restart and state.restart.begun),
+}
+
+OF_BLOCKS: dict[str, Callable[[World, State], bool]] = {
+    "a block in which all have stopped goes on": lambda world, state: (
+        state.block == SHUT_DOWN and state.signals == 0 and all_stopped(state)
+    ),
+    "a stop hook is cut short": lambda world, state: (
+        state.time_is_over and any(s.activity == DONE for s in state.services)
+    ),
 }

@@ -1,0 +1,136 @@
+"""`python -m aioservicekit_model explore ...`: visits every state that a machine can reach, and checks its properties."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .explorer import Graph, Machine, Property, Sometimes, explore, violations
+from .service import ACTIONS
+from .service.blocks import BLOCK
+from .service.faults import FAULTS
+from .service.machine import Dependencies, Label, World
+from .service.properties import bounded, promises, situations
+from .service.restarts import RESTART
+
+__all__ = ["Exploration", "main", "report"]
+
+
+class Exploration(NamedTuple):
+    """What is explored: a machine, what is to hold of it, and how a label is told."""
+
+    machine: Machine[Any, Any]
+    properties: dict[str, Property[Any, Any]]
+    told: Callable[[Any], str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: those of the command line, if they are not the process's.
+
+    Returns:
+        The exit status: 0 if every property holds, 1 if one does not.
+
+    Raises:
+        SystemExit: the command line is wrong (status 2), or asks for help (status 0).
+    """
+    parsed = _parser().parse_args(arguments)
+    return report(parsed.exploration(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m aioservicekit_model", description="Ask the model of aioservicekit."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    summary = "visit every state that a machine can reach, and check its properties"
+    machines = commands.add_parser("explore", help=summary, description=f"{summary.capitalize()}.").add_subparsers(
+        required=True, metavar="MACHINE"
+    )
+    services = machines.add_parser(
+        "services",
+        help="services that depend on each other",
+        description="Services that are started, stopped and restarted, that fail, and that signals end, in every order.",
+        epilog="Exit status: 0 if every property holds, 1 if one does not, 2 if the command line is wrong.",
+    )
+    services.set_defaults(exploration=lambda parsed: _services(services, parsed))
+    services.add_argument(
+        "services",
+        nargs="+",
+        metavar="NAME[:NAME,...]",
+        help="a service, and which of those before it it depends on; `a b:a c:a d:b,c` is a diamond",
+    )
+    services.add_argument("--block", action="store_true", help="put them into a block of run_services with a timeout")
+    services.add_argument("--no-restarts", action="store_true", help="call no restart(), which leaves fewer states")
+    services.add_argument("--fault", choices=FAULTS, metavar="FAULT", help=f"make a mistake: {'; '.join(FAULTS)}")
+    return parser
+
+
+def _services(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Exploration:
+    """Services as they are described on the command line."""
+    names: list[str] = []
+    dependencies: Dependencies = ()
+    for service in parsed.services:
+        name, _, needed = service.partition(":")
+        before = needed.split(",") if needed else []
+        if not name or name in names:
+            parser.error(f"{service!r}: each service needs a name of its own")
+        if unknown := [each for each in before if each not in names]:
+            parser.error(
+                f"{service!r}: {unknown[0]!r} is none of the services before it ({', '.join(names) or 'there are none'})"
+            )
+        dependencies = (*dependencies, tuple(sorted({names.index(each) for each in before})))
+        names.append(name)
+    left_out = (() if parsed.block else BLOCK) + (RESTART if parsed.no_restarts else ())
+    actions = tuple(action for action in ACTIONS if action not in left_out)
+    properties = promises(World(dependencies)) | situations(World(dependencies), actions)
+    if parsed.fault:
+        if FAULTS[parsed.fault].action not in {action.name for action in actions}:
+            parser.error(f"--fault {parsed.fault!r}: add --block")
+        actions = FAULTS[parsed.fault].made_in(actions)
+
+    def told(label: Label) -> str:
+        return f"{names[label.service]}: {label.action}"
+
+    return Exploration(bounded(World(dependencies), actions), properties, told)
+
+
+def report(exploration: Exploration) -> int:
+    """Explore, and print what was found; returns the exit status."""
+    began = time.perf_counter()
+    graph = explore(exploration.machine, _show_progress if sys.stderr.isatty() else lambda graph: None)
+    seconds = time.perf_counter() - began
+    broken = violations(graph, exploration.properties)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    for name, promised in exploration.properties.items():
+        good, bad = ("seen", "NEVER SEEN") if isinstance(promised, Sometimes) else ("holds", "BROKEN")
+        print(f"{bad if name in broken else good}: {name}")
+        for number, label in enumerate(broken.get(name, ()), start=1):
+            print(f"    {number}. {exploration.told(label)}")
+    print(
+        f"{len(graph.states):,} states, {graph.number_of_steps:,} steps, depth {graph.depth};"
+        f" {len(graph.states) / seconds:,.0f} states a second{_memory()}"
+    )
+    return 1 if broken else 0
+
+
+def _show_progress(graph: Graph[Any, Any]) -> None:
+    line = f"{len(graph.states):,} states, {graph.fringe:,} of them still to leave, depth {graph.depth}"
+    print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _memory() -> str:
+    """The most memory that the process has used, where the platform tells."""
+    try:
+        from resource import RUSAGE_SELF, getrusage
+    except ImportError:
+        return ""
+    return f", {getrusage(RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == 'darwin' else 10):,} MiB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

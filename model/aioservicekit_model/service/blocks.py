@@ -1,0 +1,72 @@
+"""What a block of `run_services` adds to the services in it: it stops them when it is left, and limits how long that may take."""
+
+from .machine import (
+    CANCELLED_WORK,
+    DONE,
+    FAILED,
+    IDLE,
+    LEFT,
+    NO_BLOCK,
+    OPEN,
+    SHUT_DOWN,
+    START_HOOK,
+    STOP_HOOK,
+    STOPPING,
+    Action,
+    Guard,
+    State,
+    World,
+    activity,
+    all_are_stopped,
+    no,
+    not_in_a_shutdown,
+    once,
+    phase,
+    stop_all,
+    to,
+)
+
+__all__ = ["BLOCK", "CUT_SHORT"]
+
+CUT_SHORT = {START_HOOK: FAILED, CANCELLED_WORK: IDLE, STOP_HOOK: DONE}  # what follows an activity that is cut short
+
+
+def block(*blocks: str) -> Guard:
+    return lambda world, state, s: state.block in blocks
+
+
+def time_is_over(world: World, state: State, s: int) -> bool:
+    """The shutdown has taken as long as the block lets it (SV-6.6)."""
+    return state.time_is_over
+
+
+def enter(world: World, state: State, s: int) -> State:
+    return state._replace(block=OPEN)
+
+
+def leave(world: World, state: State, s: int) -> State:
+    return stop_all(world, state)._replace(block=LEFT)
+
+
+def end_block(world: World, state: State, s: int) -> State:
+    return state._replace(block=NO_BLOCK)
+
+
+def run_out_of_time(world: World, state: State, s: int) -> State:
+    return state._replace(time_is_over=True)
+
+
+def cut_short(world: World, state: State, s: int) -> State:
+    return to(CUT_SHORT[state.services[s].activity])(world, state, s)
+
+
+# fmt: off
+BLOCK = (
+    Action("a block is entered", ("SV-6.1",), (once, block(NO_BLOCK), not_in_a_shutdown), enter),
+    Action("the block is left", ("SV-6.2",), (once, block(OPEN, SHUT_DOWN)), leave),
+    Action("the block has ended", ("SV-6.2", "SV-6.3"), (once, block(LEFT), all_are_stopped), end_block),
+    Action("the time of the shutdown is over", ("SV-6.6",),
+           (once, block(SHUT_DOWN, LEFT), no(time_is_over), no(all_are_stopped)), run_out_of_time),
+    Action("it is cut short", ("SV-6.6",), (time_is_over, phase(STOPPING), activity(*CUT_SHORT)), cut_short),
+)
+# fmt: on

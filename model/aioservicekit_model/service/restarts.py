@@ -1,0 +1,86 @@
+"""What a restart adds to services: it stops one, starts it, and then starts again those dependents that this took down (SV-5.2)."""
+
+from .machine import (
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    Action,
+    Guard,
+    Restart,
+    State,
+    World,
+    ask_to_stop,
+    begin,
+    no,
+    not_in_a_shutdown,
+    phase,
+)
+
+__all__ = ["RESTART", "RESTARTING"]
+
+
+def restart_is_to(step: str) -> Guard:
+    """It is being restarted, and the restart has come to this step (SV-5.2)."""
+    return lambda world, state, s: state.restart is not None and (state.restart.of, state.restart.step) == (s, step)
+
+
+def no_restart_is_under_way(world: World, state: State, s: int) -> bool:
+    return state.restart is None
+
+
+def is_to_follow(world: World, state: State, s: int) -> bool:
+    """The restart has taken it down, and has not started it again yet (SV-5.2)."""
+    restart = state.restart
+    return restart is not None and restart.step == "follow" and s in restart.followers and s not in restart.begun
+
+
+def followers_are_up_or_down(world: World, state: State, s: int) -> bool:
+    """The restart has started all that it took down, and each has come up or has failed (SV-5.2)."""
+    restart = state.restart
+    assert restart
+    settled = all(state.services[f].phase in (RUNNING, STOPPED) for f in restart.followers)
+    return settled and restart.begun == restart.followers
+
+
+def restart(world: World, state: State, s: int) -> State:
+    """It stops, and what this takes down is remembered (SV-5.2)."""
+    state = ask_to_stop(world, state, s)
+    return state._replace(restart=Restart(s, state.services[s].taken_down))
+
+
+def restart_starts(world: World, state: State, s: int) -> State:
+    """It starts what it has stopped, or shares a start that is under way (SV-5.2)."""
+    assert state.restart
+    state = state._replace(restart=state.restart._replace(step="start"))
+    return begin(world, state, s) if state.services[s].phase == STOPPED else state
+
+
+def restart_goes_on(world: World, state: State, s: int) -> State:
+    assert state.restart
+    return state._replace(restart=state.restart._replace(step="follow"))
+
+
+def follow(world: World, state: State, s: int) -> State:
+    """The restart starts one of those that it took down, unless somebody else has (SV-5.2)."""
+    assert state.restart
+    begun = tuple(sorted((*state.restart.begun, s)))
+    state = state._replace(restart=state.restart._replace(begun=begun))
+    return begin(world, state, s) if state.services[s].phase == STOPPED else state
+
+
+def restart_ends(world: World, state: State, s: int) -> State:
+    return state._replace(restart=None)
+
+
+# fmt: off
+RESTART = (Action("restart", ("SV-5.2",), (no_restart_is_under_way, not_in_a_shutdown), restart),)
+
+RESTARTING = (
+    Action("the restart starts it", ("SV-5.2",), (restart_is_to("stop"), phase(STOPPED)), restart_starts),
+    Action("the restart shares its start", ("SV-2.2", "SV-5.2"), (restart_is_to("stop"), phase(STARTING, RUNNING)), restart_starts),
+    Action("the restart goes on", ("SV-5.2",), (restart_is_to("start"), phase(RUNNING)), restart_goes_on),
+    Action("the restart starts it again", ("SV-5.2",), (is_to_follow, no(phase(STOPPING))), follow),
+    Action("the restart ends", ("SV-5.2",), (restart_is_to("follow"), followers_are_up_or_down), restart_ends),
+)
+# fmt: on

@@ -1,0 +1,84 @@
+"""The command `python -m aioservicekit_model explore`."""
+
+import re
+import runpy
+import sys
+
+import pytest
+
+from aioservicekit_model.__main__ import Exploration, main, report
+from aioservicekit_model.explorer import Machine, Sometimes
+
+PAIR = ("explore", "services", "database", "web:database")
+
+
+def test_what_holds_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each property has its line, the last line says how much was explored, and the exit status is 0."""
+    assert main(PAIR) == 0
+    told = capsys.readouterr()
+    assert "holds: no stop is ignored (SV-4.1, SV-4.6)\n" in told.out
+    assert "seen: a restart brings up what it took down\n" in told.out
+    assert re.search(r"^2,794 states, 21,333 steps, depth 20; [\d,]+ states a second.*\n\Z", told.out, re.MULTILINE)
+    assert told.err == ""
+
+
+def test_what_is_broken_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The shortest path to what is wrong follows the property, with the names of the services; the exit status is 1."""
+    assert main([*PAIR, "--no-restarts", "--fault", "stop ignored while starting"]) == 1
+    shown = "BROKEN: no stop is ignored (SV-4.1, SV-4.6)\n    1. database: start\n    2. database: stop\nholds: "
+    told = capsys.readouterr().out
+    assert shown in told
+    assert "restart" not in told
+
+
+def test_what_never_comes_about_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A situation that no state shows fails the command, with no path to show."""
+    stands_still: Machine[int, str] = Machine((0,), lambda state: ())
+    assert report(Exploration(stands_still, {"it moves": Sometimes[int](bool)}, str)) == 1
+    assert capsys.readouterr().out.startswith("NEVER SEEN: it moves\n1 states, 0 steps, depth 0; ")
+
+
+def test_progress_is_shown_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line on the terminal says how far the exploration is, and is wiped away at its end."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["explore", "services", "a", "b:a", "c:b", "--no-restarts"]) == 0
+    lines = capsys.readouterr().err.split("\r")
+    assert re.fullmatch(r"10,\d\d\d states, \d+ of them still to leave, depth \d+\033\[K", lines[1])
+    assert lines[-1] == "\033[K"
+
+
+def test_memory_is_left_out_where_it_is_unknown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a platform without the module `resource` the command works all the same."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert main(["explore", "services", "a"]) == 0
+    assert capsys.readouterr().out.endswith(" states a second\n")
+
+
+@pytest.mark.parametrize(
+    ("services", "message"),
+    [
+        (["web:cache"], "'web:cache': 'cache' is none of the services before it (there are none)"),
+        (["db", "web:cache"], "'web:cache': 'cache' is none of the services before it (db)"),
+        (["db", "db"], "'db': each service needs a name of its own"),
+        (["db", ":db"], "':db': each service needs a name of its own"),
+        (["db", "--fault", "a limit that spares stop hooks"], "--fault 'a limit that spares stop hooks': add --block"),
+        (["db", "--fault", "none"], "invalid choice: 'none'"),
+    ],
+)
+def test_a_wrong_command_is_refused(services: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names what is wrong, and the exit status is 2."""
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["explore", "services", *services])
+    assert message in capsys.readouterr().err
+
+
+def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m` runs it, and exits with its status."""
+    monkeypatch.setattr(
+        sys, "argv", ["aioservicekit_model", "explore", "services", "a", "--fault", "stuck on a failed stop"]
+    )
+    monkeypatch.delitem(sys.modules, "aioservicekit_model.__main__")
+    with pytest.raises(SystemExit, match=r"^1$"):
+        runpy.run_module("aioservicekit_model", run_name="__main__")

@@ -1,0 +1,225 @@
+"""Services and their model side by side: what is done to the services is done in the model, and what is seen must be explained."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+
+from aioservicekit import Service, ServiceState
+from aioservicekit_conformance.running.loop import SteppedLoop
+from aioservicekit_model.service.machine import (
+    CALLS,
+    CANCELLED_WORK,
+    DONE,
+    FAILED,
+    IDLE,
+    INTERNAL,
+    NOTHING,
+    READY,
+    START_HOOK,
+    STARTING,
+    STOP_HOOK,
+    STOPPED,
+    USERS_PART,
+    WORK,
+    Dependencies,
+    State,
+    World,
+    initial,
+    steps,
+)
+from aioservicekit_model.service.properties import OF_ANY, OF_DEPENDENTS, OF_RESTARTS
+from aioservicekit_model.service.restarts import RESTART, RESTARTING
+
+__all__ = ["ACTIONS", "ENDS", "SITUATIONS", "Comparison", "Directed"]
+
+ACTIONS = {action.name: action for action in CALLS + RESTART + USERS_PART}
+HIDDEN = INTERNAL + RESTARTING
+SITUATIONS = OF_ANY | OF_DEPENDENTS | OF_RESTARTS
+
+# Of what runs: the actions that end it, by returning and by raising.
+ENDS = {
+    START_HOOK: ("the start hook returns", "the start hook raises"),
+    WORK: ("the work ends", "the work fails"),
+    CANCELLED_WORK: ("the cancelled work ends, or is left behind",) * 2,
+    STOP_HOOK: ("the stop hook returns", "the stop hook raises"),
+}
+
+
+class Failed(Exception):
+    """Raised by hooks and work, when they are told to."""
+
+
+class Directed(Service):
+    """A service whose hooks and work end when they are told to, also after they were cancelled."""
+
+    def __init__(self, number: int, uses: "list[Directed]") -> None:
+        super().__init__(name=str(number), dependences=uses, grace=None, on_failure="stop")
+        self.number = number
+        self.uses = uses
+        self.activity = NOTHING
+        self.told: asyncio.Future[bool]  # whether what runs is to fail
+        self.ended: asyncio.Future[bool] | None = None  # what was told to what has ended last
+        self.calls: dict[str, list[asyncio.Task[None]]] = {"start": [], "stop": [], "restart": []}
+
+    @property
+    def waiting(self) -> "list[asyncio.Task[None]]":
+        """Who wait in `start()`."""
+        return [task for task in self.calls["start"] if not task.done()]
+
+    def __repr__(self) -> str:
+        return f"service {self.number}"
+
+    async def __on_start__(self) -> None:
+        await self._do(START_HOOK)
+
+    async def __work__(self) -> None:
+        await self._do(WORK)
+
+    async def __on_stop__(self) -> None:
+        await self._do(STOP_HOOK)
+
+    async def _do(self, activity: str) -> None:
+        self.activity = activity
+        assert self.state is not ServiceState.STOPPED
+        assert not [used for used in self.uses if used.activity in (CANCELLED_WORK, STOP_HOOK)], "torn down"
+        cancelled = False
+        while True:
+            self.told = asyncio.get_running_loop().create_future()
+            try:
+                fails = await self.told
+                break
+            except asyncio.CancelledError:
+                cancelled = True
+                if self.told.done() and not self.told.cancelled():
+                    fails = self.told.result()
+                    break
+                self.activity = CANCELLED_WORK if activity == WORK else activity
+        self.activity, self.ended = NOTHING, self.told
+        if fails:
+            raise Failed
+        if cancelled and activity == WORK:
+            raise asyncio.CancelledError
+
+
+class Comparison:
+    """Services, and all states of the model that explain what was done to them and seen of them.
+
+    What is done is done between two callbacks; then the loop runs a number of callbacks, or, for None, until nothing is left to
+    run. At rest what is seen must fit one of the states.
+
+    Attributes:
+        met: the actions that were taken, and the situations that came about.
+    """
+
+    def __init__(self, graph: Dependencies, loop: SteppedLoop) -> None:
+        self.loop = loop
+        self.services: list[Directed] = []
+        for number, dependencies in enumerate(graph):
+            self.services.append(Directed(number, [self.services[d] for d in dependencies]))
+        self.met: set[str] = set()
+        self._world = World(graph)
+        self._states = {initial(self._world)}
+
+    # Doing something
+
+    def call(
+        self, action: str, service: Directed, method: Callable[[], Awaitable[None]], callbacks: int | None
+    ) -> None:
+        """Call a method of a service, in a task of its own."""
+
+        async def call() -> None:
+            with suppress(Exception):
+                await method()
+
+        self.act(action, service, lambda: service.calls[action].append(self.loop.start(call())), callbacks)
+
+    def act(self, action: str, service: Directed, does: Callable[[], object], callbacks: int | None) -> None:
+        """Take an action in the services and in the model."""
+        before = {state for state in self._explaining(self._states) if visible(state) == self._seen()}
+        assert before, f"no state of the model looks like {self._seen()}"
+        does()
+        taken = ACTIONS[action]
+        permitted = {state for state in before if taken.permitted(self._world, state, service.number)}
+        after = {taken.effect(self._world, state, service.number) for state in permitted}
+        self._go_on(action, after | (before - permitted), callbacks)
+
+    def end(self, service: Directed, raises: bool, callbacks: int | None) -> None:
+        """End the hook or the work of a service that runs."""
+        taken = ACTIONS[ENDS[service.activity][raises]]
+        told = service.told
+        told.set_result(raises)
+        while service.ended is not told:
+            self.loop.step()
+        before = self._explaining(self._states)
+        permitted = {state for state in before if taken.permitted(self._world, state, service.number)}
+        self._go_on(taken.name, {taken.effect(self._world, state, service.number) for state in permitted}, callbacks)
+
+    def _go_on(self, action: str, states: set[State], callbacks: int | None) -> None:
+        self.met.add(action)
+        self._states = states
+        if callbacks is None:
+            self.rest()
+        else:
+            for _ in range(callbacks):
+                self.loop.step()
+        for name, happens in SITUATIONS.items():
+            if any(happens(self._world, state) for state in self._states):
+                self.met.add(name)
+
+    def finish(self) -> None:
+        """Ask every service to stop, and let hooks and work end, until all are STOPPED."""
+        self.rest()
+        for _ in range(10 * len(self.services)):
+            for service in self.services:
+                if service.state in (ServiceState.STARTING, ServiceState.RUNNING):
+                    self.call("stop", service, service.stop, None)
+                if service.activity in ENDS and not service.told.done():
+                    self.end(service, False, None)
+        assert {service.state for service in self.services} == {ServiceState.STOPPED}
+        assert not [service for service in self.services if service.waiting]
+
+    # Seeing what comes of it
+
+    def rest(self) -> None:
+        """Let the loop run until nothing is left to run; some state must explain what is seen then."""
+        self.loop.run_until_rest(seen=object)
+        assert not self.loop.escapes, self.loop.escapes
+        assert not self.loop.errors, self.loop.errors
+        resting = {state for state in self._explaining(self._states) if not any(steps(self._world, state, HIDDEN))}
+        fitting = {state for state in resting if visible(state) == self._seen() and self._callers_fit(state)}
+        waiting = [len(service.waiting) for service in self.services]
+        assert fitting, (
+            f"at rest the services are {self._seen()}, {waiting} wait for their starts; explained were {resting}"
+        )
+        self._states = fitting
+
+    @property
+    def signals(self) -> int:
+        """How many signals have come since services run."""
+        return max(state.signals for state in self._states)
+
+    def _seen(self) -> tuple[tuple[str, str], ...]:
+        return tuple((service.state.name, service.activity) for service in self.services)
+
+    def _callers_fit(self, state: State) -> bool:
+        return all(
+            len(self.services[s].waiting) == service.callers
+            for s, service in enumerate(state.services)
+            if service.phase in (STARTING, STOPPED)
+        )
+
+    def _explaining(self, states: Iterable[State]) -> set[State]:
+        """These states, and those that internal actions lead to from them."""
+        found = set(states)
+        fringe = list(found)
+        while fringe:
+            new = {after for _, after in steps(self._world, fringe.pop(), HIDDEN)} - found
+            found |= new
+            fringe.extend(new)
+        return found
+
+
+def visible(state: State) -> tuple[tuple[str, str], ...]:
+    """What is seen of the services in a state: their phases, and what of the user's part runs."""
+    due = (FAILED, READY, IDLE, DONE)
+    return tuple((s.phase, NOTHING if s.activity in due else s.activity) for s in state.services)

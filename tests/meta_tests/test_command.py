@@ -69,8 +69,8 @@ def test_a_broken_rule_is_named_with_its_history(tmp_path: Path, capsys: pytest.
     assert done.stdout.count("FAIL") == 1
     assert RULES["CH-1.4"].sentence[:45] in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "expected: the channel is in closed" in done.stdout
-    assert "observed: the channel is in initiation" in done.stdout
+    assert "expected: the channel's state is closed" in done.stdout
+    assert "observed: the channel's state is initiation" in done.stdout
     assert "channel.close()" in done.stdout
 
 
@@ -176,7 +176,7 @@ def test_a_failure_is_kept_and_replayed(deaf: Path) -> None:
     )
     again = run("--replay", str(file), cwd=deaf)
     assert again.returncode == 1
-    assert "observed: the channel is in initiation" in again.stdout
+    assert "observed: the channel's state is initiation" in again.stdout
     assert "explained by a breach of: CH-1.4" in again.stdout
     other = run("aioservicekit", "--replay", str(file), cwd=deaf)
     assert other.returncode == 0
@@ -209,7 +209,7 @@ def test_known_failures_are_no_failure_and_stale_ones_are(deaf: Path) -> None:
     (deaf / "known.txt").write_text("CH-1.4\nCH-2.3\n")
     stale = run("deaf_channel", "--max-examples", "50", "--known-failing", "known.txt", cwd=deaf)
     assert stale.returncode == 1
-    assert "CH-2.3 is listed as known to fail, and passes: take it off the list" in stale.stdout
+    assert "CH-2.3 is listed as known to fail, but passes: take it off the list" in stale.stdout
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,9 @@ def test_a_junit_report(deaf: Path) -> None:
     failure = failed.find("failure")
     assert failed.get("name") == "CH-1.4 Explicit closing"
     assert failure is not None
-    assert failure.get("message") == "expected the channel is in closed; observed the channel is in initiation"
+    assert (
+        failure.get("message") == "expected the channel's state is closed; observed the channel's state is initiation"
+    )
     assert "channel.close()" in (failure.text or "")
 
 

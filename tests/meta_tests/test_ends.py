@@ -139,7 +139,7 @@ def test_what_a_target_prints_does_not_flood_the_report(
     main(["noisy", "--max-examples", "5"])
     said = capsys.readouterr()
     assert said.out.count("hullabaloo") == 1
-    assert "lines, which are left out here, from 'hullabaloo' on" in " ".join(said.out.split())
+    assert "lines, which are not shown, from 'hullabaloo' on" in " ".join(said.out.split())
     assert said.err == ""
 
 

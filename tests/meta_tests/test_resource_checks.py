@@ -51,7 +51,7 @@ endpoint_finalizer = ours._Endpoint.__del__
 @pytest.mark.parametrize(
     ("finalizer", "expected", "observed"),
     [
-        (warns_and_stays_connected, "its only publisher being forgotten: closed", "open"),
+        (warns_and_stays_connected, "after its only publisher was forgotten: closed", "open"),
         (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),
         (warns_of_publishers_alone, "a ResourceWarning that names the forgotten subscriber", "none"),
     ],
@@ -92,9 +92,9 @@ def with_a_publisher_at_the_end(statistics: ours.ChannelStatistics) -> ours.Chan
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (without_waiting, "the statistics to tell the sends that wait: 6"),
-        (without_subscribers, "the statistics to tell the messages that are buffered: 5"),
-        (with_a_publisher_at_the_end, "statistics of a closed channel, as of a new one"),
+        (without_waiting, "the statistics to show the waiting sends: 6"),
+        (without_subscribers, "the statistics to show the buffered messages: 5"),
+        (with_a_publisher_at_the_end, "statistics of a closed channel, as in those of a new one"),
     ],
 )
 def test_wrong_statistics_are_refused(
@@ -109,11 +109,11 @@ def test_wrong_statistics_are_refused(
 @pytest.mark.parametrize(
     ("whose", "text", "expected"),
     [
-        (ours.Channel, "<a channel>", "the channel to tell the state: open"),
-        (ours.Channel, "<an open channel: 3 full>", "of how many subscribers are full: 1 full"),
-        (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to tell the messages that are buffered: 5"),
-        (ours._ChannelPublisher, "<a publisher>", "the publisher to tell that it is closed when it is"),
-        (ours._ChannelPublisher, "<a closed publisher>", "the publisher to tell that it is closed when it is"),
+        (ours.Channel, "<a channel>", "the channel to show the state: open"),
+        (ours.Channel, "<an open channel: 3 full>", "the number of full subscribers that the channel shows: 1 full"),
+        (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to show the buffered messages: 5"),
+        (ours._ChannelPublisher, "<a publisher>", "the publisher to show that it is closed once it is"),
+        (ours._ChannelPublisher, "<a closed publisher>", "the publisher to show that it is closed once it is"),
     ],
 )
 def test_a_repr_that_tells_nothing_is_refused(

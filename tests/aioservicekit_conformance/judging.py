@@ -12,7 +12,7 @@ from .checks.check import Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .checks.runner import run_check
 from .exploring.explorer import STEPS, Exploration, explore, silent
-from .exploring.shrinking import UNEXPLAINED, shrink
+from .exploring.failures import shortest
 from .report.diagram import moments
 from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
@@ -78,10 +78,10 @@ class _Judging:
                 self._run_checks()
                 self._show_failures(exploration)
         except KeyboardInterrupt:
-            found = ", ".join(sorted({*exploration.blamed(), *self._failed})) or "no rule"
-            told = f"{exploration.cases} cases made, {exploration.refused} refused; broken as far as is known: {found}"
+            found = ", ".join(sorted({*exploration.failures.blamed(), *self._failed})) or "no rule"
+            told = f"{exploration.cases} cases made, {exploration.failures.refused} refused; broken as far as is known: {found}"
             raise Interrupted(told) from None
-        masked = exploration.masked()
+        masked = exploration.failures.masked()
         verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
         reached = {what: exploration.reached[what] for what in REACHED}
         return Report(self._target.name, verdicts, exploration.cases, reached)
@@ -125,11 +125,12 @@ class _Judging:
 
     def _show_failures(self, exploration: Exploration) -> None:
         """Shrink a case for each rule to blame, and see it fail once more."""
-        for rule in exploration.blamed():
+        failures = exploration.failures
+        for rule in failures.blamed():
             if rule in self._rules:
-                self._show(rule, shrink(self._target, exploration.failure_of(rule), rule), exploration)
-        if not exploration.blamed() and exploration.unexplained:
-            case = shrink(self._target, exploration.unexplained, UNEXPLAINED)
+                self._show(rule, shortest(self._target, failures.clearest(rule), rule), exploration)
+        if not failures.blamed() and failures.unexplained:
+            case = shortest(self._target, failures.unexplained, None)
             self._show(_rule_of(case), case, exploration)
 
     def _show(self, rule: str, case: Case, exploration: Exploration) -> None:
@@ -137,15 +138,16 @@ class _Judging:
             self._escaped[rule] = "what it does differs from time to time: a failure did not come again"
             return
         expected, observed = explain(case)
+        explained = exploration.failures.explained[rule]
         evidence = f"refused after {case.operations} operations"
-        if exploration.explained[rule]:
-            evidence += f"; explains {exploration.explained[rule]} of {exploration.refused} refused cases"
+        if explained:
+            evidence += f"; explains {explained} of {exploration.failures.refused} refused cases"
         evidence += f" (of {exploration.cases})"
         if others := blame(case.default_size, case.history) - {rule}:
             evidence += f"; this history alone could be blamed on {', '.join(sorted(others))} as well"
         failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
         self._failed[rule] = Verdict(
-            *(rule, RULES[rule].level, "fail", exploration.explained[rule], evidence, expected, observed),
+            *(rule, RULES[rule].level, "fail", explained, evidence, expected, observed),
             because=because(case),
             obligations=broken_obligations(case.default_size, case.history, rule),
             history=tuple(timeline(case)),
@@ -168,7 +170,7 @@ class _Judging:
 
     def _verdict(self, rule: str, exploration: Exploration, masked: dict[str, list[str]]) -> Verdict:
         level = RULES[rule].level
-        exercised = exploration.staked[rule]
+        exercised = exploration.exercised[rule]
         passed = self._passed.get(rule, [])
 
         def untold(verdict: str, evidence: str) -> Verdict:
@@ -180,9 +182,9 @@ class _Judging:
             return untold("untested", self._left_out[rule])
         if rule in masked:
             by = " and ".join(masked[rule]) or "others"
-            count = exploration.explained[rule]
+            count = exploration.failures.explained[rule]
             return untold(
-                "masked", f"by {by}: {count} of {exploration.refused} refused cases may be its breach as well"
+                "masked", f"by {by}: {count} of {exploration.failures.refused} refused cases may be its breach as well"
             )
         if rule in self._escaped:
             return untold("unsupported", self._escaped[rule])

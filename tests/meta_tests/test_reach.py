@@ -27,10 +27,10 @@ def test_the_cases_reach(exploration: Exploration, situation: str) -> None:
 @pytest.mark.parametrize("rule", sorted(RULES_OF_THE_MACHINE - {"CH-2.6"}))  # the reference's joins can't be cancelled
 def test_the_cases_could_break(exploration: Exploration, rule: str) -> None:
     """In at least one sampled case in two hundred, each rule forbids something that would otherwise be possible."""
-    assert exploration.staked[rule] >= exploration.sampled / 200
+    assert exploration.exercised[rule] >= exploration.sampled / 200
 
 
 def test_the_reference_is_never_refused(exploration: Exploration) -> None:
     """The model explains the reference implementation in every case, and the reference uses nothing but its loop."""
-    assert exploration.refused == 0
+    assert exploration.failures.refused == 0
     assert not exploration.escapes

@@ -113,6 +113,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     @rule(operation=operations, after=callbacks)
     def cancel(self, operation: int, after: int | None) -> None:
+        """Ask a join (CH-2.6), a send (CH-3.8), a read (CH-4.5) or a closing (CH-5.1) to cancel."""
         under_way = list(self.case.pending)
         if under_way:
             number = operation if operation in under_way else under_way[operation % len(under_way)]
@@ -121,6 +122,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @precondition(may_close)
     @rule(target=operations, endpoint=closable, after=callbacks)
     def close(self, endpoint: str, after: int | None) -> int:
+        """Close a publisher (CH-5.2), a subscriber (CH-5.3) or the channel (CH-1.4)."""
         return self.call("close", endpoint, after)
 
     # Bursts: several sends wait, and several buffers are full; several reads wait, and much room appears at once.

@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="TARGET",
-        help="judge this broadcast channel (module, module:attribute or file) by aioservicekit's rules: a test a rule,"
+        help="judge this broadcast channel (module, module:attribute or file) by aioservicekit's rules: one test per rule,"
         " TARGET::RULE; may be repeated",
     )
     group.addoption("--conformance-max-examples", type=int, default=2000, metavar="N", help="cases per target")

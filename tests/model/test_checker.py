@@ -183,7 +183,7 @@ def test_what_the_rules_permit_is_explained(what: str) -> None:
 
 
 def test_each_rule_of_the_machine_has_a_history_that_breaks_it() -> None:
-    """`FORBIDDEN` has a history for each rule but CH-2.6, which has a test of its own."""
+    """`FORBIDDEN` has a history for each rule but CH-2.6, which has its own test."""
     assert FORBIDDEN.keys() == RULES_OF_THE_MACHINE - {"CH-2.6"}
 
 

@@ -154,7 +154,7 @@ class Neglect(NamedTuple):
 # fmt: off
 MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.2",  "join, and open or not",               JOIN,     join_opening_or_not,       in_initiation),
-    Mistake("CH-1.3a", "close the endpoint alone",            CLOSING,  close_the_endpoint_alone,  of_one_open),
+    Mistake("CH-1.3a", "close only the endpoint",             CLOSING,  close_the_endpoint_alone,  of_one_open),
     Mistake("CH-1.3b", "close the open channel too",          CLOSING,  close_the_channel_too,     of_one_open),
     Mistake("CH-1.4",  "leave the channel open",              CLOSING,  close_nothing,             of_the_channel),
     Mistake("CH-1.5",  "close the new channel too",           CLOSING,  close_the_channel_too,     of_one_new),
@@ -162,7 +162,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.6",  "leave the endpoints forgotten",       CLOSING,  close_nothing,             of_the_closed_channel),
     Mistake("CH-2.1",  "join what is closed",                 JOIN,     join_what_is_closed,       is_closed),
     Mistake("CH-2.2a", "join with another default",           JOIN,     join_with_another_default, has_no_size),
-    Mistake("CH-2.2b", "join with the default all the same",  JOIN,     join_with_the_default,     has_a_size),
+    Mistake("CH-2.2b", "join with the default anyway",        JOIN,     join_with_the_default,     has_a_size),
     Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
             remembers=("newcomers",)),
     Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
@@ -186,7 +186,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-3.7b", "fail having delivered",               FAIL,     fail_having_delivered),
     Mistake("CH-3.8a", "give up having delivered",            WITHDRAW, give_up_having_delivered,  waits),
     Mistake("CH-3.8a", "return undelivered when cancelled",   WITHDRAW, return_undelivered,        waits),
-    Mistake("CH-3.8c", "commit in place of a cancelled",      COMMIT,   commit_all_the_same,       after_cancellation,
+    Mistake("CH-3.8c", "commit instead of a cancelled send",  COMMIT,   commit_all_the_same,       after_cancellation,
             without=("CH-3.2", "CH-3.5"), remembers=("room",)),
     Mistake("CH-4.1a", "take a newer",                        TAKE,     take_a_newer),
     Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),

@@ -1,4 +1,4 @@
-"""Exploring a target: the scripts, and then as many cases as the state machine draws. It goes on past refused ones."""
+"""Explore a target: run the scripts, and then as many cases as the state machine draws. Refused cases don't end it."""
 
 import gc
 from collections import Counter
@@ -21,27 +21,27 @@ from .state_machine import machine
 __all__ = ["STEPS", "Exploration", "explore", "silent"]
 
 STEPS = 14
-SAMPLE = 8  # in one case out of so many it is counted which rules it exercises
-ESCAPED = 60  # so many cases that can't be judged are enough
-NOTHING_NEW = 400  # once a case has been refused, so many cases without a new kind of failure are enough
-ALONE = 4  # rules that are judged alone need one in so many of the usual cases, if each of these exercises them
+SAMPLE = 8  # the rules that a case exercises are counted in one of this many cases
+ESCAPED = 60  # this many cases that can't be judged are enough
+NOTHING_NEW = 400  # once a case has been refused, this many cases without a new kind of failure are enough
+ALONE = 4  # rules that are judged alone need one in this many of the usual cases, if each of these exercises them
 
 
 class Exploration:
     """What many cases of one target have shown.
 
     Attributes:
-        cases: how many were made.
-        failures: the refused ones, and whom they blame.
+        cases: the number of cases made.
+        failures: the refused cases, and the rules that they blame.
         escapes: why cases could not be judged, and how many.
-        reached: in how many cases each interesting situation was met.
-        sampled: in how many cases it was counted which rules they exercise.
-        exercised: how many of these exercised each rule: it was at stake there.
-        hung: the case in which the target did not come back, if there is one: then no more were made.
+        reached: the number of cases that met each interesting situation.
+        sampled: the number of cases in which the exercised rules were counted.
+        exercised: for each rule, how many of these cases exercised it.
+        hung: the case in which the target hung, if there is one; no more were made after it.
     """
 
     def __init__(self, rules: frozenset[str] = RULES_OF_THE_MACHINE) -> None:
-        """`rules` are those that matter: only what one of these may explain is looked at closely."""
+        """`rules` are those that matter: only cases that one of them may explain are examined closely."""
         self.rules = rules & RULES_OF_THE_MACHINE
         self.cases = 0
         self.failures = Failures(self.rules)
@@ -69,7 +69,7 @@ class Exploration:
             self._exercised_when_drawn.update(() if script else rules)
 
     def enough(self, max_examples: int) -> bool:
-        """Whether more cases would most likely say nothing new."""
+        """Whether more cases would most likely show nothing new."""
         return (
             self.hung is not None
             or self.escapes.total() >= ESCAPED
@@ -79,7 +79,7 @@ class Exploration:
         )
 
     def _enough_alone(self, max_examples: int) -> bool:
-        """Whether some rules that are judged alone are broken for certain, or have had their chances to be."""
+        """Whether some rules that are judged alone are certainly broken, or have been exercised often enough."""
         chances = max(max_examples / ALONE / SAMPLE, 1)
         return self.rules != RULES_OF_THE_MACHINE and all(
             rule in self.failures.certain or self._exercised_when_drawn[rule] >= chances for rule in self.rules
@@ -96,7 +96,7 @@ class _Enough(BaseException):
 
 
 def silent(cases: int, total: int) -> None:
-    """Tells nobody how far exploring has come."""
+    """Report no progress."""
 
 
 def explore(
@@ -106,12 +106,12 @@ def explore(
     progress: Callable[[int, int], None] = silent,
     exploration: Exploration | None = None,
 ) -> Exploration:
-    """Play the scripts and draw `max_examples` cases, fewer if a target is refused again and again for the same reasons.
+    """Run the scripts and draw `max_examples` cases, or fewer if a target is refused repeatedly for the same reasons.
 
     Args:
         number: the seed; the same seed draws the same cases.
-        progress: called with the number of cases drawn and that of all to be drawn, after each case and at the end.
-        exploration: what to enter them into; it says which rules matter.
+        progress: called after each case and at the end, with the numbers of cases drawn and to be drawn.
+        exploration: collects the cases, and says which rules matter.
     """
     exploration = exploration or Exploration()
     drawn = 0
@@ -134,7 +134,7 @@ def explore(
         verbosity=Verbosity.quiet,
     )
     collecting = gc.get_threshold()
-    gc.set_threshold(100_000)  # what the checker remembers is much, and stays
+    gc.set_threshold(100_000)  # the checker caches much, and keeps it
     try:
         for size, script in SCRIPTS:
             exploration.add(replay(target, size, parse(script)), script=True)

@@ -1,11 +1,11 @@
-"""Failures: what refused cases say, and the rules that they blame.
+"""Failures: what refused cases show, and the rules that they blame.
 
-Each refused history is explained by some rules: each of them, relaxed alone in the model, admits it. The smallest set of rules
-that explains all refused histories is blamed. Any other rule that explains one is masked by these: nobody can tell whether it is
-kept.
+Some rules explain a refused history: when one of them is relaxed alone, the model admits it. The smallest set of rules that
+explains all refused histories is blamed. It masks every other rule that explains one of them: nobody can tell whether such a rule
+is kept.
 
-To look closely at a refused case takes as long as to make fifty cases, and a target that is refused once is refused often. So
-cases that say nothing new are looked at for a while only.
+Examining a refused case closely takes as long as making fifty cases, and a target that is refused once is refused often. So cases
+that show nothing new are examined only for a while.
 """
 
 from collections import Counter, defaultdict
@@ -22,10 +22,10 @@ from .minimiser import anything_simpler, fewer_actions, minimise
 
 __all__ = ["Failure", "Failures", "shortest"]
 
-SHORT = 9  # actions: so short a case is explained by few rules as it is
-CLOSELY = 25  # so many refused cases are looked at closely, though rules that are broken for certain explain them
-IN_VAIN = 12  # after so many more in a row that say nothing new, no other rules are tried on them
-EXPLAINED = 60  # after so many refused cases in a row with nothing new, more of them are not worth making
+SHORT = 9  # actions: few rules explain a case as short as this, without any pruning
+CLOSELY = 25  # this many refused cases are examined closely, even if certainly broken rules explain them
+IN_VAIN = 12  # after this many more in a row that show nothing new, no other rules are tried on them
+EXPLAINED = 60  # after this many refused cases in a row with nothing new, further ones are not worth making
 
 # Ties go to the narrowest rule: had a more general one been broken, other histories would have shown it. These are the general
 # ones, the most general last.
@@ -51,8 +51,8 @@ class Failure(NamedTuple):
 
     Attributes:
         default_size, actions: the case.
-        candidates: the rules each of which explains it.
-        operations: how many there are up to where it is refused.
+        candidates: the rules that explain it, each by itself.
+        operations: the number of operations up to the refused event.
     """
 
     default_size: int
@@ -62,20 +62,20 @@ class Failure(NamedTuple):
 
 
 class Failures:
-    """What the refused cases of one target say.
+    """What the refused cases of one target show.
 
     Attributes:
-        refused: how many cases were refused.
-        explained: how many of these each rule explains.
+        refused: the number of refused cases.
+        explained: for each rule, how many of these it explains.
     """
 
     def __init__(self, rules: frozenset[str]) -> None:
-        """`rules` are those that matter: a case that none of them may explain is not looked at closely."""
+        """`rules` are those that matter: a case that none of them may explain is not examined closely."""
         self._rules = rules
         self.refused = 0
         self.explained: Counter[str] = Counter()
-        self._kept: list[Failure] = []  # one of each kind: they differ in what explains them
-        self._beside: dict[str, set[str]] = defaultdict(set)  # by rule: what else explained the same
+        self._kept: list[Failure] = []  # one of each kind: they differ in the rules that explain them
+        self._beside: dict[str, set[str]] = defaultdict(set)  # by rule: the other explanations of the same cases
         self._explained_for_certain = 0
         self._in_vain = 0
         self._since_new = 0
@@ -85,16 +85,16 @@ class Failures:
 
     @property
     def certain(self) -> frozenset[str]:
-        """Rules that are broken for certain: something was seen that nothing else explains."""
+        """Rules that are certainly broken: nothing else explains something that was seen."""
         return frozenset(rule for f in self._kept if len(f.candidates) == 1 for rule in f.candidates)
 
     @property
     def enough(self) -> bool:
-        """Whether more refused cases would most likely say nothing new."""
+        """Whether more refused cases would most likely show nothing new."""
         return self._since_new >= EXPLAINED
 
     def add(self, case: Case) -> bool:
-        """Enter a refused case; returns whether it is of a kind that there was not."""
+        """Add a refused case; return whether it is of a new kind."""
         self.refused += 1
         certain = {rule for rule in self.certain if _explains(case, rule)}
         if certain and self._explained_for_certain >= CLOSELY:
@@ -114,7 +114,7 @@ class Failures:
         new = self._keep(pruned, candidates)
         if pruned is not case and len(case.actions) <= SHORT:
             of_all = _blame(case)
-            if not candidates <= of_all:  # without what was left out it is another failure
+            if not candidates <= of_all:  # with less, it is a different failure
                 new |= self._keep(case, of_all)
                 candidates |= of_all
         self._note_explained(candidates | certain | wholly)
@@ -135,7 +135,7 @@ class Failures:
             self._beside[rule].update(rules)
 
     def _keep(self, case: Case, candidates: frozenset[str]) -> bool:
-        """Keep a failure if it is the shortest of its kind; returns whether it is the first."""
+        """Keep a failure if it is the shortest of its kind; return whether it is the first."""
         found = Failure(case.default_size, tuple(case.actions), candidates, case.operations)
         same = [failure for failure in self._kept if failure.candidates == candidates]
         if not same:
@@ -145,10 +145,10 @@ class Failures:
             self._kept[self._kept.index(same[0])] = found
         return not same
 
-    # What comes of it
+    # Conclusions
 
     def blamed(self) -> tuple[str, ...]:
-        """The smallest set of rules that explains every failure; the narrowest ones, of several such sets."""
+        """The smallest set of rules that explains every failure; of several such sets, the one with the narrowest rules."""
         explained = [failure.candidates for failure in self._kept if failure.candidates]
         rules = sorted(frozenset().union(*explained), key=_generality)
         for count in range(len(rules) + 1):
@@ -158,12 +158,12 @@ class Failures:
         raise AssertionError("all rules together explain every failure")  # pragma: no cover
 
     def masked(self) -> dict[str, list[str]]:
-        """The rules that explain some refused case and are not blamed, each with the blamed ones that explain the same."""
+        """The rules that explain some refused case and are not blamed, each with the blamed rules that explain the same case."""
         blamed = set(self.blamed())
         return {rule: sorted(besides & blamed) for rule, besides in self._beside.items() if rule not in blamed}
 
     def clearest(self, rule: str) -> Failure:
-        """The failure that says most clearly that this rule is broken."""
+        """The failure that shows most clearly that this rule is broken."""
         return min(
             (failure for failure in self._kept if rule in failure.candidates),
             key=lambda failure: (len(failure.candidates), failure.operations),
@@ -188,13 +188,13 @@ def _explains(case: Case, rule: str, *, for_certain: bool = False) -> bool:
 
 
 def _pruned(case: Case) -> Case:
-    """The same case without what need not be there for the same kind of refusal."""
+    """The same case without everything that the same kind of refusal does not need."""
     kind = _refused_kind(case)
     return minimise(case, lambda pruned: _refused_kind(pruned) == kind, fewer_actions)
 
 
 def _refused_kind(case: Case) -> tuple[object, ...] | None:
-    """What a case was refused for, roughly: which kind of event, and what was wrong with it."""
+    """Roughly why a case was refused: the kind of event, and what was wrong with it."""
     if case.refused is None:
         return None
     event = case.history[case.refused]
@@ -207,7 +207,7 @@ def shortest(target: Target, failure: Failure, rule: str | None) -> Case:
     """The shortest case that is refused for the same reasons as a failure.
 
     Args:
-        rule: one of its candidates, which has to be blamed; None where it has none.
+        rule: one of its candidates, which must be blamed; None if it has none.
     """
 
     def blames(case: Case) -> bool:

@@ -1,7 +1,7 @@
-"""The minimiser: a shorter case that still shows the same.
+"""The minimiser: find a shorter case that still shows the same failure.
 
 Hypothesis shrinks what it has drawn, and could do this too: a second run of the state machine would fail only where the rule in
-question is blamed. That was measured with twelve planted defects, 300 cases each:
+question is blamed. Measured with twelve planted defects, 300 cases each:
 
 |                                      | Hypothesis           | this minimiser       |
 |--------------------------------------|----------------------|----------------------|
@@ -10,8 +10,8 @@ question is blamed. That was measured with twelve planted defects, 300 cases eac
 | time to a verdict, for all twelve    | 157 s                | 62 s                 |
 | operations of the shortest histories | 9 7 17 7 12 8 7 9    | 7 6 8 7 6 5 7 7      |
 
-It starts from what it has drawn, and can't start from a script; it shrinks draws, of which an operation has several; and each of
-its attempts asks thirty relaxed models whom to blame. So there is this minimiser. It is the only one, and it has two users:
+Hypothesis can only start from what it has drawn, not from a script. It shrinks draws, of which an operation has several. And each
+of its attempts asks thirty relaxed models which rules to blame. Hence this minimiser. It is the only one, and it has two users:
 exploring leaves out what it can from a refused case, so that few rules explain it, and the report shows the shortest history that
 blames a rule.
 """
@@ -23,17 +23,16 @@ from ..running.case import Action, Case, replay
 
 __all__ = ["Simpler", "anything_simpler", "fewer_actions", "minimise"]
 
-Simpler = Callable[
-    [Case], Iterator[tuple[int, list[Action]]]
-]  # ways to make a case simpler: a channel's size, and actions
+# Ways to make a case simpler: a channel's size, and actions.
+Simpler = Callable[[Case], Iterator[tuple[int, list[Action]]]]
 
 
 def minimise(case: Case, still: Callable[[Case], bool], simpler: Simpler) -> Case:
-    """Make a case simpler, one step after the other, until no step leads to a simpler one that still shows what it is to show.
+    """Make a case simpler, step by step, until no step gives a simpler case that still shows the failure.
 
     Args:
-        still: whether a case shows it.
-        simpler: the steps to try, the greatest first.
+        still: whether a case shows the failure.
+        simpler: the steps to try, the largest first.
     """
     improved = True
     while improved:

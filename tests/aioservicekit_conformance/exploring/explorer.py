@@ -18,7 +18,7 @@ from aioservicekit_model.channel.blame import blame, exercised, explains
 from aioservicekit_model.channel.checker import states_along
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
-from ..running.case import Case, replay
+from ..running.case import MOST_STATES, Case, replay
 from ..target import Target
 from .scripts import SCRIPTS, parse
 from .shrinking import Failure, prune
@@ -205,7 +205,8 @@ def _generality(rule: str) -> tuple[int, str]:
 
 def case_at_stake(case: Case) -> frozenset[str]:
     """The rules that forbade something at some instant of a case."""
-    return frozenset().union(*map(exercised, states_along(strict, case.default_size, case.history), case.history))
+    states = states_along(strict, case.default_size, case.history, MOST_STATES)
+    return frozenset().union(*map(exercised, states, case.history))
 
 
 class _Enough(BaseException):

@@ -62,7 +62,7 @@ class SpinsInClose(PlainChannel[Any]):
 
 
 def test_a_hang_is_a_verdict_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A send that never comes back is interrupted: CH-3.4 fails with file and line, and the rest is untested."""
+    """A send that never returns is interrupted: CH-3.4 fails with file and line, and the rest is untested."""
     monkeypatch.setattr(watchdog, "SECONDS", 0.5)
     report = judged(HangsInSend)
     (failed,) = (verdict for verdict in report.verdicts if verdict.verdict == "fail")
@@ -76,7 +76,7 @@ def test_a_hang_is_a_verdict_with_its_line(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_module_that_never_comes_back_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is interrupted as it is imported: status 2, with file and line."""
+    """A target that hangs at import is interrupted: status 2, with file and line."""
     (tmp_path / "endless.py").write_text("while True:\n    pass\n")
     monkeypatch.setattr(watchdog, "SECONDS", 0.1)
     monkeypatch.chdir(tmp_path)
@@ -88,7 +88,7 @@ def test_a_module_that_never_comes_back_is_refused(
 def test_a_module_that_exits_is_refused(
     leave: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """To leave the process with 0 at import is no success."""
+    """A target that exits with status 0 at import is not a success."""
     (tmp_path / f"leaving_by_{leave[:2]}.py").write_text(f"import os, sys\n{leave}(0)\n")
     monkeypatch.chdir(tmp_path)
     before = os._exit
@@ -99,7 +99,7 @@ def test_a_module_that_exits_is_refused(
 
 @pytest.mark.parametrize("channel", [ExitsInSend, FailsInSend])
 def test_an_error_is_shown_with_its_text_and_line(channel: type[Any]) -> None:
-    """A send that raises what nobody expects breaks CH-3.7, also where that would end the program."""
+    """A send that raises an unexpected error breaks CH-3.7, even if the error would end the program."""
     (failed,) = (verdict for verdict in judged(channel).verdicts if verdict.rule == "CH-3.7")
     assert failed.verdict == "fail"
     said = "SystemExit: 0" if channel is ExitsInSend else "KeyError: 'lost'"
@@ -107,7 +107,7 @@ def test_an_error_is_shown_with_its_text_and_line(channel: type[Any]) -> None:
 
 
 def test_a_task_that_exits_is_unsupported() -> None:
-    """What a target's own task does to the program is no verdict on a rule, and no success."""
+    """What a target's own task does to the program is neither a verdict on a rule nor a success."""
     report = judged(ExitsInATask)
     assert not report.conforms
     assert "fail" not in {verdict.verdict for verdict in report.verdicts}
@@ -139,14 +139,14 @@ def test_what_a_target_prints_does_not_flood_the_report(
     main(["noisy", "--max-examples", "5"])
     said = capsys.readouterr()
     assert said.out.count("hullabaloo") == 1
-    assert "lines, which are left out here, from 'hullabaloo' on" in " ".join(said.out.split())
+    assert "lines, which are not shown, from 'hullabaloo' on" in " ".join(said.out.split())
     assert said.err == ""
 
 
 def test_ctrl_c_ends_with_what_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 130, one line; the targets that were judged before are in the report."""
+    """Ctrl+C gives status 130 and one line; the report has the targets judged before."""
     body = "made = []\nclass Channel(aioservicekit.Channel):\n    def __init__(self, buffer_size=0):\n"
     body += "        made.append(self)\n        if len(made) > 30:\n            raise KeyboardInterrupt\n"
     body += "        super().__init__(buffer_size)"
@@ -163,7 +163,7 @@ def test_ctrl_c_ends_with_what_is_known(
 def test_an_error_of_the_suite_has_a_status_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 3, and a line that says so."""
+    """An error of the suite gives status 3, and a line that says so."""
 
     def broken(*arguments: object) -> None:
         raise RuntimeError("no idea")
@@ -174,13 +174,13 @@ def test_an_error_of_the_suite_has_a_status_of_its_own(
 
 
 def test_rules_that_were_asked_for_have_to_be_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    """Green with nothing judged there is not: a rule that is not looked at does not conform when it is asked for."""
+    """A rule that is not checked does not conform if it is requested: a run that judged nothing is not green."""
     assert main(["aioservicekit", "--rule", "CH-6.1"]) == 1
     assert "does not conform: 1 untested" in capsys.readouterr().out
 
 
 def test_an_exported_program_ends_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though operations wait for ever, and clean up slowly, nothing is said but what was found."""
+    """Even if operations wait for ever and clean up slowly, only the findings are printed."""
     body = "class Channel(aioservicekit.Channel):\n    async def subscribe(self, *, buffer_size=None):\n"
     body += "        made = await super().subscribe(buffer_size=buffer_size)\n"
     body += "        try:\n            await asyncio.get_running_loop().create_future()\n"

@@ -1,8 +1,8 @@
-"""What breaks each rule: the natural mistakes of a channel, as an overlay of the strict machine, which knows nothing of them.
+"""What breaks each rule: the natural mistakes of a channel, as an overlay on the strict machine, which knows nothing of them.
 
-Each mistake names the obligation that it breaks and the action that it stands in for. It concerns the same operations, and asks for
-all that the action asks for, except what its own rule demands. What else it does without, and what it has to remember, stands
-beside it. There are three tables: mistakes in acting, in ending and at rest. Two of the channel's state follow them.
+Each mistake names the obligation that it breaks and the action that it replaces. It applies to the same operations, and keeps all
+guards of the action except those of its own rule. The table also lists which other guards it drops, and what it has to remember.
+There are three tables: mistakes in acting, in ending and at rest. Two mistakes that concern the channel's phase follow them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -116,12 +116,12 @@ in_time_interrupted: Condition = lambda state, op, past: op.on in past.interrupt
 
 
 class Mistake(NamedTuple):
-    """What a channel does instead of an action, against a rule.
+    """What a channel that breaks a rule does instead of an action.
 
     Attributes:
-        when: what it is about, beside what the action is about.
-        without: rules, other than its own, whose guards of the action it does not ask for.
-        remembers: what of the past it looks at.
+        when: when it applies, in addition to when the action applies.
+        without: other rules whose guards of the action it drops too.
+        remembers: which parts of the past it looks at.
     """
 
     rule: str
@@ -134,7 +134,7 @@ class Mistake(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How an operation of one of these kinds is seen to end, against a rule."""
+    """An end of an operation of these kinds that breaks a rule."""
 
     rule: str
     name: str
@@ -143,7 +143,7 @@ class Ending(NamedTuple):
 
 
 class Neglect(NamedTuple):
-    """An obligation, named by its rule, that is not met at rest, against a rule: its own, or one that says more here."""
+    """An obligation that is not met at rest. This breaks a rule: its own, or a more specific one."""
 
     rule: str
     obligation: str
@@ -154,7 +154,7 @@ class Neglect(NamedTuple):
 # fmt: off
 MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.2",  "join, and open or not",               JOIN,     join_opening_or_not,       in_initiation),
-    Mistake("CH-1.3a", "close the endpoint alone",            CLOSING,  close_the_endpoint_alone,  of_one_open),
+    Mistake("CH-1.3a", "close only the endpoint",             CLOSING,  close_the_endpoint_alone,  of_one_open),
     Mistake("CH-1.3b", "close the open channel too",          CLOSING,  close_the_channel_too,     of_one_open),
     Mistake("CH-1.4",  "leave the channel open",              CLOSING,  close_nothing,             of_the_channel),
     Mistake("CH-1.5",  "close the new channel too",           CLOSING,  close_the_channel_too,     of_one_new),
@@ -162,7 +162,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.6",  "leave the endpoints forgotten",       CLOSING,  close_nothing,             of_the_closed_channel),
     Mistake("CH-2.1",  "join what is closed",                 JOIN,     join_what_is_closed,       is_closed),
     Mistake("CH-2.2a", "join with another default",           JOIN,     join_with_another_default, has_no_size),
-    Mistake("CH-2.2b", "join with the default all the same",  JOIN,     join_with_the_default,     has_a_size),
+    Mistake("CH-2.2b", "join with the default anyway",        JOIN,     join_with_the_default,     has_a_size),
     Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
             remembers=("newcomers",)),
     Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
@@ -186,7 +186,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-3.7b", "fail having delivered",               FAIL,     fail_having_delivered),
     Mistake("CH-3.8a", "give up having delivered",            WITHDRAW, give_up_having_delivered,  waits),
     Mistake("CH-3.8a", "return undelivered when cancelled",   WITHDRAW, return_undelivered,        waits),
-    Mistake("CH-3.8c", "commit in place of a cancelled",      COMMIT,   commit_all_the_same,       after_cancellation,
+    Mistake("CH-3.8c", "commit instead of a cancelled send",  COMMIT,   commit_all_the_same,       after_cancellation,
             without=("CH-3.2", "CH-3.5"), remembers=("room",)),
     Mistake("CH-4.1a", "take a newer",                        TAKE,     take_a_newer),
     Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),
@@ -209,7 +209,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-5.3a", "commit to the lingering too",         COMMIT,   commit_to_the_lingering,   some_linger),
 )
 
-# What an action asks of the past: a send whose message everybody has can't be withdrawn, whatever lets it wait.
+# A guard on the past: a send whose message everybody has can't be withdrawn, whatever keeps it waiting.
 ASKED_OF_THE_PAST = {WITHDRAW.name: not_with_everybody}
 
 ENDINGS: tuple[Ending, ...] = (
@@ -258,11 +258,11 @@ def returns_no_message(event: Event) -> bool:
 
 
 def born(default_size: int) -> Iterator[State]:
-    """A new channel in any phase, against CH-1.1."""
+    """A new channel in any phase, which breaks CH-1.1."""
     return (State(phase, default_size) for phase in PHASES)
 
 
 def turned_back(state: State, past: Past, phase: object) -> Iterator[State]:
-    """The channel back in a phase before the one that was seen last, against CH-1.7."""
+    """The channel in an earlier phase than the one last observed, which breaks CH-1.7."""
     if phase in PHASES[: PHASES.index(past.seen)]:
         yield state._replace(phase=str(phase))

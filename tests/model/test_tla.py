@@ -267,7 +267,7 @@ def in_tla(name: str, folder: Path, fault: tuple[str, str] | None = None) -> Mod
         configuration = re.sub("^(INVARIANTS|PROPERTIES) .*$", "", configuration, flags=re.MULTILINE)
     (folder / "Channel.tla").write_text(specification)
     (folder / "Channel.cfg").write_text(configuration)
-    dump = "-workers 1 -deadlock -metadir meta -dump dot,actionlabels graph.dot Channel.tla".split()
+    dump = ["-workers", "1", "-deadlock", "-metadir", "meta", "-dump", "dot,actionlabels", "graph.dot", "Channel.tla"]
     ran = subprocess.run([*command, *dump], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     dot = (folder / "graph.dot").read_text()

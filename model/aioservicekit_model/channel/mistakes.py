@@ -1,7 +1,8 @@
 """What breaks each rule: the natural mistakes of a channel, as an overlay on the strict machine, which knows nothing of them.
 
 Each mistake names the obligation that it breaks and the action that it replaces. It applies to the same operations, and keeps all
-guards of the action except those of its own rule. The table also lists which other guards it drops, and what it has to remember.
+guards of the action except those of its own rule. If its rule has several obligations and it names no letter, it breaks them all.
+The table also lists which other guards a mistake drops, and what it has to remember: the fields of `Past`, explained there.
 There are three tables: mistakes in acting, in ending and at rest. Two mistakes that concern the channel's phase follow them.
 """
 
@@ -120,8 +121,8 @@ class Mistake(NamedTuple):
 
     Attributes:
         when: when it applies, in addition to when the action applies.
-        without: other rules whose guards of the action it drops too.
-        remembers: which parts of the past it looks at.
+        without: other rules; it drops the guards that the action has for them, too.
+        remembers: the fields of `Past` that it needs.
     """
 
     rule: str
@@ -166,7 +167,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
             remembers=("newcomers",)),
     Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
-    Mistake("CH-2.4",  "commit too often, and to closed",    COMMIT,   commit_too_often),
+    Mistake("CH-2.4",  "commit too often, and to closed",     COMMIT,   commit_too_often),
     Mistake("CH-2.4b", "commit to closed subscribers",        COMMIT,   commit_to_closed),
     Mistake("CH-2.4b", "join with old messages",              JOIN,     join_with_recent,          is_subscribing,
             remembers=("recent",)),

@@ -1,6 +1,9 @@
 ------------------------------ MODULE Channel ------------------------------
-(* The rules of channel.md, CH-1 to CH-5, as a state machine: written from that text alone, so that this     *)
-(* machine and the one in Python are two witnesses. Each guard names the rule that it states.                *)
+(* The rules of channel.md, CH-1 to CH-5, as a state machine: written from that text, so that this machine   *)
+(* and the one in Python are two witnesses. Each guard names the rule that it states. The build compares     *)
+(* the two graphs. Bounds are in bounds/; to check one by hand:                                              *)
+(*     java -cp tla2tools.jar tlc2.TLC -deadlock -workers 1 -config bounds/a-line.cfg Channel.tla            *)
+(* where -deadlock switches off what it is called after, since a channel that everybody has left may rest.   *)
 (*                                                                                                           *)
 (* The world is closed: every publisher and subscriber joins once, sends or reads so many times, may close   *)
 (* at any time, and so may the channel; so many operations are asked to cancel. An operation is a pair       *)

@@ -10,6 +10,8 @@ What a machine promises is said with
 * `Terminating`: certain steps lead through no cycle, so that a run of them ends;
 * `AlwaysReachable`: a goal that can be reached from every state.
 
+What holds only of runs that are fair is said with `fairness`.
+
 A property that does not hold is shown by the labels of a shortest path to what is wrong. Steps that change nothing are counted, but
 lead nowhere.
 """

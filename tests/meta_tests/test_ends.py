@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
 
+from aioservicekit_conformance.checks.registry import CHECKS
+from aioservicekit_conformance.checks.runner import run_check
 from aioservicekit_conformance.cli import main
 from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.running import watchdog
@@ -82,6 +84,30 @@ class StaysOpenWithNobody(PlainChannel[Any]):
         if end is self and not (self._publishers or self._subscribers):
             return False
         return await super()._exit(end, error)
+
+
+class RepeatsRequests(PlainChannel[Any]):
+    """A request that comes between a send's commit and its return is repeated, withdrawn or not; its reads begin and return late."""
+
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        sending = asyncio.ensure_future(super()._send(publisher, message))
+        try:
+            await asyncio.wait([sending])
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not sending.done() or task is None:
+                sending.cancel()
+                raise
+            task.uncancel()
+            asyncio.get_running_loop().call_soon(task.cancel)
+        await sending
+
+    async def _read(self, subscriber: Any) -> Any:
+        await asyncio.sleep(0)
+        message = await super()._read(subscriber)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return message
 
 
 class PrintsInSend(PlainChannel[Any]):
@@ -173,6 +199,13 @@ def test_a_block_closes_however_it_ends(channel: type[Any], way: str) -> None:
     (verdict,) = judge(target, frozenset({"CH-5.4"}), 1, 0).verdicts
     assert verdict.verdict == "fail"
     assert f"left {way}" in verdict.expected
+
+
+def test_a_request_is_tried_before_what_lets_an_operation_go_on_has_returned() -> None:
+    """A send may have returned before the read that made its room has: the request comes in between (CH-3.9b)."""
+    target = describe("theirs", Target(RepeatsRequests, ChannelState, ChannelClosedError))
+    checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "time out" in check.name]
+    assert [run_check(check, target) is None for check in checks] == [False]
 
 
 def test_a_case_that_too_many_states_explain_is_given_up() -> None:

@@ -127,7 +127,7 @@ def test_every_step_is_told(rule: str, line: str, capsys: pytest.CaptureFixture[
     [
         (["--publishers", "-1"], "argument --publishers: '-1' is not a number from 0 up"),
         (["--subscribers", "1", "big"], "argument --subscribers: 'big' is not a number from 0 up"),
-        (["--relax", "CH-9.9"], "invalid choice: 'CH-9.9'"),
+        (["--relax", "CH-0.1"], "invalid choice: 'CH-0.1'"),
     ],
 )
 def test_wrong_bounds_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,7 @@ class StaysOpenWithNobody(PlainChannel[Any]):
 
 
 class RepeatsRequests(PlainChannel[Any]):
-    """A request that comes between a send's commit and its return is repeated, withdrawn or not; its reads begin and return late."""
+    """A request between a send's commit and its return is repeated, withdrawn or not; reads begin and return late."""
 
     async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
         sending = asyncio.ensure_future(super()._send(publisher, message))

@@ -225,18 +225,19 @@ class _Users:
         for after in self.seen(world, cancel(op.number)):
             yield _label(CANCEL, op), after
 
-    def endings(self, op: Operation) -> set[Event]:
+    def endings(self, op: Operation) -> list[Event]:
         """How an operation might end; the machine says what of it may be."""
-        endings = {op.outcome} if op.outcome else set()
-        if self.ends_wrongly or (op.kind == "close" and op.cancel_requested):
-            endings.add(Outcome("raise", CANCELLED))
+        endings = [op.outcome] if op.outcome else []
         if self.ends_wrongly:
-            endings |= {Outcome("return"), *(Outcome("raise", error) for error in (CLOSED, EXHAUSTED, "ValueError"))}
-        return {
+            errors = ("ValueError", CLOSED, EXHAUSTED)
+            endings += [*(Outcome("raise", error) for error in errors), Outcome("return")]
+        if self.ends_wrongly or (op.kind == "close" and op.cancel_requested):
+            endings.append(Outcome("raise", CANCELLED))
+        return [
             Event(ending.what, op.number, value=ending.value)
-            for ending in endings
+            for ending in dict.fromkeys(endings)  # in the same order each time: so are the paths that are shown
             if ending.what in ("return", "raise")
-        }
+        ]
 
     # --------------------------------------------------------------------------------------------------- the machine
 

@@ -1,6 +1,9 @@
 ------------------------------ MODULE Channel ------------------------------
-(* The rules of channel.md, CH-1 to CH-5, as a state machine: written from that text alone, so that this     *)
-(* machine and the one in Python are two witnesses. Each guard names the rule that it states.                *)
+(* The rules of channel.md, CH-1 to CH-5, as a state machine: written from that text, so that this machine   *)
+(* and the one in Python are two witnesses. Each guard names the rule that it states. The build compares     *)
+(* the two graphs. Bounds are in bounds/; to check one by hand:                                              *)
+(*     java -cp tla2tools.jar tlc2.TLC -deadlock -workers 1 -config bounds/a-line.cfg Channel.tla            *)
+(* where -deadlock switches off what it is called after, since a channel that everybody has left may rest.   *)
 (*                                                                                                           *)
 (* The world is closed: every publisher and subscriber joins once, sends or reads so many times, may close   *)
 (* at any time, and so may the channel; so many operations are asked to cancel. An operation is a pair       *)
@@ -21,10 +24,11 @@ VARIABLES state,     \* of the channel: "initiation", "open" or "closed" (CH-1)
           op,        \* of each operation: "idle", "waiting", "succeeded", "failed", "given up" or "ended"
           sends,     \* the line of sends: those that may still commit, in the order of their calls (CH-3)
           reads,     \* of each subscriber: the line of reads, likewise (CH-4)
+          result,    \* of each read that has succeeded and not ended: its message (<<>>: none)
           asked,     \* the operations under way that were asked to cancel
           requests   \* how many more will be asked
 
-vars == <<state, endpoint, buffer, op, sends, reads, asked, requests>>
+vars == <<state, endpoint, buffer, op, sends, reads, result, asked, requests>>
 
 Endpoints == Publishers \cup Subscribers
 Joins == Endpoints \X {0}
@@ -39,7 +43,6 @@ BothSides(C) == C \cap Publishers # {} /\ C \cap Subscribers # {}
 Items(line) == {line[i] : i \in DOMAIN line}
 Place(o, line) == CHOOSE i \in DOMAIN line : line[i] = o
 Ahead(o, line) == {line[i] : i \in 1..(Place(o, line) - 1)}
-After(o, line) == SubSeq(line, Place(o, line) + 1, Len(line))
 Without(o, line) == SelectSeq(line, LAMBDA other : other # o)
 
 Init == /\ state = "initiation"                                                                  \* CH-1.1a
@@ -48,6 +51,7 @@ Init == /\ state = "initiation"                                                 
         /\ op = [o \in Operations |-> "idle"]
         /\ sends = <<>>
         /\ reads = [s \in Subscribers |-> <<>>]
+        /\ result = [o \in Reads |-> <<>>]
         /\ asked = {}
         /\ requests = Cancellations
 
@@ -61,40 +65,32 @@ Call(o) == /\ op[o] = "idle"
            /\ op' = [op EXCEPT ![o] = "waiting"]
            /\ sends' = IF o \in Sends /\ endpoint[o[1]] = "connected" THEN Append(sends, o) ELSE sends
            /\ reads' = IF o \in Reads THEN [reads EXCEPT ![o[1]] = Append(@, o)] ELSE reads
-           /\ UNCHANGED <<state, endpoint, buffer, asked, requests>>
+           /\ UNCHANGED <<state, endpoint, buffer, result, asked, requests>>
 
 Cancel(o) == /\ requests > 0
              /\ op[o] \notin {"idle", "ended"}
              /\ o \notin asked
              /\ asked' = asked \cup {o}
              /\ requests' = requests - 1
-             /\ UNCHANGED <<state, endpoint, buffer, op, sends, reads>>
-
-\* The reads in line at the close beyond the number of buffered messages: each of them may raise at once (CH-4.2b).
-Beyond(s) == {reads[s][i] : i \in (Len(buffer[s]) + 1)..Len(reads[s])}
+             /\ UNCHANGED <<state, endpoint, buffer, op, sends, reads, result>>
 
 \* All of `gone` close at one instant: their sends leave the line (CH-3.7a, CH-5.2a), and nobody else's (CH-5.2b).
-Leave(gone) == \E raising \in SUBSET UNION {Beyond(s) : s \in gone \cap Subscribers} :
-                 /\ endpoint' = [e \in Endpoints |-> IF e \in gone THEN "closed" ELSE endpoint[e]]
-                 /\ sends' = SelectSeq(sends, LAMBDA o : o[1] \notin gone)
-                 /\ reads' = [s \in Subscribers |-> SelectSeq(reads[s], LAMBDA o : o \notin raising)]
-                 /\ op' = [o \in Operations |-> IF o \in raising THEN "failed" ELSE op[o]]
-                 /\ UNCHANGED <<buffer, asked, requests>>                                        \* CH-4.2a
+Leave(gone) == /\ endpoint' = [e \in Endpoints |-> IF e \in gone THEN "closed" ELSE endpoint[e]]
+               /\ sends' = SelectSeq(sends, LAMBDA o : o[1] \notin gone)
+               /\ UNCHANGED <<buffer, op, reads, result, asked, requests>>                        \* CH-4.2a
 
-Close(e) == /\ endpoint[e] = "connected"
-            /\ op[<<e, 0>>] = "ended"
+\* A second closing changes nothing (CH-5.1c).
+Close(e) == /\ op[<<e, 0>>] = "ended" /\ endpoint[e] # "absent"
             /\ IF state = "open" /\ ~BothSides(Connected \ {e})
                THEN state' = "closed" /\ Leave(Connected)                                        \* CH-1.3a, CH-1.6
                ELSE state' = state /\ Leave({e})                                                 \* CH-1.3b, CH-1.5
 
-CloseChannel == /\ state # "closed"                                                              \* CH-5.1c
-                /\ state' = "closed"                                                             \* CH-1.4
-                /\ Leave(Connected)                                                              \* CH-1.6
+CloseChannel == state' = "closed" /\ Leave(Connected)                                            \* CH-1.4, CH-1.6
 
 ----------------------------------------------------------------------------
 (* What goes on without anything else having to happen. An operation waits until it succeeds, fails or is    *)
-(* given up. One that was asked to cancel keeps no place: those behind it may go first, and it must not      *)
-(* go after them, since effects come in the order of the calls; so it leaves the line with them.             *)
+(* given up. One that was asked to cancel keeps no place: those behind it may go first. It may be counted as *)
+(* in line until it ends, and may take effect as long as it waits (the glossary: cancel).                    *)
 
 First(o, line) == o \in Items(line) /\ Ahead(o, line) \subseteq asked
 
@@ -103,34 +99,35 @@ Join(o) == /\ o \in Joins /\ op[o] = "waiting"
            /\ op' = [op EXCEPT ![o] = "succeeded"]                                               \* CH-2.5
            /\ endpoint' = [endpoint EXCEPT ![o[1]] = "connected"]
            /\ state' = IF BothSides(Connected \cup {o[1]}) THEN "open" ELSE state                \* CH-1.2
-           /\ UNCHANGED <<buffer, sends, reads, asked, requests>>                                \* CH-2.4b
+           /\ UNCHANGED <<buffer, sends, reads, result, asked, requests>>                        \* CH-2.4b
 
 Commit(o) == /\ o \in Sends /\ First(o, sends)                                                   \* CH-3.5
              /\ \A s \in Connected \cap Subscribers : ~Full(s)                                   \* CH-3.2
              /\ buffer' = [s \in Subscribers |-> IF s \in Connected THEN Append(buffer[s], o) ELSE buffer[s]]
                                                                                                  \* CH-3.1a, CH-2.4a, CH-5.3a
-             /\ sends' = After(o, sends)
+             /\ sends' = Without(o, sends)
              /\ op' = [op EXCEPT ![o] = "succeeded"]
-             /\ UNCHANGED <<state, endpoint, reads, asked, requests>>
+             /\ UNCHANGED <<state, endpoint, reads, result, asked, requests>>
 
 Take(o) == LET s == o[1] IN
            /\ o \in Reads /\ First(o, reads[s])                                                  \* CH-4.4b
            /\ buffer[s] # <<>>                                                                   \* CH-4.1b
            /\ buffer' = [buffer EXCEPT ![s] = Tail(@)]                                           \* CH-4.1a, CH-4.4a
-           /\ reads' = [reads EXCEPT ![s] = After(o, @)]
+           /\ result' = [result EXCEPT ![o] = Head(buffer[s])]
+           /\ reads' = [reads EXCEPT ![s] = Without(o, @)]
            /\ op' = [op EXCEPT ![o] = "succeeded"]
            /\ UNCHANGED <<state, endpoint, sends, asked, requests>>
 
-\* A message is left for a read if there are more of them than reads ahead that keep their place.
-Left(o) == LET line == reads[o[1]] IN o \in Items(line) /\ Len(buffer[o[1]]) > Cardinality(Ahead(o, line) \ asked)
+\* The messages are for the reads that are first in line. Those beyond them may raise at once (CH-4.2b).
+Beyond(o) == LET s == o[1] IN Cardinality(Ahead(o, reads[s])) >= Len(buffer[s])
 
 Fail(o) == /\ op[o] = "waiting"
            /\ \/ o \in Joins /\ state = "closed"                                                 \* CH-2.1
               \/ o \in Sends /\ endpoint[o[1]] = "closed"                                        \* CH-3.7a
-              \/ o \in Reads /\ endpoint[o[1]] = "closed" /\ ~Left(o)                            \* CH-4.2b, CH-4.3
+              \/ o \in Reads /\ endpoint[o[1]] = "closed" /\ Beyond(o)                           \* CH-4.2b, CH-4.3
            /\ op' = [op EXCEPT ![o] = "failed"]
            /\ reads' = [s \in Subscribers |-> Without(o, reads[s])]
-           /\ UNCHANGED <<state, endpoint, buffer, sends, asked, requests>>
+           /\ UNCHANGED <<state, endpoint, buffer, sends, result, asked, requests>>
 
 \* Nothing leads from "succeeded" to "given up" (CH-3.8a, CH-3.9a, CH-4.5a, CH-4.8a, CH-2.6).
 GiveUp(o) == /\ o \in asked
@@ -138,11 +135,12 @@ GiveUp(o) == /\ o \in asked
              /\ op' = [op EXCEPT ![o] = "given up"]
              /\ sends' = Without(o, sends)                                                       \* CH-3.8c
              /\ reads' = [s \in Subscribers |-> Without(o, reads[s])]                            \* CH-4.5b
-             /\ UNCHANGED <<state, endpoint, buffer, asked, requests>>
+             /\ UNCHANGED <<state, endpoint, buffer, result, asked, requests>>
 
 \* The operation returns, raises ChannelClosedError or raises CancelledError, by what became of it.
 End(o) == /\ op[o] \in {"succeeded", "failed", "given up"}
           /\ op' = [op EXCEPT ![o] = "ended"]
+          /\ result' = [r \in Reads |-> IF r = o THEN <<>> ELSE result[r]]
           /\ asked' = asked \ {o}
           /\ UNCHANGED <<state, endpoint, buffer, sends, reads, requests>>
 

@@ -6,6 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .channel import machine as channel_machine
+from .channel.properties import promises as channel_promises
+from .channel.relaxed import OBLIGATIONS_OF_THE_MACHINE, relaxed
+from .channel.situations import situations as channel_situations
+from .channel.world import CALL, CANCEL, ENDS, OBSERVE, REST, Bounds, closed_world
+from .channel.world import Label as ChannelLabel
 from .explorer import Graph, Machine, Property, Sometimes, explore, violations
 from .service import ACTIONS
 from .service.blocks import BLOCK
@@ -66,7 +72,102 @@ def _parser() -> argparse.ArgumentParser:
     services.add_argument("--block", action="store_true", help="put them into a block of run_services with a timeout")
     services.add_argument("--no-restarts", action="store_true", help="call no restart(), which leaves fewer states")
     services.add_argument("--fault", choices=FAULTS, metavar="FAULT", help=f"make a mistake: {'; '.join(FAULTS)}")
+    _add_channel(
+        machines.add_parser(
+            "channel",
+            help="a channel and its users",
+            description="A channel whose endpoints join and close, send and read, and are cancelled, in every order.",
+            epilog="Exit status: 0 if every property holds, 1 if one does not, 2 if the command line is wrong.",
+        )
+    )
     return parser
+
+
+def _add_channel(channel: argparse.ArgumentParser) -> None:
+    channel.set_defaults(exploration=_channel)
+    default = Bounds()
+    add = channel.add_argument
+    add("--publishers", type=_count, default=default.publishers, metavar="N", help="so many ever join (%(default)s)")
+    add(
+        "--subscribers",
+        type=_size,
+        nargs="+",
+        default=default.sizes,
+        metavar="SIZE",
+        help="the buffer sizes of those that ever join, `default` for the channel's; 0 is unbounded (one of size 1)",
+    )
+    add("--default-size", type=_count, default=default.default_size, metavar="SIZE", help="the channel's (%(default)s)")
+    add(
+        "--messages", type=_count, default=default.messages, metavar="N", help="that each publisher sends (%(default)s)"
+    )
+    add(
+        "--waiting",
+        type=_count,
+        default=default.waiting,
+        metavar="N",
+        help="sends of one publisher, and reads of one subscriber, under way at once (%(default)s)",
+    )
+    add(
+        "--cancellations",
+        type=_count,
+        default=default.cancellations,
+        metavar="N",
+        help="how many operations are asked to cancel (%(default)s)",
+    )
+    add("--no-closings", action="store_true", help="close nothing")
+    add("--joined", action="store_true", help="begin when all endpoints have joined")
+    add("--iterate", action="store_true", help="read with `async for`")
+    add("--unreduced", action="store_true", help="tell states apart even if nobody can notice the difference")
+    add(
+        "--relax",
+        choices=sorted(OBLIGATIONS_OF_THE_MACHINE),
+        metavar="RULE",
+        help="put a rule out of force, as in CH-3.2",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    return int(text)
+
+
+def _size(text: str) -> int | None:
+    return None if text == "default" else _count(text)
+
+
+def _channel(parsed: argparse.Namespace) -> Exploration:
+    """A channel and users within the bounds of the command line."""
+    bounds = Bounds(
+        publishers=parsed.publishers,
+        sizes=tuple(parsed.subscribers),
+        default_size=parsed.default_size,
+        messages=parsed.messages,
+        waiting=parsed.waiting,
+        cancellations=parsed.cancellations,
+        closings=not parsed.no_closings,
+        joined=parsed.joined,
+        iterating=parsed.iterate,
+        reduced=not parsed.unreduced,
+    )
+    machine: Any = relaxed(parsed.relax) if parsed.relax else channel_machine
+    return Exploration(closed_world(machine, bounds), channel_promises(bounds) | channel_situations(bounds), _told)
+
+
+def _told(label: ChannelLabel) -> str:
+    if label.step == REST:
+        return "all is at rest"
+    if label.step == OBSERVE:
+        return f"the channel is seen in {label.value}"
+    operation = f"{label.on}: {label.kind}({'' if label.value is None else label.value})"
+    what, value = label.ending or (None, None)
+    settled = {"return": "returns", "raise": "raises", None: "waits"}.get(what, what)
+    outcome = settled if value is None else f"{settled} {value}"
+    if label.step == CANCEL:
+        return f"{operation} is asked to cancel"
+    if label.step == ENDS:
+        return f"{operation} {outcome}"
+    return f"{operation} {'is called' if label.step == CALL else f'- {label.step}'}; it {outcome}"
 
 
 def _services(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Exploration:

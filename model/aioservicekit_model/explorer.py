@@ -10,6 +10,8 @@ state. Properties say what a machine promises:
 * `Terminating`: certain steps form no cycle, so that a run of them ends;
 * `AlwaysReachable`: this goal can be reached from every state.
 
+`fairness` has what holds only in fair runs.
+
 The counterexample of a violated property is the labels of a shortest path to the violation. Steps that change nothing are counted,
 but lead nowhere.
 """

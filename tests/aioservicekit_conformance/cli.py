@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .report.failure_file import KeptFailure, read
 from .report.output_files import Outputs
 from .report.replaying import replayed
 from .report.terminal import judged, print_known, print_report, print_summary
-from .running.watchdog import describe_error
+from .running.watchdog import Hang
 from .target import Target, TargetError, load
 from .verdicts import Report
 
@@ -104,8 +105,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(str(error), 2)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
+    except Hang as hang:
+        return _say(f"an error of the suite itself, please report it: for seconds it ran at {hang}", 3)
     except Exception as error:
-        return _say(f"an error of the suite itself, please report it: {describe_error(error)}", 3)
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        return _say(f"an error of the suite itself, please report it: {type(error).__name__}: {error} ({where})", 3)
 
 
 def _say(text: str, status: int) -> int:

@@ -83,9 +83,15 @@ def _state(channel: Any, states: dict[Any, str]) -> str:
         return "Channel has no state" if error.name == "state" else f"Channel.state raises {describe_error(error)}"
     except Exception as error:
         return f"Channel.state raises {describe_error(error)}"
-    if callable(state) and state not in states:
+    if state in states:
+        return ""
+    if callable(state):
         return "Channel.state is a method; it must be a property"
-    return ""
+    if hasattr(state, "__await__"):
+        if asyncio.iscoroutine(state):
+            state.close()
+        return "Channel.state is async; it must be a property"
+    return f"Channel.state is {_kind_of(state)}, not a member of ChannelState"
 
 
 def _methods(whose: Any, kind: str) -> str:

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
 
+from aioservicekit_conformance.checks.registry import CHECKS
+from aioservicekit_conformance.checks.runner import run_check
 from aioservicekit_conformance.cli import main
 from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.running import watchdog
+from aioservicekit_conformance.running.case import Action, replay
 from aioservicekit_conformance.target import describe
 from aioservicekit_conformance.verdicts import Report
 from aioservicekit_model.rules import RULES
@@ -47,6 +50,64 @@ class ExitsInATask(PlainChannel[Any]):
 class FailsInSend(PlainChannel[Any]):
     async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
         raise KeyError("lost")
+
+
+class StateFails(PlainChannel[Any]):
+    @property
+    def state(self) -> Any:
+        if self._sends:
+            raise KeyError("nowhere")
+        return super().state
+
+
+class StateHangs(PlainChannel[Any]):
+    @property
+    def state(self) -> Any:
+        while self._sends:
+            pass
+        return super().state
+
+
+class StaysOpenInGenerators(PlainChannel[Any]):
+    async def _exit(self, end: Any, error: BaseException | None) -> bool:
+        return False if isinstance(error, GeneratorExit) else await super()._exit(end, error)
+
+
+class SuspendsBeforeItCloses(PlainChannel[Any]):
+    async def _exit(self, end: Any, error: BaseException | None) -> bool:
+        await asyncio.sleep(0)
+        return await super()._exit(end, error)
+
+
+class StaysOpenWithNobody(PlainChannel[Any]):
+    async def _exit(self, end: Any, error: BaseException | None) -> bool:
+        if end is self and not (self._publishers or self._subscribers):
+            return False
+        return await super()._exit(end, error)
+
+
+class RepeatsRequests(PlainChannel[Any]):
+    """A request between a send's commit and its return is repeated, withdrawn or not; reads begin and return late."""
+
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        sending = asyncio.ensure_future(super()._send(publisher, message))
+        try:
+            await asyncio.wait([sending])
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not sending.done() or task is None:
+                sending.cancel()
+                raise
+            task.uncancel()
+            asyncio.get_running_loop().call_soon(task.cancel)
+        await sending
+
+    async def _read(self, subscriber: Any) -> Any:
+        await asyncio.sleep(0)
+        message = await super()._read(subscriber)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return message
 
 
 class PrintsInSend(PlainChannel[Any]):
@@ -106,6 +167,55 @@ def test_an_error_is_shown_with_its_text_and_line(channel: type[Any]) -> None:
     assert failed.observed.startswith(f"raises {said} (test_ends.py, line ")
 
 
+def test_only_the_rule_of_a_failing_send_is_blamed() -> None:
+    """A channel whose every send fails was built with no running loop all the same: CH-1.1 is kept."""
+    assert {verdict.rule for verdict in judged(FailsInSend).verdicts if verdict.verdict == "fail"} == {"CH-3.7"}
+
+
+def test_a_state_that_fails_is_a_failure_of_the_target() -> None:
+    """An error in `state` is shown with its text, file and line."""
+    (failed,) = (verdict for verdict in judged(StateFails).verdicts if verdict.verdict == "fail")
+    assert "KeyError: 'nowhere' (test_ends.py, line " in failed.observed
+
+
+def test_a_state_that_hangs_is_a_verdict_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `state` that never comes back is interrupted like an operation."""
+    monkeypatch.setattr(watchdog, "SECONDS", 0.5)
+    (failed,) = (verdict for verdict in judged(StateHangs).verdicts if verdict.verdict == "fail")
+    assert "test_ends.py, line " in failed.observed
+
+
+@pytest.mark.parametrize(
+    ("channel", "way"),
+    [
+        (StaysOpenInGenerators, "by a GeneratorExit"),
+        (SuspendsBeforeItCloses, "as its task is asked to cancel"),
+        (StaysOpenWithNobody, "with nobody joined"),
+    ],
+)
+def test_a_block_closes_however_it_ends(channel: type[Any], way: str) -> None:
+    """By an asynchronous generator's aclose(), by a request that comes as the block is left, and with nobody to close."""
+    target = describe("theirs", Target(channel, ChannelState, ChannelClosedError))
+    (verdict,) = judge(target, frozenset({"CH-5.4"}), 1, 0).verdicts
+    assert verdict.verdict == "fail"
+    assert f"left {way}" in verdict.expected
+
+
+def test_a_request_is_tried_before_what_lets_an_operation_go_on_has_returned() -> None:
+    """A send may have returned before the read that made its room has: the request comes in between (CH-3.9b)."""
+    target = describe("theirs", Target(RepeatsRequests, ChannelState, ChannelClosedError))
+    checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "time out" in check.name]
+    assert [run_check(check, target) is None for check in checks] == [False]
+
+
+def test_a_case_that_too_many_states_explain_is_given_up() -> None:
+    """Twenty sends wait as the channel closes, and each may have failed or not: nothing is said of what follows."""
+    sends = [Action(number, "send", "p1", after=0) for number in range(3, 23)]
+    joins = [Action(1, "connect", "p1"), Action(2, "subscribe", "s1", size=1)]
+    case = replay(describe("theirs", Target(PlainChannel, ChannelState, ChannelClosedError)), 0, joins + sends)
+    assert (case.refused, case.states) == (None, frozenset())
+
+
 def test_a_task_that_exits_is_unsupported() -> None:
     """What a target's own task does to the program is neither a verdict on a rule nor a success."""
     report = judged(ExitsInATask)
@@ -131,13 +241,14 @@ def write_target(directory: Path, name: str, body: str) -> None:
 def test_what_a_target_prints_does_not_flood_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says how much was printed."""
-    body = "class Channel(aioservicekit.Channel):\n    async def connect(self):\n"
-    body += "        print('hullabaloo')\n        return await super().connect()"
+    """One line says how much was printed, as text or as bytes, which breaks no rule."""
+    body = "import sys\nclass Channel(aioservicekit.Channel):\n    async def connect(self):\n"
+    body += "        print('hullabaloo')\n        sys.stdout.buffer.write(b'bytes\\n')\n        return await super().connect()"
     write_target(tmp_path, "noisy", body)
     monkeypatch.chdir(tmp_path)
     main(["noisy", "--max-examples", "5"])
     said = capsys.readouterr()
+    assert "FAIL" not in said.out
     assert said.out.count("hullabaloo") == 1
     assert "lines, which are not shown, from 'hullabaloo' on" in " ".join(said.out.split())
     assert said.err == ""

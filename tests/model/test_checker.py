@@ -242,6 +242,14 @@ def test_a_failure_names_the_obligation_that_was_broken(obligation: str) -> None
     assert obligation in broken_obligations(size, history, rule_of(obligation))
 
 
+def test_a_search_may_be_bounded() -> None:
+    """Fifteen sends that may each have failed as the channel closes are more states than are kept: the sets end before."""
+    sends = [call(number, "send", "p1", number) for number in range(1, 16)]
+    history = [*joined("p1", "s1", size=1), *sends, call(16, "close", "channel"), returned(16)]
+    assert len(states_along(machine, 0, history, 500)) == len(history) - 1
+    assert all(len(states) <= 500 for states in states_along(machine, 0, history, 500))
+
+
 def test_nothing_is_to_blame_for_what_is_permitted() -> None:
     """An explained history has no candidates."""
     size, history = PERMITTED["a send that waits for room"]

@@ -56,6 +56,87 @@ def test_memory_is_left_out_where_it_is_unknown(
     assert capsys.readouterr().out.endswith(" states a second\n")
 
 
+CHANNEL = ("explore", "channel")
+
+
+def test_a_channel_is_explored(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bounds are those of the command line, and default to one message from one publisher to one subscriber."""
+    assert main(CHANNEL) == 0
+    told = capsys.readouterr().out
+    assert "holds: no buffer holds more messages than its size (CH-3.2)\n" in told
+    assert "seen: a send commits at once\n" in told
+    assert "\n72 states, 314 steps, depth 9; " in told
+    bounds = (
+        "--publishers 1 --subscribers 2 --messages 2 --waiting 2 --cancellations 1 --joined --no-closings --iterate"
+    )
+    assert main([*CHANNEL, *bounds.split()]) == 0
+    reduced = capsys.readouterr().out.splitlines()[-1]
+    assert main([*CHANNEL, *bounds.split(), "--unreduced"]) == 0
+    assert int(reduced.split()[0].replace(",", "")) < int(
+        capsys.readouterr().out.splitlines()[-1].split()[0].replace(",", "")
+    )
+
+
+def test_a_broken_rule_of_a_channel_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The shortest path to what is wrong is told in the words of the operations."""
+    assert (
+        main(
+            [
+                *CHANNEL,
+                "--subscribers",
+                "default",
+                "--default-size",
+                "1",
+                "--joined",
+                "--messages",
+                "2",
+                "--relax",
+                "CH-3.2",
+            ]
+        )
+        == 1
+    )
+    assert (
+        """BROKEN: sends commit when nobody is full (CH-3.2, CH-3.8c)
+    1. p1: send(1) is called; it waits
+    2. p1: send(1) - commit; it returns
+    3. p1: send(2) is called; it waits
+    4. p1: send(2) - commit; it returns
+"""
+        in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        ("CH-1.7", "the channel is seen in open"),
+        ("CH-4.6", "all is at rest"),
+        ("CH-3.8a", "p1: send(1) is asked to cancel"),
+        ("CH-4.1b", "s1: read() raises ValueError"),
+    ],
+)
+def test_every_step_is_told(rule: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is seen of a channel stands in the path like what is called."""
+    assert main([*CHANNEL, "--cancellations", "1" if rule == "CH-3.8a" else "0", "--joined", "--relax", rule]) == 1
+    assert re.search(rf"^    \d+\. {re.escape(line)}$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--publishers", "-1"], "argument --publishers: '-1' is not a number from 0 up"),
+        (["--subscribers", "1", "big"], "argument --subscribers: 'big' is not a number from 0 up"),
+        (["--relax", "CH-0.1"], "invalid choice: 'CH-0.1'"),
+    ],
+)
+def test_wrong_bounds_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names what is wrong, and the exit status is 2."""
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main([*CHANNEL, *arguments])
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("services", "message"),
     [

@@ -69,11 +69,16 @@ def closed(machine: Machine[S], states: Iterable[S], most: int | None) -> frozen
     return frozenset(found)
 
 
-def states_along(machine: Machine[S], default_size: int, history: Sequence[Event]) -> list[frozenset[S]]:
-    """The sets of states along a history, beginning with the set before its first event."""
+def states_along(
+    machine: Machine[S], default_size: int, history: Sequence[Event], most: int | None = None
+) -> list[frozenset[S]]:
+    """The sets of states along a history, beginning with the one before its first event, up to where there are more than `most`."""
     found = [start(machine, default_size)]
     for event in history:
-        found.append(advance(machine, found[-1], event))
+        states = advance(machine, found[-1], event, most)
+        if states == GIVEN_UP:
+            break
+        found.append(states)
     return found
 
 

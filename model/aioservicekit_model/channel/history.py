@@ -13,12 +13,14 @@ __all__ = [
     "JOINS",
     "READS",
     "Event",
+    "abandon",
     "call",
     "cancel",
     "observe",
     "raised",
     "rest",
     "returned",
+    "settle",
 ]
 
 CLOSED = "ChannelClosedError"
@@ -70,3 +72,11 @@ def observe(state: str) -> Event:
 
 def rest() -> Event:
     return Event("rest")
+
+
+def settle(op: int) -> Event:
+    return Event("settle", op)
+
+
+def abandon(op: int) -> Event:
+    return Event("abandon", op)

@@ -3,13 +3,14 @@
             call        internal actions, invisible from outside                end
             ────► waits ──── join, commit, take, close ────► succeeded ────► returns
                     ├─────── refuse, fail, end ────────────► failed ───────► raises its error
+                    │                                           │ give up, likewise
                     └─────── give up, once asked to cancel ► given up ─────► raises CancelledError
 
 A `State` is everything that matters at one instant: the channel's phase, its endpoints with their buffers, and the operations
-under way. An operation *waits* from its call until one of the `ACTIONS` settles its outcome. It ends some time later, and an
-observer sees nothing of the time in between. An action may be taken when all of its guards hold. Each guard is listed with the id
-of the rule that requires it. If several actions may be taken, any of them may come next: the rules leave that freedom. At rest,
-when nothing is left to run, all of the `OBLIGATIONS` have been met.
+under way. An operation *waits* from its call until one of the `ACTIONS` settles its outcome; a closing is settled by its call. It
+ends some time later, and an observer sees nothing of the time in between. An action may be taken when it applies and all of its
+guards hold. Each guard is listed with the id of the rule that requires it. If several actions may be taken, any of them may come
+next: the rules leave that freedom. At rest, when nothing is left to run, all of the `OBLIGATIONS` have been met.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,7 @@ class Operation(NamedTuple):
 
 class Subscriber(NamedTuple):
     name: str
-    size: int
+    size: int  # 0: unbounded
     buffer: tuple[Message, ...] = ()
     connected: bool = True
 
@@ -92,7 +93,7 @@ Guard = Callable[[State, Operation], bool]
 
 
 def ahead(state: State, op: Operation) -> Iterator[Operation]:
-    """The operations ahead of it in the same line: the channel's sends, or its subscriber's reads."""
+    """What waits ahead of it in the same line: the channel's sends (of connected publishers), or its subscriber's reads."""
     for other in state.operations:
         if other.number == op.number:
             return
@@ -156,7 +157,7 @@ def fail(state: State, op: Operation) -> State:
 
 
 def give_up(state: State, op: Operation) -> State:
-    """The operation has had no effect, and never will; one that has had it returns (CH-3.9a, CH-4.8a)."""
+    """The operation has had no effect, and never will; one that has had its effect returns (CH-3.9a, CH-4.8a)."""
     return state.settled(op, "raise", CANCELLED)
 
 
@@ -197,7 +198,7 @@ class Action(NamedTuple):
 
 
 class Obligation(NamedTuple):
-    """What a rule forbids for an operation of these kinds at rest."""
+    """What a rule forbids for an operation of these kinds at rest; here one "waits" until it ends, settled or not."""
 
     rule: str
     kinds: tuple[str, ...]
@@ -230,7 +231,7 @@ def may(action: Action, state: State, op: Operation) -> bool:
 
 
 def due(action: Action, what: str, where: Guard = always) -> Guard:
-    """Whether the action is possible for the operation, or has happened to it and the operation has not ended."""
+    """Whether the operation, which has not ended, could take the action, or already has an outcome of that sort."""
     return lambda state, op: where(state, op) and (op.outcome.what == what if op.outcome else may(action, state, op))
 
 

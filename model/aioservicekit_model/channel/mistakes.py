@@ -1,7 +1,8 @@
 """What breaks each rule: the natural mistakes of a channel, as an overlay on the strict machine, which knows nothing of them.
 
 Each mistake names the obligation that it breaks and the action that it replaces. It applies to the same operations, and keeps all
-guards of the action except those of its own rule. The table also lists which other guards it drops, and what it has to remember.
+guards of the action except those of its own rule. If its rule has several obligations and it names no letter, it breaks them all.
+The table also lists which other guards a mistake drops, and what it has to remember: the fields of `Past`, explained there.
 There are three tables: mistakes in acting, in ending and at rest. Two mistakes that concern the channel's phase follow them.
 """
 
@@ -120,8 +121,8 @@ class Mistake(NamedTuple):
 
     Attributes:
         when: when it applies, in addition to when the action applies.
-        without: other rules whose guards of the action it drops too.
-        remembers: which parts of the past it looks at.
+        without: other rules; it drops the guards that the action has for them, too.
+        remembers: the fields of `Past` that it needs.
     """
 
     rule: str
@@ -151,6 +152,27 @@ class Neglect(NamedTuple):
     remembers: tuple[str, ...] = ()
 
 
+def strange(op: Operation, event: Event) -> bool:
+    return event.what == "raise" and event.value not in (CLOSED, CANCELLED, EXHAUSTED)
+
+
+def cancelled_by_nobody(op: Operation, event: Event) -> bool:
+    return not op.cancel_requested and (event.what, event.value) == ("raise", CANCELLED)
+
+
+def raises(op: Operation, event: Event) -> bool:
+    return event.what == "raise"
+
+
+def delivered_all_the_same(op: Operation, event: Event) -> bool:
+    has_delivered = op.outcome == HAVING_DELIVERED or (op.outcome is not None and op.outcome.what == "return")
+    return has_delivered and (event.what, event.value) == ("raise", CLOSED)
+
+
+def returns_no_message(op: Operation, event: Event) -> bool:
+    return event.what == "return" and not isinstance(event.value, int)
+
+
 # fmt: off
 MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.2",  "join, and open or not",               JOIN,     join_opening_or_not,       in_initiation),
@@ -166,7 +188,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
             remembers=("newcomers",)),
     Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
-    Mistake("CH-2.4",  "commit too often, and to closed",    COMMIT,   commit_too_often),
+    Mistake("CH-2.4",  "commit too often, and to closed",     COMMIT,   commit_too_often),
     Mistake("CH-2.4b", "commit to closed subscribers",        COMMIT,   commit_to_closed),
     Mistake("CH-2.4b", "join with old messages",              JOIN,     join_with_recent,          is_subscribing,
             remembers=("recent",)),
@@ -213,20 +235,20 @@ MISTAKES: tuple[Mistake, ...] = (
 ASKED_OF_THE_PAST = {WITHDRAW.name: not_with_everybody}
 
 ENDINGS: tuple[Ending, ...] = (
-    Ending("CH-2.1",  "a join with a strange error",            JOINS, lambda op, event: strange(event)),
-    Ending("CH-3.7a", "a send with a strange error",            SEND,  lambda op, event: strange(event)),
-    Ending("CH-3.7b", "a send with an error, having delivered", SEND,  lambda op, event: delivered_all_the_same(op, event)),
-    Ending("CH-3.8a", "a send cancelled by nobody",             SEND,  lambda op, event: cancelled_by_nobody(op, event)),
-    Ending("CH-4.1b", "a read with a strange error",            READS, lambda op, event: strange(event)),
-    Ending("CH-4.1b", "a read with no message",                 READS, lambda op, event: returns_no_message(event)),
-    Ending("CH-4.5a", "a read cancelled by nobody",             READS, lambda op, event: cancelled_by_nobody(op, event)),
-    Ending("CH-4.7b", "an iteration with an error",             ("next",), lambda op, event: event.what == "raise"),
-    Ending("CH-5.1c", "a closing with an error",                CLOSE, lambda op, event: event.what == "raise"),
+    Ending("CH-2.1",  "a join with a strange error",            JOINS, strange),
+    Ending("CH-3.7a", "a send with a strange error",            SEND,  strange),
+    Ending("CH-3.7b", "a send with an error, having delivered", SEND,  delivered_all_the_same),
+    Ending("CH-3.8a", "a send cancelled by nobody",             SEND,  cancelled_by_nobody),
+    Ending("CH-4.1b", "a read with a strange error",            READS, strange),
+    Ending("CH-4.1b", "a read with no message",                 READS, returns_no_message),
+    Ending("CH-4.5a", "a read cancelled by nobody",             READS, cancelled_by_nobody),
+    Ending("CH-4.7b", "an iteration with an error",             ("next",), raises),
+    Ending("CH-5.1c", "a closing with an error",                CLOSE, raises),
 )
 
 NEGLECTS: tuple[Neglect, ...] = (
     *(Neglect(each.rule, each.rule) for each in OBLIGATIONS if each.rule not in ("CH-3.7a", "CH-4.3")),
-    Neglect("CH-3.7a", "CH-3.7a", its_publisher_closed),
+    Neglect("CH-3.7a", "CH-3.7a", its_publisher_closed),  # one that has failed otherwise has to say so
     Neglect("CH-4.3",  "CH-4.3",  in_time,             ("late",)),
     Neglect("CH-4.2b", "CH-4.3",  is_late,             ("late",)),
     Neglect("CH-3.8c", "CH-3.4",  after_cancellation,  ("room",)),
@@ -238,23 +260,6 @@ NEGLECTS: tuple[Neglect, ...] = (
     Neglect("CH-4.7b", "CH-4.3",  is_iterating),
 )
 # fmt: on
-
-
-def strange(event: Event) -> bool:
-    return event.what == "raise" and event.value not in (CLOSED, CANCELLED, EXHAUSTED)
-
-
-def cancelled_by_nobody(op: Operation, event: Event) -> bool:
-    return not op.cancel_requested and (event.what, event.value) == ("raise", CANCELLED)
-
-
-def delivered_all_the_same(op: Operation, event: Event) -> bool:
-    has_delivered = op.outcome == HAVING_DELIVERED or (op.outcome is not None and op.outcome.what == "return")
-    return has_delivered and (event.what, event.value) == ("raise", CLOSED)
-
-
-def returns_no_message(event: Event) -> bool:
-    return event.what == "return" and not isinstance(event.value, int)
 
 
 def born(default_size: int) -> Iterator[State]:

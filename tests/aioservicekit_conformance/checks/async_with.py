@@ -12,10 +12,11 @@ class _Passing(Exception):
     """Raised in a block, and should pass through unchanged."""
 
 
-ERRORS = {"by an error": _Passing, "by a CancelledError": asyncio.CancelledError}
+ERRORS = {"by an error": _Passing, "by a CancelledError": asyncio.CancelledError, "by a GeneratorExit": GeneratorExit}
 CLOSED_ERROR = "by the target's own ChannelClosedError"
 CANCELLED = "by the cancellation of its task"
-WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED)
+REQUESTED = "as its task is asked to cancel"
+WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED, REQUESTED)
 MEANWHILE = ("nothing", "it", "the channel")
 
 
@@ -59,12 +60,18 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
             inside.set_result(None)
             if way == CANCELLED:
                 await asyncio.get_running_loop().create_future()
+            if way == REQUESTED and (task := asyncio.current_task()):
+                task.cancel()
 
     how = "normally"
     try:
         if way == "by hand":
             await close_meanwhile()
             await closing.close()
+        elif way == REQUESTED:  # it raises CancelledError if its end suspends its task
+            (task,) = (await asyncio.wait([asyncio.ensure_future(block())]))[0]
+            fine = task.cancelled() or task.exception() is None
+            how = "in either way" if fine else f"with {task.exception()!r}"
         elif way == CANCELLED:
             task = asyncio.ensure_future(block())
             await asyncio.wait([task, inside], return_when=asyncio.FIRST_COMPLETED)
@@ -101,12 +108,32 @@ def _block(what: str) -> Check:
             left = run(lambda way=way, meanwhile=meanwhile, error=error: _leave(target, what, way, meanwhile, error))  # type: ignore[misc]
             closed = "" if meanwhile == "nothing" else f" after {meanwhile} was closed inside"
             block = f"async with {what}, left {way}{closed}"
-            expected = {"normally": "normally", CANCELLED: "with its CancelledError"}.get(way, "with the same error")
-            expect(expected, left.how, f"{block}: ends")
+            expected = {CANCELLED: "with its CancelledError", "normally": "normally", REQUESTED: "in either way"}
+            expect(expected.get(way, "with the same error"), left.how, f"{block}: ends")
             expect(by_hand.after, left.after, f"{block}: as after close()")
 
     program.__name__ = f"async_with_closes_a_{what}"
     return check("CH-5.4")(program)
 
 
-CHECKS = (_block("channel"), _block("publisher"), _block("subscriber"))
+@check("CH-5.4")
+def async_with_closes_a_channel_that_nobody_has_joined(target: Target) -> None:
+    async def left(*, by_hand: bool) -> str:
+        channel = target.channel(0)
+        if by_hand:
+            await channel.close()
+        else:
+            async with channel:
+                pass
+        return state_of(target, channel)
+
+    if started(lambda: left(by_hand=True)) == "closed":
+        expect("closed", run(lambda: left(by_hand=False)), "async with channel, left with nobody joined: its state")
+
+
+CHECKS = (
+    async_with_closes_a_channel_that_nobody_has_joined,
+    _block("channel"),
+    _block("publisher"),
+    _block("subscriber"),
+)

@@ -12,7 +12,7 @@ from .check import Broken, Check, check, expect, run, started
 
 Step = Callable[[], Coroutine[Any, Any, object]]
 MANY = 50  # turns of the loop, after which a task has heard of a request if it ever will
-TURNS = range(5)  # turns of the loop, between what lets the operation go on and the request
+TURNS = range(8)  # turns of the loop, between the call that lets the operation go on and the request
 
 
 class Scene(NamedTuple):
@@ -74,15 +74,17 @@ async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
 
     task = asyncio.ensure_future(use())
     await _turns(5)
-    await scene.let_go()
+    letting = asyncio.ensure_future(scene.let_go())
     await _turns(turns)
     requested = True
     task.cancel()
-    return await task
+    seen = await task
+    letting.cancel()
+    return seen
 
 
 async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
-    """The outcome of a task whose time is up when its operation can go on; with `turns` -1, just before.
+    """The outcome of a task whose time is up when its operation can go on.
 
     Args:
         before: the number of requests to cancel that the task has had and caught, as in a clean-up.
@@ -115,17 +117,16 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
         await _turns(5)
         task.cancel()
     await _turns(5)
-    if turns < 0:
-        timeouts[0].reschedule(0)
-    await scene.let_go()
-    if turns >= 0:
-        await _turns(turns)
-        if not task.done():
-            try:
-                timeouts[0].reschedule(0)
-            except RuntimeError:  # the block has been left
-                pass
-    return await task
+    letting = asyncio.ensure_future(scene.let_go())
+    await _turns(turns)
+    if not task.done():
+        try:
+            timeouts[0].reschedule(0)
+        except RuntimeError:  # the block has been left
+            pass
+    seen = await task
+    letting.cancel()
+    return seen
 
 
 async def _asked_twice(target: Target, kind: str) -> str:
@@ -235,7 +236,7 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             for before in (0, 1):
-                for turns in (-1, *TURNS):
+                for turns in TURNS:
                     seen = run(lambda turns=turns, before=before: _timed_out(target, kind, turns, before))  # type: ignore[misc]
                     if seen != GAVE_UP:
                         where = ", in a task that had been asked to cancel before" if before else ""

@@ -12,7 +12,7 @@ from aioservicekit_model.channel.blame import exercised
 from aioservicekit_model.channel.checker import states_along
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
-from ..running.case import Case, replay
+from ..running.case import MOST_STATES, Case, replay
 from ..target import Target
 from .failures import Failures
 from .scripts import SCRIPTS, parse
@@ -88,7 +88,8 @@ class Exploration:
 
 def _exercised(case: Case) -> frozenset[str]:
     """The rules that forbade something at some instant of a case."""
-    return frozenset().union(*map(exercised, states_along(strict, case.default_size, case.history), case.history))
+    states = states_along(strict, case.default_size, case.history, MOST_STATES)
+    return frozenset().union(*map(exercised, states, case.history))
 
 
 class _Enough(BaseException):

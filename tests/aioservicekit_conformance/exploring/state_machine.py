@@ -8,9 +8,9 @@ A target may behave differently each time, and Hypothesis expects equal draws to
 depends on what the target does. The bundles hold the names of what was *attempted*. If that does not exist (a join failed, an
 operation has ended), another one of its kind takes its place. If there is none, the step is left out.
 
-Some rules do several things in a row. They draw nothing that the others can't, but make races likely that are rare otherwise: those
-with several waiting operations, or with something between a wake-up and the woken operation. Hypothesis leaves out half of the
-rules in each case, so more than one rule sends, and more than one reads.
+Some rules do several things in a row. They make no case that the others can't, but make races likely that are rare otherwise: those
+with several waiting operations, or with something between a wake-up and the woken operation. Hypothesis leaves out some rules in
+each case (swarm testing), half of them on average, so more than one rule sends, and more than one reads.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from ..target import Target
 
 __all__ = ["machine"]
 
-MOST_JOINS = 3  # of either kind
+MOST_JOINS = 3  # of each kind
 MOST_PENDING = 5  # operations
 
 # An entry that is in a list twice is drawn twice as often.
@@ -39,14 +39,13 @@ beginnings = st.sampled_from(
         [],
     ]
 )
-calms = st.sampled_from([0, 0, 4, 8])  # operations before the first closing, which ends most of what is interesting
+calms = st.sampled_from([0, 0, 4, 8])  # operations before any closing: after one, little of interest can happen
 sizes = st.sampled_from([1, 1, 2, 0, 3])
 own_sizes = st.sampled_from([None, None, 1, 1, 2, 0])  # None: the channel's
 bursts = st.sampled_from([2, 3, 4])
 once_or_twice = st.sampled_from([1, 2])
-callbacks = st.sampled_from(
-    [None, None, 0, 0, 1, 2, 3]
-)  # before the next operation; None: all, until the loop is at rest
+# How many run before the next operation; None: all, until the loop is at rest.
+callbacks = st.sampled_from([None, None, 0, 0, 1, 2, 3])
 few_callbacks = st.sampled_from([None, None, 0, 1])
 
 
@@ -74,6 +73,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.case = Case(self.target, size)
         self.calm = calm
         joined = [self.join(what, None, own_size if what == "subscribe" else None) for what in beginning]
+        # With a name of each kind to draw, every rule is possible from the start, even if nobody has joined.
         return multiple(*{"s1": None, "p1": None} | dict.fromkeys(joined))
 
     # Preconditions
@@ -219,7 +219,7 @@ class ChannelMachine(RuleBasedStateMachine):
         return [self.call(what, endpoint, after) for _ in range(times)]
 
     def perform(self, what: str, on: str, after: int | None, size: int | None = None) -> int:
-        self.number += 1
+        self.number += 1  # even if the step is left out: numbers are drawn, so they must not depend on the target
         if what == "close" or len(self.case.pending) < MOST_PENDING:
             self.case.perform(Action(self.number, what, on, size, after))
         return self.number

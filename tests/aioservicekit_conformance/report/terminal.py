@@ -2,7 +2,8 @@
 
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from io import TextIOBase
+from io import RawIOBase, TextIOBase
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -66,11 +67,12 @@ def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) 
 
 
 class _Printed(TextIOBase):
-    """Takes what a target prints, and keeps the first line."""
+    """Takes what a target prints, as text or as bytes, and keeps its first line."""
 
     def __init__(self) -> None:
         self._lines = 0
         self._first = ""
+        self.buffer = _PrintedBytes(self)
 
     def write(self, text: str) -> int:
         self._lines += text.count("\n")
@@ -81,6 +83,17 @@ class _Printed(TextIOBase):
     @property
     def summary(self) -> str:
         return f"it printed {self._lines} lines, which are not shown, from {self._first!r} on" if self._first else ""
+
+
+class _PrintedBytes(RawIOBase):
+    def __init__(self, text: _Printed) -> None:
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._text.write(bytes(data).decode(errors="replace"))
 
 
 def print_report(console: Console, report: Report, seed: int) -> None:

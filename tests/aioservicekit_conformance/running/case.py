@@ -8,7 +8,7 @@ from itertools import count, islice
 from typing import Any, NamedTuple
 
 from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.checker import advance, start
+from aioservicekit_model.channel.checker import GIVEN_UP, advance, start
 from aioservicekit_model.channel.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
 
 from ..target import Target
@@ -16,7 +16,7 @@ from .loop import Quiet, SteppedLoop
 from .symmetry_reduction import SymmetryReduction
 from .watchdog import Hang, describe_error
 
-__all__ = ["REACHED", "Action", "Case", "replay"]
+__all__ = ["MOST_STATES", "REACHED", "Action", "Case", "replay"]
 
 REACHED = {
     "two or more waiting sends": "at rest, at least two sends wait",
@@ -29,6 +29,7 @@ REACHED = {
 CAN_COMMIT = machine.due(machine.COMMIT, "return")
 CAN_TAKE = machine.due(machine.TAKE, "return")
 
+MOST_STATES = 5_000  # a history that more states explain is not judged further; most have less than a hundred
 NO_REST = 10_000  # a target that shows new things for this many callbacks never rests
 
 
@@ -90,6 +91,7 @@ class Case:
         self._symmetry = SymmetryReduction()
         self.history: list[Event] = []
         self.refused: int | None = None
+        self._given_up = False
         self.overdue: frozenset[str] = frozenset()
         self.escaped: str | None = None
         self.hung: str | None = None
@@ -246,20 +248,33 @@ class Case:
 
     def _see(self, event: Event) -> None:
         self.history.append(event)
-        if self.refused is not None:
+        if self.refused is not None or self._given_up:
             return
-        before, self.states = self.states, advance(machine, self.states, self._symmetry.event(event, self.states))
-        if not self.states:
+        renamed = self._symmetry.event(event, self.states)
+        before, self.states = self.states, advance(machine, self.states, renamed, MOST_STATES)
+        if self.states == GIVEN_UP:
+            self._given_up, self.states = True, frozenset()
+        elif not self.states:
             self.refused = len(self.history) - 1
             if event.what == "rest":
                 self.overdue = frozenset(due.text for state in before for _, due in machine.overdue(state))
 
     def _observe(self) -> None:
-        self._state = self._channel.state
-        event = observe(self.target.states.get(self._state, repr(self._state)))
+        event = observe(self._state_seen())
         if len(self.history) != self._observed_at and not (self.history and self.history[-1] == event):
             self._see(event)
         self._observed_at = len(self.history)
+
+    def _state_seen(self) -> str:
+        try:
+            self._state = self._channel.state
+            return self.target.states.get(self._state, repr(self._state))
+        except Hang as hang:
+            self.hung = str(hang)
+            return f"state hangs at {hang}"
+        except (Exception, SystemExit) as error:
+            self._state = f"state raises {describe_error(error)}"
+            return self._state
 
     def _run(self, callbacks: int | None) -> None:
         quiet = Quiet(self.loop)

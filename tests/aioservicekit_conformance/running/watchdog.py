@@ -42,10 +42,11 @@ def where(frame: FrameType | None) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """An error with its text, and the file and line of the target that raised it."""
+    """An error with its text, and the file and line of the target that raised it, if the target raised it."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frames = [(each.f_code.co_filename, line) for each, line in traceback.walk_tb(error.__traceback__)]
-    return f"{said} ({_place(reversed(frames))})"
+    theirs = [frame for frame in frames if _is_theirs(frame[0])]
+    return f"{said} ({_place(theirs[-1:])})" if theirs else said
 
 
 def _place(lines: Iterable[tuple[str, int]]) -> str:
@@ -56,7 +57,11 @@ def _place(lines: Iterable[tuple[str, int]]) -> str:
 
 
 def _is_theirs(file: str) -> bool:
-    return OURS not in Path(file).parents and not any(Path(each) in Path(file).parents for each in LIBRARY)
+    return (
+        not file.startswith("<frozen")
+        and OURS not in Path(file).parents
+        and not any(Path(each) in Path(file).parents for each in LIBRARY)
+    )
 
 
 @contextmanager

@@ -43,6 +43,7 @@ calms = st.sampled_from([0, 0, 4, 8])  # operations before any closing: after on
 sizes = st.sampled_from([1, 1, 2, 0, 3])
 own_sizes = st.sampled_from([None, None, 1, 1, 2, 0])  # None: the channel's
 bursts = st.sampled_from([2, 3, 4])
+once_or_twice = st.sampled_from([1, 2])
 # How many run before the next operation; None: all, until the loop is at rest.
 callbacks = st.sampled_from([None, None, 0, 0, 1, 2, 3])
 few_callbacks = st.sampled_from([None, None, 0, 1])
@@ -125,32 +126,52 @@ class ChannelMachine(RuleBasedStateMachine):
         """Close a publisher (CH-5.2), a subscriber (CH-5.3) or the channel (CH-1.4)."""
         return self.call("close", endpoint, after)
 
-    # Bursts: several sends wait while several buffers are full; several reads wait, and much room appears at once.
+    # Bursts: several operations wait, and then comes what lets some of them go on.
 
-    @rule(target=operations, publisher=publishers, times=bursts, after=callbacks)
-    def send_several(self, publisher: str, times: int, after: int | None) -> MultipleResults[int]:
-        return multiple(*(self.call("send", publisher, after) for _ in range(times)))
+    @rule(
+        target=operations,
+        publisher=publishers,
+        times=bursts,
+        subscriber=subscribers,
+        reads=once_or_twice,
+        after=callbacks,
+    )
+    def send_several_then_read(
+        self, publisher: str, times: int, subscriber: str, reads: int, after: int | None
+    ) -> MultipleResults[int]:
+        sent = self.several("send", publisher, times, None)
+        return multiple(*sent, *self.several("read", subscriber, reads, after))
 
-    @rule(target=operations, subscriber=subscribers, times=bursts, after=callbacks)
-    def read_several(self, subscriber: str, times: int, after: int | None) -> MultipleResults[int]:
-        return multiple(*(self.call("read", subscriber, after) for _ in range(times)))
+    @rule(
+        target=operations,
+        subscriber=subscribers,
+        times=bursts,
+        publisher=publishers,
+        sends=once_or_twice,
+        after=callbacks,
+    )
+    def read_several_then_send(
+        self, subscriber: str, times: int, publisher: str, sends: int, after: int | None
+    ) -> MultipleResults[int]:
+        read = self.several("read", subscriber, times, None)
+        return multiple(*read, *self.several("send", publisher, sends, after))
 
     @precondition(may_subscribe)
     @rule(target=endpoints, publisher=publishers, times=bursts, size=own_sizes, after=callbacks)
     def send_several_then_subscribe(self, publisher: str, times: int, size: int | None, after: int | None) -> str:
-        self.send_several(publisher, times, after=None)
+        self.several("send", publisher, times, None)
         return self.join("subscribe", after, size)
 
-    # Interruptions: one operation lets another one go on, and before that one runs, a third comes in between.
+    # Interruptions: the first operations let others go on, and before these run, something comes in between.
 
-    @rule(subscriber=subscribers, operation=operations, after=few_callbacks)
-    def read_then_cancel(self, subscriber: str, operation: int, after: int | None) -> None:
-        self.call("read", subscriber, 0)
+    @rule(subscriber=subscribers, times=once_or_twice, operation=operations, after=few_callbacks)
+    def read_then_cancel(self, subscriber: str, times: int, operation: int, after: int | None) -> None:
+        self.several("read", subscriber, times, 0)
         self.cancel(operation, after)
 
-    @rule(publisher=publishers, operation=operations, after=few_callbacks)
-    def send_then_cancel(self, publisher: str, operation: int, after: int | None) -> None:
-        self.call("send", publisher, 0)
+    @rule(publisher=publishers, times=once_or_twice, operation=operations, after=few_callbacks)
+    def send_then_cancel(self, publisher: str, times: int, operation: int, after: int | None) -> None:
+        self.several("send", publisher, times, 0)
         self.cancel(operation, after)
 
     @precondition(may_close)
@@ -159,18 +180,25 @@ class ChannelMachine(RuleBasedStateMachine):
         self.call("close", endpoint, 0)
         self.cancel(operation, after)
 
-    @rule(target=operations, subscriber=subscribers, publisher=publishers, after=few_callbacks)
-    def read_then_send(self, subscriber: str, publisher: str, after: int | None) -> MultipleResults[int]:
-        return multiple(self.call("read", subscriber, 0), self.call("send", publisher, after))
+    @rule(target=operations, subscriber=subscribers, times=once_or_twice, publisher=publishers, after=few_callbacks)
+    def read_then_send(self, subscriber: str, times: int, publisher: str, after: int | None) -> MultipleResults[int]:
+        return multiple(*self.several("read", subscriber, times, 0), self.call("send", publisher, after))
 
-    @rule(target=operations, publisher=publishers, subscriber=subscribers, after=few_callbacks)
-    def send_then_read(self, publisher: str, subscriber: str, after: int | None) -> MultipleResults[int]:
-        return multiple(self.call("send", publisher, 0), self.call("read", subscriber, after))
+    @rule(target=operations, publisher=publishers, times=once_or_twice, subscriber=subscribers, after=few_callbacks)
+    def send_then_read(self, publisher: str, times: int, subscriber: str, after: int | None) -> MultipleResults[int]:
+        return multiple(*self.several("send", publisher, times, 0), self.call("read", subscriber, after))
+
+    @precondition(may_subscribe)
+    @rule(target=endpoints, subscriber=subscribers, times=once_or_twice, after=few_callbacks)
+    def read_then_subscribe(self, subscriber: str, times: int, after: int | None) -> str:
+        """The new subscriber has little room: what was granted may be gone."""
+        self.several("read", subscriber, times, 0)
+        return self.join("subscribe", after, 1)
 
     @precondition(may_close)
-    @rule(target=operations, subscriber=subscribers, endpoint=closable, after=few_callbacks)
-    def read_then_close(self, subscriber: str, endpoint: str, after: int | None) -> MultipleResults[int]:
-        return multiple(self.call("read", subscriber, 0), self.call("close", endpoint, after))
+    @rule(target=operations, subscriber=subscribers, times=once_or_twice, endpoint=closable, after=few_callbacks)
+    def read_then_close(self, subscriber: str, times: int, endpoint: str, after: int | None) -> MultipleResults[int]:
+        return multiple(*self.several("read", subscriber, times, 0), self.call("close", endpoint, after))
 
     # The steps from which all rules are made
 
@@ -186,6 +214,9 @@ class ChannelMachine(RuleBasedStateMachine):
         if there and endpoint not in (*there, "channel"):
             endpoint = there[int(endpoint[1:]) % len(there)]
         return self.perform(what, endpoint, after)
+
+    def several(self, what: str, endpoint: str, times: int, after: int | None) -> list[int]:
+        return [self.call(what, endpoint, after) for _ in range(times)]
 
     def perform(self, what: str, on: str, after: int | None, size: int | None = None) -> int:
         self.number += 1  # even if the step is left out: numbers are drawn, so they must not depend on the target

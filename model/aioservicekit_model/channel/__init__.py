@@ -2,5 +2,6 @@
 
 `machine` is the channel; read it first. `history` says what an observer sees of one. `checker` explains histories with a machine.
 `mistakes` lists what breaks each rule, and `past` is what some mistakes have to remember. `relaxed` is the machine with rules
-switched off, and `blame` finds the rules that a history breaks.
+switched off, and `blame` finds the rules that a history breaks. `live` is the machine for histories of several threads, and
+`foresight` judges these fast.
 """

@@ -2,6 +2,7 @@
 
 `machine` is the channel; read it first. `history` says what an observer sees of one. `checker` explains histories with a machine.
 `mistakes` lists what breaks each rule, and `past` is what some mistakes have to remember. `relaxed` is the machine with rules
-switched off, and `blame` finds the rules that a history breaks. `world`
-puts users around the machine, so that it can be explored. `properties`, `forbidden` and `situations` say what is checked then.
+switched off, and `blame` finds the rules that a history breaks. `world` puts users around the machine, so that it can be explored;
+`properties`, `forbidden` and `situations` say what is checked then. `live` is the machine for histories of several threads, and
+`foresight` judges these fast.
 """

@@ -2,6 +2,9 @@
 
 An operation is *called*, and in the end *returns* or *raises*. Meanwhile, its cancellation may be requested. Between these events
 the channel's state is observed, and from time to time everything comes to *rest*: no callback is left to run.
+
+In a *live* history the operations of several threads overlap. There an observation is an operation too, of the kind "observe". An
+operation *settles* when it is first seen to suspend. It is *abandoned* when the event loop on which it waits is about to go.
 """
 
 from typing import NamedTuple
@@ -35,9 +38,10 @@ class Event(NamedTuple):
     """One event; `what` says which kind, and so which of the other fields matter.
 
     Attributes:
-        what: "call", "return", "raise", "cancel", "observe" or "rest".
-        op: the number of the operation that was called, ended, or asked to cancel.
-        kind: of a call: "subscribe", "connect", "send", "read", "next" (a step of `async for`) or "close".
+        what: "call", "return", "raise", "cancel", "observe" or "rest"; in live histories also "settle" and "abandon".
+        op: the number of the operation that the event is about.
+        kind: of a call: "subscribe", "connect", "send", "read", "next" (a step of `async for`) or "close"; in live histories
+            also "observe".
         on: the endpoint's name, or "channel"; for a join, the name that the new endpoint gets.
         value: the buffer size of a `subscribe` (None: the default), a sent message, a returned message, the name of the
             raised error, or the observed state.

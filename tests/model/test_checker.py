@@ -250,6 +250,14 @@ def test_a_search_may_be_bounded() -> None:
     assert all(len(states) <= 500 for states in states_along(machine, 0, history, 500))
 
 
+def test_a_send_that_stalls_after_another_has_failed_is_a_breach_of_going_on() -> None:
+    """Closing the publisher of the send that was to go on first does not let the next one stall (CH-3.4, and not CH-5.2)."""
+    history = [*joined("s1", "p1", "p2"), *done(1, "send", "p1", 1), call(2, "send", "p1", 2), call(3, "send", "p2", 3)]
+    history += [rest(), *done(4, "read", "s1", None, 1), *done(5, "close", "p1"), raised(2, CLOSED), rest()]
+    assert "CH-3.4" in blame(1, history)
+    assert "CH-5.2" not in blame(1, history)
+
+
 def test_nothing_is_to_blame_for_what_is_permitted() -> None:
     """An explained history has no candidates."""
     size, history = PERMITTED["a send that waits for room"]

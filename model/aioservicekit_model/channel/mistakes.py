@@ -77,6 +77,12 @@ def is_with_everybody(state: State, op: Operation, past: Past) -> bool:
     return bool(state.connected) and all((op.number, s.name) in past.delivered for s in state.connected)
 
 
+def waited_when_its_publisher_left(state: State, op: Operation, past: Past) -> bool:
+    """Its publisher has closed while it waited, and the channel has not."""
+    left = (op.on, True) not in state.publishers
+    return left and op.number not in past.late and state.phase != CLOSED_PHASE
+
+
 def connected_names(state: State) -> list[str]:
     return [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
 
@@ -103,8 +109,7 @@ some_linger:         Condition = lambda state, op, past: bool(past.lingering)
 nobody_connected:    Condition = lambda state, op, past: not state.connected
 after_cancellation:  Condition = lambda state, op, past: past.room == "cancellation"
 after_closing:       Condition = lambda state, op, past: past.room == "closing" or is_held_back(state, op, past)
-its_publisher_closed: Condition = lambda state, op, past: (op.on, True) not in state.publishers
-it_alone_closed:     Condition = lambda state, op, past: op.number not in past.late and state.phase != CLOSED_PHASE
+its_publisher_left:  Condition = lambda state, op, past: (op.on, True) not in state.publishers
 beside_a_closed_one: Condition = lambda state, op, past: any(p != op.on and not connected for p, connected in state.publishers)
 is_late:             Condition = lambda state, op, past: op.number in past.late
 in_time:             Condition = lambda state, op, past: op.number not in past.late
@@ -221,7 +226,7 @@ MISTAKES: tuple[Mistake, ...] = (
             without=("CH-4.1", "CH-4.2")),
     Mistake("CH-5.1a", "close later",                         CLOSING,  close_later),
     Mistake("CH-5.1c", "close again, and the channel too",    CLOSING,  close_the_channel_too,     of_one_closed),
-    Mistake("CH-5.2a", "commit though its publisher closed",  COMMIT,   commit_all_the_same,       it_alone_closed,
+    Mistake("CH-5.2a", "commit though its publisher closed",  COMMIT,   commit_all_the_same,       waited_when_its_publisher_left,
             without=("CH-3.7",), remembers=("late",)),
     Mistake("CH-5.2b", "fail with another publisher",         FAIL,     fail_instead,              beside_a_closed_one,
             without=("CH-3.7",)),
@@ -248,12 +253,12 @@ ENDINGS: tuple[Ending, ...] = (
 
 NEGLECTS: tuple[Neglect, ...] = (
     *(Neglect(each.rule, each.rule) for each in OBLIGATIONS if each.rule not in ("CH-3.7a", "CH-4.3")),
-    Neglect("CH-3.7a", "CH-3.7a", its_publisher_closed),  # one that has failed otherwise has to say so
+    Neglect("CH-3.7a", "CH-3.7a", its_publisher_left),  # one that has failed otherwise has to say so
     Neglect("CH-4.3",  "CH-4.3",  in_time,             ("late",)),
     Neglect("CH-4.2b", "CH-4.3",  is_late,             ("late",)),
     Neglect("CH-3.8c", "CH-3.4",  after_cancellation,  ("room",)),
     Neglect("CH-5.3b", "CH-3.4",  after_closing,       ("room",)),
-    Neglect("CH-5.2a", "CH-3.7a", it_alone_closed,     ("late",)),
+    Neglect("CH-5.2a", "CH-3.7a", waited_when_its_publisher_left,     ("late",)),
     Neglect("CH-4.5b", "CH-4.6",  after_interruption,  ("interrupted",)),
     Neglect("CH-4.5b", "CH-4.3",  in_time_interrupted, ("interrupted", "late")),
     Neglect("CH-4.7a", "CH-4.6",  is_iterating),

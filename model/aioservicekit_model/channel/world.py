@@ -225,18 +225,15 @@ class _Users:
         for after in self.seen(world, cancel(op.number)):
             yield _label(CANCEL, op), after
 
-    def endings(self, op: Operation) -> set[Event]:
+    def endings(self, op: Operation) -> list[Event]:
         """How an operation might end; the machine says what of it may be."""
-        endings = {op.outcome} if op.outcome else set()
+        endings = [op.outcome] if op.outcome else []
         if self.ends_wrongly or (op.kind == "close" and op.cancel_requested):
-            endings.add(Outcome("raise", CANCELLED))
+            endings.append(Outcome("raise", CANCELLED))
         if self.ends_wrongly:
-            endings |= {Outcome("return"), *(Outcome("raise", error) for error in (CLOSED, EXHAUSTED, "ValueError"))}
-        return {
-            Event(ending.what, op.number, value=ending.value)
-            for ending in endings
-            if ending.what in ("return", "raise")
-        }
+            endings += [Outcome("return"), *(Outcome("raise", error) for error in ("ValueError", CLOSED, EXHAUSTED))]
+        seen = (ending for ending in dict.fromkeys(endings) if ending.what in ("return", "raise"))
+        return [Event(ending.what, op.number, value=ending.value) for ending in seen]
 
     # --------------------------------------------------------------------------------------------------- the machine
 

@@ -119,7 +119,7 @@ class Core(Generic[_T]):
             self._end_reads(buffer)
             if self.opened and not self.buffers:
                 self.close("its last subscriber has closed")  # CH-1.3, CH-1.5
-            self.commit_waiting()
+            self.commit_waiting()  # CH-5.3
 
     def close(self, why: str) -> None:
         self.why_closed = self.why_closed or why  # CH-1.4, CH-1.7

@@ -1,6 +1,6 @@
 """Link targets for all rules and sections. Each id in a text or a docstring becomes a link, with or without an obligation's letter.
 
-The directive `mentions` shows where a folder names a rule: each line that a search for its id finds.
+The directive `mentions` shows where a file or a folder names a rule: each line that a search for its id finds.
 """
 
 import re
@@ -62,7 +62,7 @@ class LinkRules(SphinxTransform):
 
 
 class Mentions(SphinxDirective):
-    """`{mentions} CH-3.8 aioservicekit` shows the lines in that folder that name the rule; without any, the build fails."""
+    """`{mentions} CH-3.8 aioservicekit` shows the lines there that name the rule; without any, the build fails."""
 
     required_arguments = 2
     option_spec: ClassVar = {
@@ -71,10 +71,11 @@ class Mentions(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        rule, folder = self.arguments
-        found = {path: self.excerpt(rule, path) for path in sorted((ROOT / folder).rglob("*.py"))}
+        rule, place = self.arguments
+        files = [ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py"))
+        found = {path: self.excerpt(rule, path) for path in files}
         if not any(found.values()):
-            raise self.error(f"nothing in {folder} names {rule}")
+            raise self.error(f"nothing in {place} names {rule}")
         return [node for path, excerpt in found.items() if excerpt for node in self.shown(path, excerpt)]
 
     def excerpt(self, rule: str, path: Path) -> str:

@@ -4,33 +4,31 @@ The ways between states, what leads along each, and the rules of guards come fro
 the rules that the machine of channels keeps in effects.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
 
 from aioservicekit_model.channel import machine as channels
 from aioservicekit_model.channel.history import CANCELLED, JOINS, READS, Event, call, cancel
-from aioservicekit_model.service import machine as services
-from aioservicekit_model.service.blocks import BLOCK
+from aioservicekit_model.explorer import Machine, explore
+from aioservicekit_model.service import ACTIONS
+from aioservicekit_model.service.machine import STOPPED, World
+from aioservicekit_model.service.properties import bounded
 
 __all__ = ["channel_states", "operation_states", "service_states"]
 
-State = TypeVar("State")
-Label = TypeVar("Label")
 Way = tuple[str, str, str]  # from a node, to a node, and by what
 
 
-def explored(
-    first: State, steps: Callable[[State], Iterable[tuple[Label, State]]]
-) -> Iterator[tuple[State, Label, State]]:
+State = TypeVar("State", bound=Hashable)
+Label = TypeVar("Label", bound=Hashable)
+
+
+def explored(machine: Machine[State, Label]) -> Iterator[tuple[State, Label, State]]:
     """Every step from every state that can be reached."""
-    found, fringe = {first}, [first]
-    while fringe:
-        before = fringe.pop()
-        for label, after in steps(before):
-            yield before, label, after
-            if after not in found:
-                found.add(after)
-                fringe.append(after)
+    graph = explore(machine)
+    for number, before in enumerate(graph.states):
+        for by, after in graph.steps(number):
+            yield before, graph.labels[by], graph.states[after]
 
 
 def digraph(nodes: tuple[str, ...], ways: set[Way]) -> str:
@@ -99,7 +97,7 @@ def channel_states() -> str:
     (first,) = channels.initial(0)
     found = {
         (before.phase, after.phase, doing(op), after.complete)
-        for before, (op, _, _), after in explored(first, using((*JOINS, "close"), ("a", "b", "c", "d"), 1))
+        for before, (op, _, _), after in explored(Machine((first,), using((*JOINS, "close"), ("a", "b", "c", "d"), 1)))
         if before[:-1] != after[:-1]  # more has changed than the operations under way
     }
     assert {(before, after, what) for before, after, what, _ in found} == RULES_OF_PHASES.keys()
@@ -124,7 +122,9 @@ def operation_states() -> str:
     """What sends and reads go through, from their calls to their ends."""
     (first,) = channels.initial(1)
     ways, although_asked = set[Way](), set[tuple[str, str]]()
-    for before, (op, name, rules), after in explored(first, using((*JOINS, "send", *READS, "close"), ("a", "b"), 2)):
+    for before, (op, name, rules), after in explored(
+        Machine((first,), using((*JOINS, "send", *READS, "close"), ("a", "b"), 2))
+    ):
         was, now = node(before, op), node(after, op) or end(op)
         if op.kind in ("send", *READS) and was != now:
             ways.add((was, now, f"{name}\n{rules}" if name else RULES_OF_ENDS.get((was, now), "")))
@@ -152,19 +152,11 @@ def end(op: channels.Operation) -> str:
 
 def service_states() -> str:
     """The states that users see of a service; it has a dependency here, and is stopped with it."""
-    world = services.World(((), (0,)))
-    tables = services.CALLS + services.USERS_PART + services.INTERNAL + BLOCK
-    rules = {action.name: ", ".join(action.rules) for action in tables}
-
-    def steps(state: services.State) -> Iterator[tuple[services.Label, services.State]]:
-        for label, after in services.steps(world, state, tables):
-            if all(service.callers < 2 for service in after.services):
-                yield label, after
-
-    ways = {("", services.STOPPED, "Service()\nSV-1.1b")}
-    for before, (action, of), after in explored(services.initial(world), steps):
+    rules = {action.name: ", ".join(action.rules) for action in ACTIONS}
+    ways = {("", STOPPED, "Service()\nSV-1.1b")}
+    for before, label, after in explored(bounded(World(((), (0,))), ACTIONS)):
         for s, (was, now) in enumerate(zip(before.services, after.services, strict=True)):
             if was.phase != now.phase:
-                by = f"{action}: {rules[action]}" if s == of else "its dependency stops: SV-4.5"
-                ways.add((was.phase, now.phase, by))
+                own = f"{label.action}: {rules[label.action]}"
+                ways.add((was.phase, now.phase, own if s == label.service else "its dependency stops: SV-4.5"))
     return digraph((), ways)

@@ -1,1 +1,1 @@
-"""The formal model of aioservicekit: pure functions over immutable states. It knows the rules and no implementation."""
+"""The formal model of aioservicekit: pure functions over immutable states. It knows the rules, and no implementation."""

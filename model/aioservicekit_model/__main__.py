@@ -1,4 +1,4 @@
-"""`python -m aioservicekit_model explore ...`: visits every state that a machine can reach, and checks its properties."""
+"""`python -m aioservicekit_model explore ...`: visit every state that a machine can reach, and check its properties."""
 
 import argparse
 import sys
@@ -24,7 +24,7 @@ __all__ = ["Exploration", "main", "report"]
 
 
 class Exploration(NamedTuple):
-    """What is explored: a machine, what is to hold of it, and how a label is told."""
+    """What to explore: a machine, the properties that should hold, and how to print a label."""
 
     machine: Machine[Any, Any]
     properties: dict[str, Property[Any, Any]]
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: those of the command line, if they are not the process's.
+        arguments: the command line's arguments; by default, those of the process.
 
     Returns:
         The exit status: 0 if every property holds, 1 if one does not.
@@ -171,7 +171,7 @@ def _told(label: ChannelLabel) -> str:
 
 
 def _services(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Exploration:
-    """Services as they are described on the command line."""
+    """Services as the command line describes them."""
     names: list[str] = []
     dependencies: Dependencies = ()
     for service in parsed.services:
@@ -200,7 +200,7 @@ def _services(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Ex
 
 
 def report(exploration: Exploration) -> int:
-    """Explore, and print what was found; returns the exit status."""
+    """Explore, and print the findings; return the exit status."""
     began = time.perf_counter()
     graph = explore(exploration.machine, _show_progress if sys.stderr.isatty() else lambda graph: None)
     seconds = time.perf_counter() - began
@@ -225,7 +225,7 @@ def _show_progress(graph: Graph[Any, Any]) -> None:
 
 
 def _memory() -> str:
-    """The most memory that the process has used, where the platform tells."""
+    """The peak memory of the process, if the platform reports it."""
     try:
         from resource import RUSAGE_SELF, getrusage
     except ImportError:

@@ -1,19 +1,19 @@
-"""Exploring a machine: every state that it can reach, breadth first, and what its properties say of them.
+"""Explore a machine: visit every state that it can reach, breadth first, and check properties.
 
-The explorer knows states, steps with labels, and nothing else. States and labels are hashable values; equal states are one state.
-What a machine promises is said with
+The explorer knows states and steps with labels, and nothing else. States and labels are hashable values; equal states are one
+state. Properties say what a machine promises:
 
-* `Invariant`: what holds in every state;
-* `Forbidden`: what no step does;
-* `Sometimes`: what some state shows; if none does, what was checked of it says nothing;
-* `DeadlockFree`: from each state in which the machine may not rest some step leads on;
-* `Terminating`: certain steps lead through no cycle, so that a run of them ends;
-* `AlwaysReachable`: a goal that can be reached from every state.
+* `Invariant`: this holds in every state;
+* `Forbidden`: no step does this;
+* `Sometimes`: some state shows this; if none does, the checks around it prove nothing;
+* `DeadlockFree`: from each state in which the machine may not rest, some step leads on;
+* `Terminating`: certain steps form no cycle, so that a run of them ends;
+* `AlwaysReachable`: this goal can be reached from every state.
 
-What holds only of runs that are fair is said with `fairness`.
+`fairness` has what holds only in fair runs.
 
-A property that does not hold is shown by the labels of a shortest path to what is wrong. Steps that change nothing are counted, but
-lead nowhere.
+The counterexample of a violated property is the labels of a shortest path to the violation. Steps that change nothing are counted,
+but lead nowhere.
 """
 
 from array import array
@@ -39,11 +39,11 @@ Label = TypeVar("Label", bound=Hashable)
 
 
 class Machine(NamedTuple, Generic[State, Label]):
-    """What can be explored.
+    """A machine to explore.
 
     Attributes:
-        first: the states that it can begin in.
-        steps: gives, of a state, the steps that are permitted in it: the label of each, and the state after it.
+        first: the states in which it can begin.
+        steps: gives the permitted steps of a state: the label of each, and the next state.
     """
 
     first: tuple[State, ...]
@@ -53,27 +53,27 @@ class Machine(NamedTuple, Generic[State, Label]):
 class Graph(Generic[State, Label]):
     """The states of a machine, by number, and the steps between them.
 
-    Millions of states fit: each takes 14 bytes beside itself, and each step takes 6.
+    Millions of states fit: each takes 14 bytes in addition to itself, and each step takes 6.
 
     Attributes:
-        states: all that were reached, nearest first.
+        states: all reached states, nearest first.
         labels: all labels of steps.
-        depth: how many steps away the farthest state is.
+        depth: the number of steps to the farthest state.
     """
 
     def __init__(self) -> None:
         self.states: list[State] = []
         self.labels: list[Label] = []
         self.depth = 0
-        self._parents = array("I")  # of each state: from where it was reached first (a first state: from itself)
+        self._parents = array("I")  # for each state: from where it was first reached (a first state: from itself)
         self._by = array("H")  # and the label of that step
-        self._begin = array("Q", [0])  # of each state: where its steps begin in the next two
+        self._begin = array("Q", [0])  # for each state: where its steps begin in the next two
         self._labels = array("H")
         self._after = array("I")
 
     @property
     def fringe(self) -> int:
-        """How many states have been reached, and not been left yet."""
+        """The number of states that have been reached and whose steps have not been taken yet."""
         return len(self.states) - len(self._begin) + 1
 
     @property
@@ -81,7 +81,7 @@ class Graph(Generic[State, Label]):
         return len(self._after)
 
     def steps(self, number: int) -> Iterator[tuple[int, int]]:
-        """The steps from a state: the number of the label, and that of the state after it."""
+        """The steps from a state: the number of the label, and of the next state."""
         begin, end = self._begin[number], self._begin[number + 1]
         return zip(self._labels[begin:end], self._after[begin:end], strict=True)
 
@@ -94,7 +94,7 @@ class Graph(Generic[State, Label]):
         return labels[::-1]
 
     def only(self, labels: Callable[[Label], bool]) -> "Callable[[int], Iterator[tuple[int, int]]]":
-        """Of a state: those of its steps that have such a label, and change something."""
+        """The steps of a state that have such a label and change something."""
         chosen = bytes(labels(label) for label in self.labels)
         return lambda number: (step for step in self.steps(number) if chosen[step[0]] and step[1] != number)
 
@@ -102,11 +102,11 @@ class Graph(Generic[State, Label]):
 def explore(
     machine: Machine[State, Label], progress: Callable[[Graph[State, Label]], object] = lambda graph: None
 ) -> Graph[State, Label]:
-    """Every state that a machine can reach; there must be finitely many.
+    """Visit every state that a machine can reach; there must be finitely many.
 
     Args:
-        machine: what is explored.
-        progress: is called after every ten thousand states, with what has been explored so far.
+        machine: the machine to explore.
+        progress: called after every ten thousand states, with what has been explored so far.
     """
     graph = Graph[State, Label]()
     states, labels, after = graph.states, graph._labels, graph._after
@@ -123,7 +123,7 @@ def explore(
 
     for state in machine.first:
         numbered(state, len(states), 0)
-    farther = len(states)  # the first state that is a step farther away
+    farther = len(states)  # the first state that is one step farther away
     for number, state in enumerate(states):  # which grow meanwhile
         if number == farther:
             graph.depth += 1
@@ -144,11 +144,11 @@ class Property(Protocol[State, Label]):
     """What a machine promises."""
 
     def counterexample(self, graph: Graph[State, Label], /) -> list[Label] | None:
-        """A shortest path to what is wrong (an empty one if there is nothing to show), or None if all is well."""
+        """A shortest path to the violation (empty if there is nothing to show), or None if the property holds."""
 
 
 def violations(graph: Graph[State, Label], properties: Mapping[str, Property[State, Label]]) -> dict[str, list[Label]]:
-    """The properties that do not hold, by name, each with a counterexample."""
+    """The violated properties, by name, each with a counterexample."""
     found = {name: promised.counterexample(graph) for name, promised in properties.items()}
     return {name: path for name, path in found.items() if path is not None}
 
@@ -179,7 +179,7 @@ class Sometimes(NamedTuple, Generic[State]):
 
 
 class DeadlockFree(NamedTuple, Generic[State, Label]):
-    """Steps with the chosen labels lead on from each state in which the machine may not rest."""
+    """From each state in which the machine may not rest, a step with a chosen label leads on."""
 
     labels: Callable[[Label], bool]
     may_rest: Callable[[State], bool]
@@ -193,13 +193,13 @@ class DeadlockFree(NamedTuple, Generic[State, Label]):
 
 
 class Terminating(NamedTuple, Generic[Label]):
-    """Steps with the chosen labels lead through no cycle; if there is one, the counterexample goes through it once."""
+    """Steps with the chosen labels form no cycle; a counterexample goes through a cycle once."""
 
     labels: Callable[[Label], bool]
 
     def counterexample(self, graph: Graph[State, Label]) -> list[Label] | None:
         leading_on = graph.only(self.labels)
-        place = array("l", [-1]) * len(graph.states)  # on the way that is being followed; -1: unknown, -2: no cycle
+        place = array("l", [-1]) * len(graph.states)  # on the path that is being followed; -1: unknown, -2: no cycle
         for first in range(len(graph.states)):
             if place[first] != -1:
                 continue

@@ -1,7 +1,7 @@
 """The channel's rules as data, read from the specification's Markdown, the only place where their sentences stand.
 
-The texts lie beside this module in a wheel, and in `specs/` in a checkout. `specs/README.md` says what form a rule has; a text
-that departs from it is refused, with the line and what was expected there.
+A wheel has the texts beside this module, and a checkout has them in `specs/`. `specs/README.md` describes the form of a rule. A
+text with another form is refused, with the line and what was expected there.
 """
 
 import re
@@ -36,13 +36,13 @@ class Rule(NamedTuple):
     """One numbered rule of the specification.
 
     Attributes:
-        id: as in "CH-3.1"; never renumbered.
-        title: a few words to know it by.
+        id: such as "CH-3.1"; never renumbered.
+        title: a few words that identify it.
         level: how binding it is.
         sentence: the normative text, one testable sentence.
         intent: why the rule exists; what breaks without it.
         look_at: the usual mistakes, for whoever breaks it.
-        obligations: each clause of the sentence by its letter; empty if the rule has one obligation only.
+        obligations: each clause of the sentence by its letter; empty if the rule has only one obligation.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Rule(NamedTuple):
 
 
 def section(rule_id: str) -> str:
-    """The section in which a rule stands: "CH-3" for "CH-3.1"."""
+    """The section that contains a rule: "CH-3" for "CH-3.1"."""
     return rule_id.partition(".")[0]
 
 
@@ -63,7 +63,7 @@ def read(name: str) -> tuple[dict[str, str], dict[str, Rule]]:
     """The sections and the rules of one text of the specification, such as "channel.md".
 
     Raises:
-        FileNotFoundError: the package was installed without the texts, and stands in no checkout.
+        FileNotFoundError: the package was installed without the texts, and is not in a checkout.
         ValueError: as `parse` does.
     """
     folder = OF_THE_WHEEL if OF_THE_WHEEL.exists() else OF_THE_CHECKOUT
@@ -74,13 +74,13 @@ def parse(text: str, name: str) -> tuple[dict[str, str], dict[str, Rule]]:
     """The sections, each with its title in lower case, and the rules of a text, in its order.
 
     Raises:
-        ValueError: the text is not of the form that `specs/README.md` describes; it names the place, which starts with `name`,
-            and what was expected there.
+        ValueError: the text does not have the form that `specs/README.md` describes. The error names the place, which starts
+            with `name`, and what was expected there.
     """
     text = FENCED.sub(lambda fenced: "\n" * fenced[0].count("\n"), text) + "\n"
     sections: dict[str, str] = {}
     rules: dict[str, Rule] = {}
-    under, number = "", 0  # the section, and how many rules it has
+    under, number = "", 0  # the section, and how many rules it has so far
     headings = list(HEADING.finditer(text))
     for heading, end in zip(headings, [*(after.start() for after in headings[1:]), len(text)], strict=True):
         place = f"{name}:{text.count(chr(10), 0, heading.start()) + 1}"
@@ -107,13 +107,13 @@ def expect(holds: object, place: str, what: str, found: str) -> None:
 
 
 def paragraphs(body: str, name: str, line: int) -> Iterator[tuple[str, str]]:
-    """Each paragraph on one line, after its place."""
+    """Yield the place of each paragraph, and its text on one line."""
     for found in re.finditer(r"\S(?:.|\n(?!\s*\n))*", body):
         yield f"{name}:{line + body.count(chr(10), 0, found.start())}", " ".join(found[0].split())
 
 
 def rule(rule_id: str, title: str, body: list[tuple[str, str]], place: str) -> Rule:
-    """The rule that a heading's paragraphs make."""
+    """Make a rule from the paragraphs below its heading."""
     where, paragraph = body[0] if body else (place, "")
     _, word, sentence = FIRST.split(paragraph, maxsplit=1) if FIRST.match(paragraph) else ("", "", paragraph)
     expect(word, where, "'**MUST.**', '**SHOULD.**' or '**MAY.**' and a sentence", paragraph)

@@ -1,4 +1,4 @@
-"""`python -m aioservicekit_conformance`, and the console script of the same purpose."""
+"""`python -m aioservicekit_conformance`, and the console script of the same name."""
 
 import gc
 import sys
@@ -7,7 +7,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command, if the libraries that it needs are installed; returns its exit status."""
+    """Run the command, if the libraries that it needs are installed; return its exit status."""
     try:
         from .cli import main as command
     except ModuleNotFoundError as error:
@@ -19,7 +19,7 @@ def main() -> int:
         )
         return 2
     status = command()
-    gc.freeze()  # or the interpreter, on its way out, would look for garbage in all that the checker remembers
+    gc.freeze()  # otherwise the interpreter would search the checker's large caches for garbage on its way out
     return status
 
 

@@ -1,4 +1,4 @@
-"""The suite as tests of somebody else's project: one line in a test file gives a test a rule.
+"""The suite as tests of another project: one line in a test file gives one test per rule.
 
 from aioservicekit_conformance.as_tests import conformance
 
@@ -24,22 +24,22 @@ from .verdicts import Report, Verdict
 
 __all__ = ["assert_kept", "conformance"]
 
-ABANDONED = 600  # seconds after which a process that judges for others is taken to have died
+ABANDONED = 600  # seconds after which a process that judges for others is considered dead
 
 
 def conformance(
     target: str, *, known_failing: Iterable[str] = (), max_examples: int = 2000, seed: int = 0
 ) -> Callable[[str, pytest.TempPathFactory], None]:
-    """A test function for pytest, with a case for each rule; the target is judged once, also by several processes.
+    """Make a test function for pytest, with one case per rule. The target is judged only once, even in several processes.
 
     Args:
         target: `module` or `module:attribute`, as on the command line.
-        known_failing: rules that are expected to fail; one of them that passes fails its test.
-        max_examples: how many cases to make, 1 or more.
+        known_failing: rules that are expected to fail; if one of them passes, its test fails.
+        max_examples: the number of cases to make, 1 or more.
         seed: the same seed makes the same cases.
 
     Raises:
-        ValueError: there is no such rule as one of `known_failing`.
+        ValueError: `known_failing` names a rule that does not exist.
     """
     known = frozenset(known_failing)
     if wrong := sorted(known - set(RULES)):
@@ -60,10 +60,10 @@ def conformance(
 def assert_kept(
     target: str, rule: str, max_examples: int = 2000, seed: int = 0, factory: pytest.TempPathFactory | None = None
 ) -> None:
-    """Fail the test that runs unless the target was judged by the rule and keeps it; skip it where the rule is not asked for.
+    """Fail the running test unless the target keeps the rule; skip it if the rule was not requested.
 
     Args:
-        factory: of a run in several processes: where they have a folder in common, so that one judges the target for all.
+        factory: in a run with several processes, gives a folder that they share, so that one judges the target for all.
     """
     shared = factory.getbasetemp().parent if factory and "PYTEST_XDIST_TESTRUNUID" in os.environ else None
     report = _judged_once(target, max_examples, seed, shared)
@@ -78,10 +78,10 @@ def assert_kept(
 
 @cache
 def _judged_once(target: str, max_examples: int, seed: int, shared: Path | None) -> Report:
-    """The report of a target, made by the first process of a run that asks for it."""
+    """The report of a target, made by the first process of a run that requests it."""
     if shared is None:
         return _judged(target, max_examples, seed)
-    run = os.environ["PYTEST_XDIST_TESTRUNUID"]  # a run inside of another one may share its folder with others
+    run = os.environ["PYTEST_XDIST_TESTRUNUID"]  # a nested run may share its folder with others
     name = re.sub(r"\W", "-", f"conformance {target} {max_examples} {seed} {run}")
     begun, done = (shared / f"{name}.{state}" for state in ("begun", "done"))
     try:

@@ -1,7 +1,8 @@
-"""The command `aioservicekit-conformance`: judges targets and reports, section by section, rule by rule."""
+"""The command `aioservicekit-conformance`: judge targets, and report section by section, rule by rule."""
 
 import argparse
 import sys
+import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .report.failure_file import KeptFailure, read
 from .report.output_files import Outputs
 from .report.replaying import replayed
 from .report.terminal import judged, print_known, print_report, print_summary
-from .running.watchdog import describe_error
+from .running.watchdog import Hang
 from .target import Target, TargetError, load
 from .verdicts import Report
 
@@ -42,24 +43,28 @@ def _parser() -> argparse.ArgumentParser:
         " `aioservicekit` is the reference",
     )
     parser.add_argument(
-        "--rule", action="append", metavar="ID", type=_rule, help="judge this rule alone, faster; may be repeated"
+        "--rule",
+        action="append",
+        metavar="ID",
+        type=_rule,
+        help="judge only this rule, which is faster; may be repeated",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the report to FILE as JSON")
     parser.add_argument(
-        "--failures", metavar="DIR", type=Path, help="write each failure to DIR, to replay and as a program"
+        "--failures", metavar="DIR", type=Path, help="write each failure to DIR, as a file to replay and as a program"
     )
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the report to FILE as JUnit XML")
     parser.add_argument(
         "--html", metavar="FILE", type=Path, help="write the report to FILE as a page, with a drawing of each failure"
     )
-    parser.add_argument("--replay", metavar="FILE", type=Path, help="run a failure again, and nothing else")
+    parser.add_argument("--replay", metavar="FILE", type=Path, help="only run a kept failure again")
     parser.add_argument(
         "--known-failing",
         metavar="FILE",
         type=Path,
-        help="rules, one a line, that are known to fail; one of them that passes fails the run",
+        help="rules, one per line, that are known to fail; if one of them passes, the run fails",
     )
-    parser.add_argument("--max-examples", metavar="N", type=_positive, help="cases a target (default: 2000)")
+    parser.add_argument("--max-examples", metavar="N", type=_positive, help="cases per target (default: 2000)")
     parser.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same cases (default: 0)")
     parser.add_argument("--version", action="version", version=_version())
     return parser
@@ -82,12 +87,12 @@ def _rule(text: str) -> str:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
     return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.replay:
@@ -100,8 +105,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(str(error), 2)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
+    except Hang as hang:
+        return _say(f"an error of the suite itself, please report it: for seconds it ran at {hang}", 3)
     except Exception as error:
-        return _say(f"an error of the suite itself, please report it: {describe_error(error)}", 3)
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        return _say(f"an error of the suite itself, please report it: {type(error).__name__}: {error} ({where})", 3)
 
 
 def _say(text: str, status: int) -> int:
@@ -138,7 +147,7 @@ def _run(options: argparse.Namespace) -> int:
 def _judge(
     targets: list[Target], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
 ) -> tuple[list[Report], str]:
-    """The reports, and, if somebody has pressed Ctrl+C, one line about that."""
+    """Judge the targets; return the reports and, after Ctrl+C, one line about that."""
     console = Console(highlight=False)
     reports: list[Report] = []
     what_they_printed: list[str] = []

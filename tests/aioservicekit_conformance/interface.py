@@ -1,4 +1,4 @@
-"""The interface first: whether a target has all that the rules speak of, before any of them is judged."""
+"""The interface comes first: check that a target has everything that the rules mention, before judging any rule."""
 
 import asyncio
 import warnings
@@ -14,13 +14,13 @@ __all__ = ["lacking"]
 
 CHANNEL, PUBLISHER, SUBSCRIBER = "Channel", "Publisher", "Subscriber"
 METHODS = {CHANNEL: ("subscribe", "connect", "close"), PUBLISHER: ("send", "close"), SUBSCRIBER: ("read", "close")}
-SPECIAL = {"__aenter__": "is no async context manager", "__aexit__": "is no async context manager"}
+SPECIAL = {"__aenter__": "is not an async context manager", "__aexit__": "is not an async context manager"}
 ITERATED = {"__aiter__": "can't be iterated over with async for"}
 JOINED = {"connect": PUBLISHER, "subscribe": SUBSCRIBER}
 
 
 def lacking(channel: Callable[..., Any], states: dict[Any, str]) -> str:
-    """What a target lacks, in one line; "" if it has all."""
+    """Say in one line what a target lacks; "" if it has everything."""
     loop = SteppedLoop()
     found: list[str] = []
 
@@ -33,10 +33,10 @@ def lacking(channel: Callable[..., Any], states: dict[Any, str]) -> str:
             task = loop.start(look())
             loop.run_until_rest(task.done)
     except Hang as hang:
-        return f"it does not come back when it is looked at: for seconds it ran at {hang}"
+        return f"it hangs while it is inspected: for seconds it ran at {hang}"
     loop.retire()
     if task.done() and not task.cancelled() and isinstance(task.exception(), Hang):
-        return f"it does not come back when it is looked at: for seconds it ran at {task.exception()}"
+        return f"it hangs while it is inspected: for seconds it ran at {task.exception()}"
     return found[0] if found else ""
 
 
@@ -54,7 +54,7 @@ async def _look(make: Callable[..., Any], states: dict[Any, str]) -> str:
         except TypeError as error:
             return f"{how}({'buffer_size=1' if arguments else ''}) raises {describe_error(error)}"
         except (Exception, SystemExit):
-            return ""  # whatever rule that breaks: the cases show it
+            return ""  # whichever rule that breaks, the cases show it
         if not hasattr(joining, "__await__"):
             return f"Channel.{how}() is not async: it returned {_kind_of(joining)}"
         joined = asyncio.ensure_future(joining)
@@ -71,7 +71,7 @@ async def _look(make: Callable[..., Any], states: dict[Any, str]) -> str:
     try:
         await channel.close()
     except (Exception, SystemExit):
-        pass  # whatever rule that breaks: the cases show it
+        pass  # whichever rule that breaks, the cases show it
     return ""
 
 
@@ -83,9 +83,15 @@ def _state(channel: Any, states: dict[Any, str]) -> str:
         return "Channel has no state" if error.name == "state" else f"Channel.state raises {describe_error(error)}"
     except Exception as error:
         return f"Channel.state raises {describe_error(error)}"
-    if callable(state) and state not in states:
-        return "Channel.state is a method; it has to be a property"
-    return ""
+    if state in states:
+        return ""
+    if callable(state):
+        return "Channel.state is a method; it must be a property"
+    if hasattr(state, "__await__"):
+        if asyncio.iscoroutine(state):
+            state.close()
+        return "Channel.state is async; it must be a property"
+    return f"Channel.state is {_kind_of(state)}, not a member of ChannelState"
 
 
 def _methods(whose: Any, kind: str) -> str:
@@ -108,18 +114,18 @@ def _awaited(endpoint: Any, kind: str) -> str:
         except TypeError as error:
             return f"{kind} can't be iterated over with async for: {error}"
         except (Exception, SystemExit):
-            return ""  # whatever rule that breaks: the cases show it
+            return ""  # whichever rule that breaks, the cases show it
     return _is_async(endpoint.close, f"{kind}.close")
 
 
 def _is_async(method: Callable[..., Any], name: str, *arguments: object) -> str:
-    """What to say of a method that can't be awaited; a coroutine that it makes never runs."""
+    """Describe a method that can't be awaited; if it makes a coroutine, that never runs."""
     try:
         made = method(*arguments)
     except TypeError as error:
         return f"{name}({'message' if arguments else ''}) raises {describe_error(error)}"
     except (Exception, SystemExit):
-        return ""  # whatever rule that breaks: the cases show it
+        return ""  # whichever rule that breaks, the cases show it
     if not hasattr(made, "__await__"):
         return f"{name}() is not async: it returned {_kind_of(made)}"
     if asyncio.iscoroutine(made):

@@ -1,4 +1,4 @@
-"""Judging a target: explore it, run the named checks, and say of each rule what that tells."""
+"""Judge a target: explore it, run the named checks, and give a verdict on each rule."""
 
 import gc
 import warnings
@@ -12,7 +12,7 @@ from .checks.check import Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .checks.runner import run_check
 from .exploring.explorer import STEPS, Exploration, explore, silent
-from .exploring.shrinking import UNEXPLAINED, shrink
+from .exploring.failures import shortest
 from .report.diagram import moments
 from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
@@ -27,7 +27,7 @@ __all__ = ["Interrupted", "judge"]
 
 
 class Interrupted(Exception):
-    """Somebody has pressed Ctrl+C; the text is what was known by then."""
+    """Somebody has pressed Ctrl+C; the text says what was known by then."""
 
 
 def judge(
@@ -40,10 +40,10 @@ def judge(
     """Judge a target by some of the rules.
 
     Args:
-        rules: the ids of the rules that matter; of the others nothing is said.
-        max_examples: how many cases to make.
+        rules: the ids of the rules that matter; the report leaves out the others.
+        max_examples: the number of cases to make.
         number: the seed; the same seed makes the same cases.
-        progress: called with the number of cases made and that of all to be made.
+        progress: called with the numbers of cases made and to be made.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
@@ -52,11 +52,11 @@ def judge(
                 return _Judging(target, rules).judge(max_examples, number, progress)
         finally:
             gc.unfreeze()
-            gc.collect()  # what cases have left over is gone before anybody hears of it
+            gc.collect()  # what cases have left over is gone before anybody is told of it
 
 
 class _Judging:
-    """All that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
+    """Everything that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
 
     def __init__(self, target: Target, rules: frozenset[str]) -> None:
         self._target = target
@@ -78,16 +78,16 @@ class _Judging:
                 self._run_checks()
                 self._show_failures(exploration)
         except KeyboardInterrupt:
-            found = ", ".join(sorted({*exploration.blamed(), *self._failed})) or "no rule"
-            told = f"{exploration.cases} cases made, {exploration.refused} refused; broken as far as is known: {found}"
+            found = ", ".join(sorted({*exploration.failures.blamed(), *self._failed})) or "no rule"
+            told = f"{exploration.cases} cases made, {exploration.failures.refused} refused; broken as far as known: {found}"
             raise Interrupted(told) from None
-        masked = exploration.masked()
+        masked = exploration.failures.masked()
         verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
         reached = {what: exploration.reached[what] for what in REACHED}
         return Report(self._target.name, verdicts, exploration.cases, reached)
 
     def _run_checks(self) -> None:
-        gc.freeze()  # they look for garbage often: none of it is older than they are
+        gc.freeze()  # the checks collect garbage often, and none of it is older than they are
         for check in CHECKS:
             if check.rule in self._rules and not self._hung:
                 try:
@@ -105,7 +105,7 @@ class _Judging:
                         self._passed.setdefault(check.rule, []).append(check.name)
                     elif again is None:
                         self._escaped[check.rule] = (
-                            f"what it does differs from time to time, in the check: {check.name}"
+                            f"it behaves differently from run to run, in the check: {check.name}"
                         )
                     else:
                         self._fail_check(check, error)
@@ -124,28 +124,30 @@ class _Judging:
         )
 
     def _show_failures(self, exploration: Exploration) -> None:
-        """Shrink a case for each rule to blame, and see it fail once more."""
-        for rule in exploration.blamed():
+        """Shrink a case for each blamed rule, and see it fail once more."""
+        failures = exploration.failures
+        for rule in failures.blamed():
             if rule in self._rules:
-                self._show(rule, shrink(self._target, exploration.failure_of(rule), rule), exploration)
-        if not exploration.blamed() and exploration.unexplained:
-            case = shrink(self._target, exploration.unexplained, UNEXPLAINED)
+                self._show(rule, shortest(self._target, failures.clearest(rule), rule), exploration)
+        if not failures.blamed() and failures.unexplained:
+            case = shortest(self._target, failures.unexplained, None)
             self._show(_rule_of(case), case, exploration)
 
     def _show(self, rule: str, case: Case, exploration: Exploration) -> None:
         if case.refused is None or timeline(replay(self._target, case.default_size, case.actions)) != timeline(case):
-            self._escaped[rule] = "what it does differs from time to time: a failure did not come again"
+            self._escaped[rule] = "it behaves differently from run to run: a failure did not recur"
             return
         expected, observed = explain(case)
+        explained = exploration.failures.explained[rule]
         evidence = f"refused after {case.operations} operations"
-        if exploration.explained[rule]:
-            evidence += f"; explains {exploration.explained[rule]} of {exploration.refused} refused cases"
+        if explained:
+            evidence += f"; explains {explained} of {exploration.failures.refused} refused cases"
         evidence += f" (of {exploration.cases})"
         if others := blame(case.default_size, case.history) - {rule}:
-            evidence += f"; this history alone could be blamed on {', '.join(sorted(others))} as well"
+            evidence += f"; this history by itself could also be blamed on {', '.join(sorted(others))}"
         failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
         self._failed[rule] = Verdict(
-            *(rule, RULES[rule].level, "fail", exploration.explained[rule], evidence, expected, observed),
+            *(rule, RULES[rule].level, "fail", explained, evidence, expected, observed),
             because=because(case),
             obligations=broken_obligations(case.default_size, case.history, rule),
             history=tuple(timeline(case)),
@@ -168,7 +170,7 @@ class _Judging:
 
     def _verdict(self, rule: str, exploration: Exploration, masked: dict[str, list[str]]) -> Verdict:
         level = RULES[rule].level
-        exercised = exploration.staked[rule]
+        exercised = exploration.exercised[rule]
         passed = self._passed.get(rule, [])
 
         def untold(verdict: str, evidence: str) -> Verdict:
@@ -180,9 +182,9 @@ class _Judging:
             return untold("untested", self._left_out[rule])
         if rule in masked:
             by = " and ".join(masked[rule]) or "others"
-            count = exploration.explained[rule]
+            count = exploration.failures.explained[rule]
             return untold(
-                "masked", f"by {by}: {count} of {exploration.refused} refused cases may be its breach as well"
+                "masked", f"by {by}: {count} of {exploration.failures.refused} refused cases may break this rule too"
             )
         if rule in self._escaped:
             return untold("unsupported", self._escaped[rule])
@@ -190,18 +192,18 @@ class _Judging:
             escape, count = exploration.escapes.most_common(1)[0]
             return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
         if self._hung:
-            return untold("untested", f"nothing more was judged, since the target {_does_not_end(self._hung)}")
+            return untold("untested", f"nothing more was judged, because the target {_does_not_end(self._hung)}")
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not exercised:
-            return untold("untested", f"none of {exploration.sampled} cases could have broken it")
+            return untold("untested", f"none of {exploration.sampled} sampled cases could have broken it")
         evidence = f"could have broken in {exercised} of {exploration.sampled} sampled cases of up to {STEPS} steps"
         if passed:
             evidence += f"; check: {'; '.join(passed)}"
         return Verdict(rule, level, "pass", exercised, evidence)
 
 
-# The rule to name by the kind of the operation that did what none explains: where no single rule does, and of a hang.
+# The rule to name if no single rule explains a failure, by the kind of the operation; and the rule to name for a hang.
 NAMED_FOR_WANT = {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1", "": "CH-1.2"}
 NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close": "CH-5.1", "": "CH-1.1"}
 
@@ -212,4 +214,4 @@ def _rule_of(case: Case) -> str:
 
 
 def _does_not_end(where: str) -> str:
-    return f"does not come back: for seconds it ran at {where}"
+    return f"hangs: for seconds it ran at {where}"

@@ -1,4 +1,4 @@
-"""The list of the rules that are known to fail."""
+"""The list of rules that are known to fail."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ __all__ = ["known_failing"]
 
 
 def known_failing(path: Path) -> frozenset[str]:
-    """The rules in a file: one a line, `#` begins a comment.
+    """The rules in a file: one per line, and `#` begins a comment.
 
     Raises:
         TargetError: the file can't be read, or names a rule that does not exist.

@@ -1,7 +1,7 @@
-"""The model as an implementation: a channel that does what the model permits, and, with a rule relaxed, what it forbids.
+"""The model as an implementation: a channel that does what the model permits and, with a rule relaxed, what it forbids.
 
-In the strict model it is a sound channel. With one rule relaxed it prefers, among the steps that are permitted then, those that the
-strict model forbids: so it breaks just this rule, and the suite must refuse it and blame this rule.
+With the strict model, it is a sound channel. With one rule relaxed, it prefers those of its steps that the strict model forbids.
+So it breaks just this rule, and the suite must refuse it and blame this rule.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ RELAXABLE = RULES_OF_THE_MACHINE | {
     "CH-3.9",
     "CH-4.8",
     "CH-5.4",
-}  # these four say nothing of what histories hold
-RELUCTANT = frozenset({"CH-2.1", "CH-3.7"})  # relaxed, they let any operation fail; the mistake is one that does not
+}  # these four are not about what histories contain
+RELUCTANT = frozenset({"CH-2.1", "CH-3.7"})  # if relaxed, any operation may fail; the mistake is one that does not
 
 
-# Requests to cancel that have been given back, with how many the task had been told of before.
+# Requests to cancel that are owed to tasks, each with the number that the task had been told of before.
 owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, asyncio.CancelledError]]" = weakref.WeakKeyDictionary()
 
 
@@ -49,7 +49,7 @@ def give_back(error: asyncio.CancelledError, heard: int) -> None:
 def ask_again(task: "asyncio.Task[Any]") -> None:
     heard, error = owed.pop(task, (0, None))
     if error and task.cancelling() > heard and task.cancel(*error.args):
-        task.uncancel()  # it has been counted already
+        task.uncancel()  # it has already been counted
 
 
 class _Endpoint:
@@ -130,14 +130,14 @@ class _Channel(_Endpoint):
             value = number
         event = call(number, kind, on, value)
         self._now = self._preferred(list(self._machine.see(self._now, event)), list(strict.see(self._state, event)))
-        if kind in JOINS and "CH-2.6" in self._relaxed:  # what joins without a pause can't be cancelled
+        if kind in JOINS and "CH-2.6" in self._relaxed:  # a join without a pause can't be cancelled
             await self._pause(number)
         self._settle(number)
         if self._state.operation(number).outcome is None:
             self._waiting[number] = asyncio.get_running_loop().create_future()
             task = running_task()
             heard, late = owed.pop(task, (0, None))
-            if late and task.cancelling() > heard:  # here is the suspension at which it is due
+            if late and task.cancelling() > heard:  # this is the suspension at which the request is due
                 (self._now,) = self._machine.see(self._now, cancel(number))
                 self._settle(number)
                 del self._waiting[number]
@@ -145,7 +145,7 @@ class _Channel(_Endpoint):
             heard = task.cancelling()
             try:
                 await self._waiting[number]
-            except asyncio.CancelledError as error:  # one that has come to its end already may return all the same
+            except asyncio.CancelledError as error:  # an operation that has already ended may still return
                 (self._now,) = self._machine.see(self._now, cancel(number))
                 self._settle(number)
                 outcome = self._state.operation(number).outcome
@@ -164,7 +164,7 @@ class _Channel(_Endpoint):
     def _end(self, number: int) -> Any:
         op = self._state.operation(number)
         outcome = op.outcome
-        if outcome is None:  # cancelled, and with a relaxed rule not given up
+        if outcome is None:  # cancelled, and not given up because of a relaxed rule
             raise asyncio.CancelledError
         event = returned(number, outcome.value) if outcome.what == "return" else raised(number, str(outcome.value))
         self._now = next(iter(self._machine.see(self._now, event)))
@@ -176,7 +176,7 @@ class _Channel(_Endpoint):
         )
 
     def _settle(self, called: int | None) -> None:
-        """Take every step that can be taken, and wake who has come to an end."""
+        """Take every possible step, and wake the operations that have ended."""
         while after := self._acceptable(
             list(self._steps(called)), [state for _, _, state in strict.steps(self._state)]
         ):
@@ -191,12 +191,12 @@ class _Channel(_Endpoint):
                 yield after
 
     def _may_sleep(self, op: Operation) -> bool:
-        """Whether a relaxed rule lets it be at rest where the strict model has something to do for it."""
+        """Whether a relaxed rule allows rest where the strict model has an unmet obligation."""
         alone = self._state._replace(operations=(op,))
         return any(self._machine.is_neglected(self._now, op, due) for op, due in overdue(alone))
 
     def _forgotten(self, op: Operation, called: int | None) -> bool:
-        """Who has waited is forgotten; a join, while sends wait; a closing takes effect with the next operation."""
+        """Operations are forgotten: those that wait, and joins while sends wait. A closing takes effect late."""
         if op.kind == "close":
             return op.number == called
         return op.number != called or (
@@ -207,9 +207,9 @@ class _Channel(_Endpoint):
         return (self._acceptable(possible, permitted) or possible)[0]
 
     def _acceptable(self, possible: list[StateWithPast], permitted: list[State]) -> list[StateWithPast]:
-        """What the strict model forbids, and then what it permits."""
+        """First what the strict model forbids, then what it permits."""
         forbidden = [now for now in possible if now.state not in permitted]
-        if self._relaxed & RELUCTANT:  # or else nobody would ever join, and no send return
+        if self._relaxed & RELUCTANT:  # otherwise nobody would ever join, and no send would return
             forbidden = [now for now in forbidden if not any(_fails(op) for op in now.state.operations)]
         return forbidden + [now for now in possible if now.state in permitted]
 
@@ -220,10 +220,10 @@ def _fails(op: Operation) -> bool:
 
 @cache
 def modelled(*relaxed: str) -> Any:
-    """A target that is driven by the model, with these rules relaxed.
+    """A target that the model drives, with these rules relaxed.
 
-    They can be named on a command line: `aioservicekit_conformance.modelled:strict`, and `...:without_CH_3_1` for each rule
-    of CH-1 to CH-5.
+    Command lines can name such targets: `aioservicekit_conformance.modelled:strict`, and `...:without_CH_3_1` for each rule of
+    CH-1 to CH-5.
     """
 
     class ChannelClosedError(Exception):
@@ -237,7 +237,7 @@ def modelled(*relaxed: str) -> Any:
 
 
 def target_without(rule: str) -> str:
-    """The target's name, as on a command line, of the model with this rule relaxed."""
+    """The target name, as on a command line, of the model with this rule relaxed."""
     return f"{__package__}.modelled:without_{rule.replace('-', '_').replace('.', '_')}"
 
 

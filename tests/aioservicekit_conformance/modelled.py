@@ -1,4 +1,4 @@
-"""The model as an implementation, by the name that command lines and the kill matrix use; it stands in `model_channel`."""
+"""The model as an implementation, under the name that command lines and the kill matrix use; see `model_channel`."""
 
 from .model_channel import RELAXABLE, __getattr__, modelled, target_without
 

@@ -1,6 +1,6 @@
-"""The pytest plugin: `pytest --conformance my_package.channels` adds a test for each rule to whatever else is run.
+"""The pytest plugin: `pytest --conformance my_package.channels` adds one test per rule to the other tests of the run.
 
-It is loaded in every run of pytest where this project is installed: all that costs something is imported when it is wanted.
+Every run of pytest loads it where this project is installed, so it imports expensive modules only when they are needed.
 """
 
 from collections.abc import Iterator
@@ -18,26 +18,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="TARGET",
-        help="judge this broadcast channel (module, module:attribute or file) by aioservicekit's rules: a test a rule,"
+        help="judge this broadcast channel (module, module:attribute or file) by aioservicekit's rules: one test per rule,"
         " TARGET::RULE; may be repeated",
     )
-    group.addoption("--conformance-max-examples", type=int, default=2000, metavar="N", help="cases a target")
+    group.addoption("--conformance-max-examples", type=int, default=2000, metavar="N", help="cases per target")
     group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="the same seed makes the same cases")
     group.addoption(
-        "--conformance-known-failing", type=Path, metavar="FILE", help="rules, one a line, that are expected to fail"
+        "--conformance-known-failing", type=Path, metavar="FILE", help="rules, one per line, that are expected to fail"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take out of the arguments what names tests of rules: pytest would look for files."""
+    """Remove arguments that name tests of rules: pytest would look for files."""
     targets = config.getoption("--conformance")
     chosen = [argument for argument in config.args if argument.rpartition("::")[0] in targets]
     if chosen:
         config.args = [argument for argument in config.args if argument not in chosen]
-        config.option.conformance_chosen = chosen  # among the options, which xdist hands on to its processes
+        config.option.conformance_chosen = chosen  # among the options, which xdist passes on to its processes
 
 
-@pytest.hookimpl(tryfirst=True)  # so that -k and -m choose among these tests too
+@pytest.hookimpl(tryfirst=True)  # so that -k and -m select among these tests too
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     chosen = getattr(session.config.option, "conformance_chosen", [])
     for target in session.config.getoption("--conformance"):
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
 
 
 class TargetCollector(pytest.Collector):
-    """One target, with a test for each rule."""
+    """One target, with one test per rule."""
 
     def collect(self) -> Iterator["RuleItem"]:
         from aioservicekit_model.rules import RULES
@@ -68,12 +68,12 @@ class TargetCollector(pytest.Collector):
 
 
 class RuleItem(pytest.Item):
-    """One rule, of one target."""
+    """One rule of one target."""
 
     def runtest(self) -> None:
         from .as_tests import assert_kept
 
-        assert self.parent is not None, "it comes of its target"
+        assert self.parent is not None, "its target has made it"
         options = self.config.option
         examples, seed = options.conformance_max_examples, options.conformance_seed
         assert_kept(self.parent.name, self.name, examples, seed, self.config._tmp_path_factory)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The fixture `start_services` of the pytest plugin, which runs services for a test.
+"""The pytest fixture `start_services`, which runs services for a test.
 
 async def test_orders(start_services):
     shop = Shop()
@@ -13,7 +13,7 @@ import pytest
 
 try:
     from pytest_asyncio import fixture as async_fixture
-except ImportError:  # anyio's plugin takes those of pytest
+except ImportError:  # anyio's plugin accepts pytest's
     async_fixture: Any = pytest.fixture  # type: ignore[no-redef]
 
 __all__ = ["start_services"]
@@ -21,14 +21,14 @@ __all__ = ["start_services"]
 
 @async_fixture
 async def start_services() -> AsyncIterator[Callable[..., Awaitable[None]]]:
-    """A function that starts services, dependencies first, and returns when they run; after the test they are stopped.
+    """A function that starts services, dependencies first, and returns when they run; they are stopped after the test.
 
-    It needs pytest-asyncio, or anyio's plugin. Signals are left alone: Ctrl+C is the test runner's (SV-6.5). A service that has
-    failed by the end fails the test.
+    It needs pytest-asyncio or anyio's plugin. Signals are left alone: Ctrl+C belongs to the test runner (SV-6.5). A service that
+    has failed by the end of the test fails the test.
 
     Raises:
-        TypeError: in the call, something that is no service.
-        Exception: in the call, that of a start that failed; after the test, the failure of a service.
+        TypeError: in the call: an argument is not a service.
+        Exception: in the call: a start failed; after the test: a service failed.
     """
     from aioservicekit import run_services
 

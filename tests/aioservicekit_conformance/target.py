@@ -1,4 +1,4 @@
-"""Loading a target: whatever offers `Channel`, `ChannelState` and `ChannelClosedError`."""
+"""Load a target: anything that offers `Channel`, `ChannelState` and `ChannelClosedError`."""
 
 import importlib
 import os
@@ -17,16 +17,16 @@ STATES = ("initiation", "open", "closed")
 
 
 class TargetError(Exception):
-    """The target can't be loaded; its text is one line for the user."""
+    """The target can't be loaded; the text is one line for the user."""
 
 
 class Target(NamedTuple):
     """A channel to be judged.
 
     Attributes:
-        name: as it was given on the command line.
-        channel: called with a buffer size, makes a channel.
-        states: the names of the states by the values of `channel.state`.
+        name: the target's name, as on the command line.
+        channel: makes a channel when called with a buffer size.
+        states: the names of the states, by the values of `channel.state`.
         closed_error: the error class that the rules call `ChannelClosedError`.
     """
 
@@ -37,14 +37,14 @@ class Target(NamedTuple):
 
 
 def load(name: str) -> Target:
-    """Import a target, and look whether it has the interface.
+    """Import a target, and check that it has the interface.
 
     Args:
         name: `module` or `module:attribute`, installed or importable from the current directory, or a path to a Python file,
             with `:attribute` or without.
 
     Raises:
-        TargetError: no such module, no such attribute, or it lacks a part of the interface.
+        TargetError: there is no such module or attribute, or it lacks a part of the interface.
     """
     source, attribute = split(name)
     offered = _import(name, source)
@@ -57,7 +57,7 @@ def load(name: str) -> Target:
 
 
 def split(name: str) -> tuple[str, str]:
-    """The module or file of a target, and the attribute in it, or \"\"."""
+    """Split a target's name into its module or file, and the attribute in it, or ""."""
     match = re.fullmatch(r"(.+\.py)(?::([\w.]+))?", name)
     source, attribute = (match[1], match[2] or "") if match else (name.partition(":")[0], name.partition(":")[2])
     return source, attribute
@@ -68,7 +68,7 @@ def is_path(source: str) -> bool:
 
 
 def _import(name: str, source: str) -> Any:
-    """Raises: TargetError, whatever the module raises, also when it exits or never ends."""
+    """Import a module; raise TargetError whatever it raises, even if it exits or never ends."""
     if not source:
         raise TargetError("the name of a TARGET is empty; `aioservicekit` is the reference")
     if not is_path(source) and ("/" in source or "\\" in source):
@@ -90,7 +90,7 @@ def _import(name: str, source: str) -> Any:
 
 
 def describe(name: str, offered: Any) -> Target:
-    """The target that a module, class or any other object offers.
+    """Make a target from a module, a class or any other object.
 
     Raises:
         TargetError: it lacks a part of the interface; the text says which.
@@ -103,7 +103,7 @@ def describe(name: str, offered: Any) -> Target:
         raise TargetError(f"target {name!r}: its ChannelState lacks {', '.join(missing)}")
     error = offered.ChannelClosedError
     if not (isinstance(error, type) and issubclass(error, BaseException)):
-        raise TargetError(f"target {name!r}: its ChannelClosedError is no exception class: {error!r}")
+        raise TargetError(f"target {name!r}: its ChannelClosedError is not an exception class: {error!r}")
     if not callable(offered.Channel):
         raise TargetError(f"target {name!r}: its Channel can't be called: {offered.Channel!r}")
     try:

@@ -1,4 +1,4 @@
-"""Verdicts: what is said of each rule, and what that means for a target."""
+"""Verdicts: the judgement of each rule, and what that means for a target."""
 
 from typing import NamedTuple
 
@@ -12,23 +12,23 @@ UNTESTED = {
     "CH-6.1": "several event loops in several threads are not explored yet",
     "CH-6.2": "several event loops in several threads are not explored yet",
     "CH-6.3": "several event loops in several threads are not explored yet",
-    "CH-7.1": "references are not looked at yet",
+    "CH-7.1": "references are not checked yet",
 }
-OPTIONAL = frozenset({*UNTESTED, "CH-7.2", "CH-7.3"})  # a target that does nothing about these conforms all the same
+OPTIONAL = frozenset({*UNTESTED, "CH-7.2", "CH-7.3"})  # a target that does not claim these still conforms
 
 
 class Verdict(NamedTuple):
-    """What is said of one rule.
+    """The verdict on one rule.
 
     Attributes:
         verdict: "pass", "fail", "masked" (a refused history may be its breach, or that of a rule that has failed),
             "unsupported" (the target does what the suite can't drive) or "untested".
-        cases: how many cases could have shown the rule broken.
-        evidence: one line: what the verdict rests on.
-        expected, observed, because: of a failure: what was expected, what was seen, and why that is impossible.
-        obligations: of a failure, what was broken of a rule with several obligations, as far as it is known: "CH-3.9b".
-        history: of a failure, its shortest history, a line an event; empty where a named check failed.
-        replay, program: of a failure, the file that replays it, and the program that shows it.
+        cases: the number of cases that could have shown that the target breaks the rule.
+        evidence: one line that says what the verdict rests on.
+        expected, observed, because: for a failure, what was expected, what was observed, and why that is impossible.
+        obligations: for a failure, the broken obligations of a rule with several, as far as known, such as "CH-3.9b".
+        history: for a failure, its shortest history, one line per event; empty if a named check failed.
+        replay, program: for a failure, the file that replays it, and the program that shows it.
         moments: the same history, to be drawn.
     """
 
@@ -59,10 +59,10 @@ class Report(NamedTuple):
     reached: dict[str, int]
 
     def status(self, verdict: Verdict) -> str:
-        """What a verdict means for the run, be it the command's, pytest's or JUnit's: "passed", "failed" or "skipped".
+        """What a verdict means for the run of the command, pytest or JUnit: "passed", "failed" or "skipped".
 
-        Skipped are rules that are no MUST, and those of CH-6 and CH-7 that are not tested, or that the target does not take on.
-        A rule that was asked for by name is never skipped.
+        A rule is skipped if it is not a MUST, or if it is one of CH-6 and CH-7 and is not tested or not claimed by the target.
+        A rule that was requested by name is never skipped.
         """
         if verdict.verdict == "pass":
             return "passed"
@@ -72,11 +72,11 @@ class Report(NamedTuple):
 
     @property
     def conforms(self) -> bool:
-        """Every rule that must hold has been judged, and holds."""
+        """Whether every rule that must hold has been judged, and holds."""
         return not any(self.status(verdict) == "failed" for verdict in self.verdicts)
 
     def conforms_but_for(self, known_failing: frozenset[str]) -> bool:
-        """As `conforms`, with known failures; but one of these that passes does not."""
+        """As `conforms`, but known failures count as kept, and one of them that passes does not."""
         return not any(
             (self.status(v) == "passed") if v.rule in known_failing else (self.status(v) == "failed")
             for v in self.verdicts

@@ -1,4 +1,4 @@
-"""Whether a failure is a thing to keep: it replays in the suite, and shows in a program of its own."""
+"""Whether a failure can be kept: it replays in the suite, and an independent program shows it."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from aioservicekit_conformance.verdicts import Verdict
 
 
 def assert_replays(target: Target, verdict: Verdict, directory: Path) -> None:
-    """The file makes the same case again, and the program shows the defect with nothing of the suite."""
+    """The file makes the same case again, and the program shows the defect without the suite."""
     file = directory / "failure.txt"
     file.write_text(verdict.replay)
     failure = read(file)

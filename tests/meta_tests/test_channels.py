@@ -1,4 +1,4 @@
-"""The suite itself is tested: it accepts channels that keep the rules, whatever their mechanics, and refuses those that don't."""
+"""The suite itself is tested: it accepts channels that keep the rules, however they work, and refuses those that don't."""
 
 import sys
 from pathlib import Path
@@ -17,8 +17,8 @@ EXAMPLES = 150  # `RARE` has the defects that take more
 RARE = {"woken_readers_queue_again": 1500}
 
 
-# Refused, and blamed on a neighbour of the rule that they were made to break, or on others beside it. What is seen of them is
-# explained by these rules as well; no defect may come to the list without a reason.
+# Refused, but blamed on a neighbour of the broken rule, or on other rules too, which also explain what is seen. No defect may
+# join this list without a reason.
 BLAMED_ELSEWHERE = {
     "subscribers_outlive_the_channel",
     "drops_equal_messages",
@@ -29,7 +29,7 @@ BLAMED_ELSEWHERE = {
 }
 
 
-# Rules that a defect breaks beside its own.
+# Rules that a defect breaks in addition to its own.
 BESIDE = {
     "cancelled_sends_return": {"CH-3.9"},  # a task that sends again and again never ends
     "sends_ignore_cancelling": {"CH-3.9"},
@@ -47,7 +47,7 @@ def failures(report: Report) -> list[Verdict]:
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_sound_channel_is_accepted(name: str) -> None:
-    """Nothing but the rules counts: each of these sound channels works in a way of its own."""
+    """Only the rules count: each of these sound channels works in a different way."""
     report = judged(name, SOUND[name], EXAMPLES)
     assert [(v.rule, v.verdict) for v in report.verdicts if v.verdict not in ("pass", "untested")] == []
     assert {v.rule for v in report.verdicts if v.verdict == "untested"} - OPTIONAL <= {"CH-1.5"}
@@ -64,7 +64,7 @@ def test_a_defective_channel_is_refused(name: str, tmp_path: Path, monkeypatch: 
     assert not report.conforms
     assert {verdict.verdict for verdict in report.verdicts if verdict.rule == DEFECTS[name].rule} <= {"fail", "masked"}
     if name not in BLAMED_ELSEWHERE and {verdict.rule for verdict in failed} != rules:
-        # Few cases were made: more of them tell more.
+        # So few cases were made; more of them show more.
         failed = failures(judged(name, DEFECTS[name].target, 10 * EXAMPLES, seed=1))
         assert {verdict.rule for verdict in failed} == rules, DEFECTS[name].why
     for verdict in failed:
@@ -75,7 +75,7 @@ def test_a_defective_channel_is_refused(name: str, tmp_path: Path, monkeypatch: 
 
 
 def test_nine_in_ten_defects_are_blamed_on_their_rule_alone() -> None:
-    """The list of those that are not is short, and names defects that there are."""
+    """The list of other defects is short, and names existing ones."""
     assert set(DEFECTS) >= BLAMED_ELSEWHERE
     assert len(BLAMED_ELSEWHERE) <= len(DEFECTS) / 10
 

@@ -1,4 +1,4 @@
-"""The command: its exit statuses, its report, and one clear line for bad input."""
+"""The command: its exit statuses, its report, and one clear line for invalid input."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subproc
 
 
 def test_our_own_channel_conforms(tmp_path: Path) -> None:
-    """Of the reference every rule of CH-1 to CH-5 passes, and the exit status is 0."""
+    """The reference passes every rule of CH-1 to CH-5, and the exit status is 0."""
     done = run("aioservicekit", "--max-examples", "600", "--json", str(tmp_path / "report.json"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     (target,) = json.loads((tmp_path / "report.json").read_text())["targets"]
@@ -69,15 +69,15 @@ def test_a_broken_rule_is_named_with_its_history(tmp_path: Path, capsys: pytest.
     assert done.stdout.count("FAIL") == 1
     assert RULES["CH-1.4"].sentence[:45] in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "expected: the channel is in closed" in done.stdout
-    assert "observed: the channel is in initiation" in done.stdout
+    assert "expected: the channel's state is closed" in done.stdout
+    assert "observed: the channel's state is initiation" in done.stdout
     assert "channel.close()" in done.stdout
 
 
 def test_a_seed_decides_everything(tmp_path: Path) -> None:
-    """Two processes, whose sets have other orders, write the same byte for byte; another seed makes other cases.
+    """Two processes, whose sets have different orders, write the same bytes; another seed draws other cases.
 
-    Numbers in a module that Hypothesis takes for the user's own change none of the cases either.
+    Numbers in a module that Hypothesis mistakes for the user's do not change the cases either.
     """
     found = []
     for name, seed, more in (
@@ -103,7 +103,7 @@ def test_a_seed_decides_everything(tmp_path: Path) -> None:
 
 
 def test_one_rule_can_be_judged_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --rule the report says nothing of the others."""
+    """With --rule, the report has no other rules."""
     report = tmp_path / "report.json"
     assert (
         main(["aioservicekit", "--rule", "CH-2.3", "--rule", "CH-3.8", "--max-examples", "100", "--json", str(report)])
@@ -146,12 +146,12 @@ def test_bad_input_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """No target, one that can't be had, a bad option or file: status 2, before anything is judged, and a line that says which."""
+    """No target, one that can't be loaded, an invalid option or file: status 2, and one line, before anything is judged."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wrong.txt").write_text("CH-0.1\n")
     try:
         status: object = main(arguments)
-    except SystemExit as error:  # how argparse ends
+    except SystemExit as error:  # argparse's ending
         status = error.code
     assert status == 2
     said = capsys.readouterr()
@@ -161,7 +161,7 @@ def test_bad_input_is_one_clear_line(
 
 @pytest.fixture
 def deaf(tmp_path: Path) -> Path:
-    """A directory with a target in it, and one failure of it."""
+    """A directory with a target in it, and one of its failures."""
     (tmp_path / "deaf_channel.py").write_text(DEAF)
     done = run("deaf_channel", "--max-examples", "50", "--failures", "kept", cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -176,7 +176,7 @@ def test_a_failure_is_kept_and_replayed(deaf: Path) -> None:
     )
     again = run("--replay", str(file), cwd=deaf)
     assert again.returncode == 1
-    assert "observed: the channel is in initiation" in again.stdout
+    assert "observed: the channel's state is initiation" in again.stdout
     assert "explained by a breach of: CH-1.4" in again.stdout
     other = run("aioservicekit", "--replay", str(file), cwd=deaf)
     assert other.returncode == 0
@@ -184,7 +184,7 @@ def test_a_failure_is_kept_and_replayed(deaf: Path) -> None:
 
 
 def test_a_failure_is_a_program_of_plain_asyncio(deaf: Path) -> None:
-    """The program beside it shows the defect, and imports nothing of the suite."""
+    """The program beside the file shows the defect, and imports nothing from the suite."""
     program = deaf / "kept" / "deaf_channel-CH-1.4.py"
     assert "conformance" not in program.read_text()
     done = subprocess.run(
@@ -195,7 +195,7 @@ def test_a_failure_is_a_program_of_plain_asyncio(deaf: Path) -> None:
 
 
 def test_a_program_says_when_the_defect_is_gone(deaf: Path) -> None:
-    """Once the target is mended the program ends with exit status 0."""
+    """Once the target is fixed, the program ends with exit status 0."""
     (deaf / "deaf_channel.py").write_text("from aioservicekit import *\n")
     command = [sys.executable, str(deaf / "kept" / "deaf_channel-CH-1.4.py")]
     done = subprocess.run(command, cwd=deaf, capture_output=True, text=True, timeout=60, check=False)
@@ -203,13 +203,13 @@ def test_a_program_says_when_the_defect_is_gone(deaf: Path) -> None:
 
 
 def test_known_failures_are_no_failure_and_stale_ones_are(deaf: Path) -> None:
-    """A rule that is known to fail does not fail the run; one that is listed and passes does."""
+    """A rule that is known to fail does not fail the run; a listed rule that passes does."""
     (deaf / "known.txt").write_text("CH-1.4  # to be mended\n\n")
     assert run("deaf_channel", "--max-examples", "50", "--known-failing", "known.txt", cwd=deaf).returncode == 0
     (deaf / "known.txt").write_text("CH-1.4\nCH-2.3\n")
     stale = run("deaf_channel", "--max-examples", "50", "--known-failing", "known.txt", cwd=deaf)
     assert stale.returncode == 1
-    assert "CH-2.3 is listed as known to fail, and passes: take it off the list" in stale.stdout
+    assert "CH-2.3 is listed as known to fail, but passes: take it off the list" in stale.stdout
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_known_failures_are_no_failure_and_stale_ones_are(deaf: Path) -> None:
 def test_a_bad_replay_file_is_one_clear_line(
     content: str | None, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no failure file is refused with the line that is wrong, and what it lacks in words, exit status 2."""
+    """An invalid failure file is refused with the wrong line and what it lacks, and exit status 2."""
     file = tmp_path / "failure.txt"
     if content is not None:
         file.write_text(content)
@@ -246,7 +246,7 @@ def test_a_bad_replay_file_is_one_clear_line(
 
 
 def test_a_target_that_cannot_be_judged_is_not_replayed(deaf: Path) -> None:
-    """A target that leaves the stepped loop is said to, and not called sound."""
+    """A target that leaves the stepped loop is reported as such, and not as sound."""
     (deaf / "threads.py").write_text(THREADS)
     done = run("threads", "--replay", str(deaf / "kept" / "deaf_channel-CH-1.4.txt"), cwd=deaf)
     assert done.returncode == 1
@@ -255,7 +255,7 @@ def test_a_target_that_cannot_be_judged_is_not_replayed(deaf: Path) -> None:
 
 @pytest.mark.parametrize(("target", "broken"), [("asyncio_queues", "CH-4.4"), ("anyio_streams", "CH-3.8")])
 def test_what_people_use_today_is_judged(target: str, broken: str, tmp_path: Path) -> None:
-    """Channels made of asyncio queues and of anyio streams deliver to some, and turn reads round or lose cancellations."""
+    """Channels made of asyncio queues and of anyio streams deliver to some, reorder reads, or lose cancellations."""
     if target == "anyio_streams":
         pytest.importorskip("anyio")
     report = tmp_path / "report.json"
@@ -268,7 +268,7 @@ def test_what_people_use_today_is_judged(target: str, broken: str, tmp_path: Pat
 
 
 def test_a_masked_rule_does_not_pass() -> None:
-    """With a queue a subscriber a cancelled send has reached somebody: CH-3.8 is masked by CH-3.1, also when asked for alone."""
+    """With one queue per subscriber, a cancelled send has reached somebody; CH-3.1 masks CH-3.8, even with --rule."""
     done = run("asyncio_queues", "--rule", "CH-3.8", "--max-examples", "60", cwd=TARGETS)
     assert done.returncode == 1, done.stdout
     assert "masked  CH-3.8  Cancelling a send  by CH-3.1: " in done.stdout
@@ -276,7 +276,7 @@ def test_a_masked_rule_does_not_pass() -> None:
 
 
 def test_a_junit_report(deaf: Path) -> None:
-    """--junit has a suite a target and a case a rule; failures tell what was expected and observed."""
+    """--junit has one suite per target and one case per rule; failures say what was expected and observed."""
     done = run("deaf_channel", "aioservicekit", "--max-examples", "50", "--junit", "report.xml", cwd=deaf)
     assert done.returncode == 1, done.stdout + done.stderr
     suites = ElementTree.parse(deaf / "report.xml").getroot()
@@ -286,13 +286,15 @@ def test_a_junit_report(deaf: Path) -> None:
     failure = failed.find("failure")
     assert failed.get("name") == "CH-1.4 Explicit closing"
     assert failure is not None
-    assert failure.get("message") == "expected the channel is in closed; observed the channel is in initiation"
+    assert (
+        failure.get("message") == "expected the channel's state is closed; observed the channel's state is initiation"
+    )
     assert "channel.close()" in (failure.text or "")
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]])
 def test_the_suite_as_tests_of_another_project(deaf: Path, processes: list[str]) -> None:
-    """One line gives a test a rule, with xdist too; a rule that is known to fail and passes fails its test."""
+    """One line gives one test per rule, with xdist too; a rule that is known to fail and passes fails its test."""
     (deaf / "test_theirs.py").write_text(
         "from aioservicekit_conformance.as_tests import conformance\n"
         "test_channel = conformance('deaf_channel', max_examples=50)\n"
@@ -312,7 +314,7 @@ def run_pytest(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_suite_as_a_plugin_of_pytest(deaf: Path) -> None:
-    """`--conformance TARGET` adds a test a rule to those that are there; -k, node ids and --lf choose among them."""
+    """`--conformance TARGET` adds one test per rule to the existing tests; -k, node ids and --lf choose among them."""
     (deaf / "test_theirs.py").write_text("def test_theirs(): pass\n")
     chosen = run_pytest("--conformance", "deaf_channel", "-k", "theirs or CH-1.4 or CH-2.3 or CH-6.1", cwd=deaf)
     assert "CH-1.4 Explicit closing: `close()` on a channel MUST" in chosen.stdout
@@ -329,7 +331,7 @@ def test_the_suite_as_a_plugin_of_pytest(deaf: Path) -> None:
 
 
 def test_the_plugin_in_several_processes(deaf: Path) -> None:
-    """One process judges for all; JUnit's class is the target; a rule that is known to fail is expected to."""
+    """One process judges for all; JUnit's class is the target; a rule that is known to fail is an expected failure."""
     (deaf / "known.txt").write_text("CH-1.4\n")
     options = ["--conformance", "deaf_channel", "--conformance-known-failing", "known.txt", "--junit-xml", "report.xml"]
     done = run_pytest("-n", "2", *options, cwd=deaf)
@@ -340,7 +342,7 @@ def test_the_plugin_in_several_processes(deaf: Path) -> None:
 
 
 def test_a_target_that_can_not_be_judged_fails_everywhere(tmp_path: Path) -> None:
-    """One policy: what is unsupported fails the command, its JUnit report and pytest alike."""
+    """One policy for all: an unsupported rule fails the command, its JUnit report and pytest alike."""
     (tmp_path / "threads.py").write_text(THREADS)
     done = run("threads", "--max-examples", "20", "--junit", "made/report.xml", cwd=tmp_path)
     assert done.returncode == 1, done.stdout
@@ -349,7 +351,7 @@ def test_a_target_that_can_not_be_judged_fails_everywhere(tmp_path: Path) -> Non
     (suite,) = ElementTree.parse(tmp_path / "made" / "report.xml").getroot()
     assert (suite.get("failures"), suite.get("skipped")) == (str(judged - 1), str(len(UNTESTED) + 1))
     plugin = run_pytest("--conformance", "threads", cwd=tmp_path)
-    assert f"{judged - 1} failed, {len(UNTESTED) + 1} skipped" in plugin.stdout  # CH-7.3 is no MUST
+    assert f"{judged - 1} failed, {len(UNTESTED) + 1} skipped" in plugin.stdout  # CH-7.3 is not a MUST
 
 
 def test_an_unknown_rule_is_no_known_failure() -> None:

@@ -58,6 +58,10 @@ async def takes_nothing(self: object) -> None:
     """A method that takes nothing."""
 
 
+def named(self: object) -> str:
+    return "initiation"
+
+
 def raises(self: object) -> None:
     raise KeyError("state")
 
@@ -70,8 +74,10 @@ def raises(self: object) -> None:
         (sets(0, "connect", sync), "Channel.connect() is not async: it returned None"),
         (sets(0, "connect", returns_nothing), "connect() returns None, not a publisher"),
         (sets(0, "subscribe", takes_nothing), "subscribe(buffer_size=1) raises TypeError"),
-        (sets(0, "state", sync), "Channel.state is a method; it has to be a property"),
+        (sets(0, "state", sync), "Channel.state is a method; it must be a property"),
         (sets(0, "state", property(raises)), "Channel.state raises KeyError: 'state' (test_interface.py, line "),
+        (sets(0, "state", property(returns_nothing)), "Channel.state is async; it has to be a property"),
+        (sets(0, "state", property(named)), "Channel.state is a value of str, not a member of ChannelState"),
         (sets(0, "__init__", takes_nothing), "Channel(buffer_size=1) raises TypeError"),
         (sets(1, "send", None), "Publisher has no send()"),
         (sets(1, "send", sync), "Publisher.send() is not async: it returned None"),
@@ -87,6 +93,7 @@ def test_what_is_lacking_is_said(change: Callable[..., None], says: str) -> None
         describe("theirs", target(change))
     assert str(refused.value).startswith(f"target 'theirs': {says}")
     assert "_Internal" not in str(refused.value)
+    assert "interface.py" not in str(refused.value).replace("test_interface.py", "")
 
 
 def test_what_has_all_is_described() -> None:

@@ -1,4 +1,4 @@
-"""The hand-stepped event loop, and what is said of targets that it can't drive."""
+"""The hand-stepped event loop, and what is reported of targets that it can't drive."""
 
 import asyncio
 import threading
@@ -35,7 +35,7 @@ class WithAThreadOfItsOwn(PlainChannel[Any]):
 
 
 def test_time_jumps_to_the_next_timer() -> None:
-    """Nothing sleeps: an hour on the loop's clock passes at once, and timers fire in the order of their times."""
+    """Nothing sleeps: an hour on the loop's clock passes at once, and timers fire in order."""
     loop = SteppedLoop()
     fired: list[tuple[str, float]] = []
 
@@ -50,7 +50,7 @@ def test_time_jumps_to_the_next_timer() -> None:
 
 
 def test_callbacks_run_one_by_one_in_the_order_of_their_scheduling() -> None:
-    """One step runs one callback; a callback that was cancelled is passed over."""
+    """One step runs one callback; cancelled callbacks are skipped."""
     loop = SteppedLoop()
     ran: list[int] = []
     handles = [loop.call_soon(ran.append, number) for number in range(4)]
@@ -64,7 +64,7 @@ def test_callbacks_run_one_by_one_in_the_order_of_their_scheduling() -> None:
     [(InAnotherThread, "run_in_executor"), (WithAThreadOfItsOwn, "thread")],
 )
 def test_a_target_that_escapes_is_said_to_and_not_misjudged(channel: type[Any], says: str) -> None:
-    """A target that uses threads is unsupported, with the reason, in cases as in checks; no rule is said to fail."""
+    """A target that uses threads is unsupported, with the reason, in cases and in checks; no rule fails."""
     report = judge(describe("escaping", escaping(channel)), frozenset(RULES), 20, 0)
     assert {verdict.verdict for verdict in report.verdicts if verdict.rule not in UNTESTED} == {"unsupported"}
     assert all(says in verdict.evidence for verdict in report.verdicts if verdict.rule not in UNTESTED)
@@ -92,7 +92,7 @@ def test_a_target_that_finds_ever_more_to_read_is_refused() -> None:
 
 @pytest.mark.parametrize(("size", "script"), SCRIPTS)
 def test_every_word_of_a_script_is_carried_out(size: int, script: str) -> None:
-    """On a sound channel no script names an endpoint that is not there, or cancels what is not there to be cancelled."""
+    """On a sound channel, no script names an endpoint that does not exist, or cancels an operation that does not."""
     actions = parse(script)
     case = replay(describe("plain", escaping(PlainChannel)), size, actions)
     called = [action.op for action in actions if action.what != "cancel"]

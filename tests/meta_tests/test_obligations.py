@@ -1,4 +1,4 @@
-"""A failure says which obligation of its rule was broken, where the rule has several."""
+"""A failure says which obligation of its rule was broken, if the rule has several."""
 
 import io
 
@@ -39,7 +39,7 @@ def test_each_check_judges_one_obligation() -> None:
     ],
 )
 def test_a_check_finds_its_obligation_broken_and_no_other(defect: str, obligation: str) -> None:
-    """The checks that refuse a planted defect are those of the clause that it breaks."""
+    """The checks that refuse a planted defect belong to the clause that it breaks."""
     target = describe(defect, DEFECTS[defect].target)
     checks = [check for check in CHECKS if check.rule == DEFECTS[defect].rule]
     assert {check.obligation for check in checks if run_check(check, target)} == {obligation}
@@ -75,7 +75,7 @@ def test_every_form_of_the_report_shows_the_clause(report: Report) -> None:
 
 
 def test_a_rule_with_one_obligation_has_no_clauses() -> None:
-    """Of a rule without letters a failure says no more than the rule."""
+    """A failure of a rule without letters names only the rule."""
     name = next(name for name, defect in DEFECTS.items() if defect.rule == "CH-2.6")
     target = describe(name, DEFECTS[name].target)
     (verdict,) = judge(target, frozenset({"CH-2.6"}), 150, 0).verdicts

@@ -1,4 +1,4 @@
-"""The named checks of CH-7 refuse channels that take care of the wrong thing, and leave out those that take none."""
+"""The named checks of CH-7 refuse channels that keep these rules wrongly, and skip channels that do not claim them."""
 
 import warnings
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def verdict(rule: str) -> Verdict:
 
 @pytest.mark.parametrize("rule", ["CH-7.2", "CH-7.3"])
 def test_the_reference_passes(rule: str) -> None:
-    """The reference takes both rules on, and keeps them."""
+    """The reference claims both rules, and keeps them."""
     assert verdict(rule).verdict == "pass"
 
 
@@ -51,7 +51,7 @@ endpoint_finalizer = ours._Endpoint.__del__
 @pytest.mark.parametrize(
     ("finalizer", "expected", "observed"),
     [
-        (warns_and_stays_connected, "its only publisher being forgotten: closed", "open"),
+        (warns_and_stays_connected, "after its only publisher was forgotten: closed", "open"),
         (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),
         (warns_of_publishers_alone, "a ResourceWarning that names the forgotten subscriber", "none"),
     ],
@@ -59,7 +59,7 @@ endpoint_finalizer = ours._Endpoint.__del__
 def test_wrong_care_of_forgotten_endpoints_is_refused(
     finalizer: Callable[[Any], None], expected: str, observed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever warns has to close, to name the endpoint, and to leave closed ones alone (CH-7.2)."""
+    """A channel that warns must close the endpoint, name it, and not warn of closed ones (CH-7.2)."""
     monkeypatch.setattr(ours._Endpoint, "__del__", finalizer)
     found = verdict("CH-7.2")
     assert found.verdict == "fail"
@@ -71,7 +71,7 @@ def test_wrong_care_of_forgotten_endpoints_is_refused(
 def test_no_care_of_forgotten_endpoints_is_said(
     finalizer: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A channel that warns of nothing, or of nothing by name, is not refused: the rule is untested, with the reason."""
+    """A channel that never warns, or never by name, is not refused: the rule is untested, with the reason."""
     monkeypatch.setattr(ours._Endpoint, "__del__", finalizer)
     found = verdict("CH-7.2")
     assert (found.verdict, found.evidence) == ("untested", NOBODY_WARNED)
@@ -92,15 +92,15 @@ def with_a_publisher_at_the_end(statistics: ours.ChannelStatistics) -> ours.Chan
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (without_waiting, "the statistics to tell the sends that wait: 6"),
-        (without_subscribers, "the statistics to tell the messages that are buffered: 5"),
-        (with_a_publisher_at_the_end, "statistics of a closed channel, as of a new one"),
+        (without_waiting, "the statistics to show the waiting sends: 6"),
+        (without_subscribers, "the statistics to show the buffered messages: 5"),
+        (with_a_publisher_at_the_end, "statistics of a closed channel, as in those of a new one"),
     ],
 )
 def test_wrong_statistics_are_refused(
     told: Callable[[ours.ChannelStatistics], ours.ChannelStatistics], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Statistics tell what is buffered and who waits, and of a closed channel nobody (CH-7.3)."""
+    """Statistics show what is buffered and what waits, and for a closed channel nothing (CH-7.3)."""
     statistics = ours.Channel.statistics
     monkeypatch.setattr(ours.Channel, "statistics", lambda channel: told(statistics(channel)))
     assert expected in verdict("CH-7.3").expected
@@ -109,23 +109,23 @@ def test_wrong_statistics_are_refused(
 @pytest.mark.parametrize(
     ("whose", "text", "expected"),
     [
-        (ours.Channel, "<a channel>", "the channel to tell the state: open"),
-        (ours.Channel, "<an open channel: 3 full>", "of how many subscribers are full: 1 full"),
-        (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to tell the messages that are buffered: 5"),
-        (ours._ChannelPublisher, "<a publisher>", "the publisher to tell that it is closed when it is"),
-        (ours._ChannelPublisher, "<a closed publisher>", "the publisher to tell that it is closed when it is"),
+        (ours.Channel, "<a channel>", "the channel to show the state: open"),
+        (ours.Channel, "<an open channel: 3 full>", "the number of full subscribers that the channel shows: 1 full"),
+        (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to show the buffered messages: 5"),
+        (ours._ChannelPublisher, "<a publisher>", "the publisher to show that it is closed once it is"),
+        (ours._ChannelPublisher, "<a closed publisher>", "the publisher to show that it is closed once it is"),
     ],
 )
 def test_a_repr_that_tells_nothing_is_refused(
     whose: type[Any], text: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The channel and its endpoints tell in what state they are, and a subscriber what it has buffered (CH-7.3)."""
+    """The channel and its endpoints show their state, and a subscriber what it has buffered (CH-7.3)."""
     monkeypatch.setattr(whose, "__repr__", lambda self: text)
     assert expected in verdict("CH-7.3").expected
 
 
 def test_no_statistics_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A channel without `statistics()` is not refused for it: the rule is untested, with the reason."""
+    """A channel without `statistics()` is not refused for that: the rule is untested, with the reason."""
     monkeypatch.delattr(ours.Channel, "statistics")
     found = verdict("CH-7.3")
     assert found.verdict == "untested"

@@ -1,4 +1,4 @@
-"""An event reads the same wherever it is told."""
+"""An event reads the same everywhere."""
 
 import pytest
 
@@ -17,14 +17,14 @@ CANCELLED_SEND_ARRIVES = parse("s1=1 p1 p1! p1! s1?. x4 s1?")
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    """A send whose task is asked to cancel raises CancelledError, and its message is read all the same."""
+    """A send whose task is asked to cancel raises CancelledError, but its message is still read."""
     refused = replay(load(BROKEN), 0, CANCELLED_SEND_ARRIVES)
     assert refused.refused is not None
     return refused
 
 
 def test_a_request_to_cancel_is_told_apart_from_its_effect(case: Case) -> None:
-    """The request and the CancelledError that comes of it have a line each, in the timeline and in the drawing."""
+    """The request and the resulting CancelledError have one line each, in the timeline and in the drawing."""
     told = [("[4]" in line, line.partition("  ")[2]) for line in timeline(case)]
     assert told.index((True, "cancel requested")) < told.index((True, "raises CancelledError"))
     drawn = [moment.text for moment in moments(case)]
@@ -33,7 +33,7 @@ def test_a_request_to_cancel_is_told_apart_from_its_effect(case: Case) -> None:
 
 
 def test_an_exported_program_prints_the_lines_of_the_timeline(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is in the timeline is in the program's output, in the same words and order, but for what is buffered at rest."""
+    """The timeline's lines are in the program's output, with the same words and order, except what is buffered at rest."""
     failure = KeptFailure(BROKEN, "CH-3.8", 0, tuple(case.actions))
     with pytest.raises(SystemExit) as ended:
         exec(compile(as_program(failure, case, *explain(case)), "program.py", "exec"), {})

@@ -1,4 +1,4 @@
-"""Histories, judged: what the rules permit is explained, and what they forbid is refused and blamed on the right rule."""
+"""Judge histories: those that the rules permit are explained, and others are refused and blamed on the right rule."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from aioservicekit_model.rules import RULES
 
 
 def joined(*names: str, size: int | None = None) -> list[Event]:
-    """Endpoints join, one after the other, and return at once; operations 101 and on."""
+    """Endpoints join, one after the other, and return at once; their operations count from 101."""
     events = []
     for number, name in enumerate(names, 101):
         kind = "connect" if name.startswith("p") else "subscribe"
@@ -158,14 +158,14 @@ JOINED_ALL_THE_SAME = {
 
 @pytest.mark.parametrize("order", JOINED_ALL_THE_SAME)
 def test_a_join_that_raises_and_stays_is_a_breach_of_its_rule(order: str) -> None:
-    """A subscriber that opens the channel, and whose join raises, has joined all the same (CH-2.6)."""
+    """A subscriber that opens the channel, and whose join raises, has joined anyway (CH-2.6)."""
     history = [*joined("p1"), call(1, "subscribe", "s1"), *JOINED_ALL_THE_SAME[order]]
     assert first_refused(machine, 0, history) is not None
     assert "CH-2.6" in blame(0, history)
 
 
 def test_a_search_that_takes_too_many_states_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody knows then what the relaxed model explains: it may be the rule, and is among the candidates."""
+    """If a search was given up, nobody knows what the relaxed model explains, so its rule is among the candidates."""
     size, history = FORBIDDEN["CH-3.1"]
     monkeypatch.setattr(blaming, "MOST_STATES", 0)
     assert explains(size, history, "CH-3.1")
@@ -182,6 +182,11 @@ def test_what_the_rules_permit_is_explained(what: str) -> None:
     assert all(explains(size, history, rule) for rule in FORBIDDEN)
 
 
+def test_each_rule_of_the_machine_has_a_history_that_breaks_it() -> None:
+    """`FORBIDDEN` has a history for each rule but CH-2.6, which has its own test."""
+    assert FORBIDDEN.keys() == RULES_OF_THE_MACHINE - {"CH-2.6"}
+
+
 @pytest.mark.parametrize("rule", FORBIDDEN)
 def test_what_a_rule_forbids_is_refused_and_explained_without_it(rule: str) -> None:
     """The strict model refuses the history; relaxing the rule that it breaks admits it."""
@@ -193,7 +198,7 @@ def test_what_a_rule_forbids_is_refused_and_explained_without_it(rule: str) -> N
 
 
 def test_with_nothing_relaxed_the_machine_is_the_strict_one() -> None:
-    """The same actions with the same guards, and no mistake; and the strict machine names none."""
+    """With nothing relaxed, the table has the strict actions and guards, and no mistakes; the strict machine names none."""
     nothing = relaxed()
     assert nothing.actions == machine.ACTIONS
     assert (nothing.mistakes, nothing.endings, nothing.neglects) == ((), (), ())
@@ -204,13 +209,13 @@ def test_with_nothing_relaxed_the_machine_is_the_strict_one() -> None:
 
 @pytest.mark.parametrize("rule", sorted(RULES_OF_THE_MACHINE - {"CH-1.1", "CH-1.7"}))
 def test_relaxing_a_rule_takes_guards_away_or_lets_mistakes_in(rule: str) -> None:
-    """Each rule that concerns operations has a place in one of the tables, and is searched for by its id."""
+    """Each rule that concerns operations has a place in one of the tables, where a search for its id finds it."""
     without = relaxed(rule)
     assert without.actions != machine.ACTIONS or without.mistakes or without.endings or without.neglects
 
 
 def test_the_machine_names_obligations_that_the_specification_has() -> None:
-    """A guard, a mistake or an obligation carries a letter where its rule has several, but where it breaks all of them."""
+    """Guards, mistakes and obligations carry a letter if their rule has several, unless they break all of them."""
     as_a_whole = {"CH-2.4", "CH-5.3"}
     for each in OBLIGATIONS_OF_THE_MACHINE - as_a_whole:
         letters = RULES[rule_of(each)].obligations
@@ -232,13 +237,21 @@ OBLIGATIONS_BROKEN = {
 
 @pytest.mark.parametrize("obligation", OBLIGATIONS_BROKEN)
 def test_a_failure_names_the_obligation_that_was_broken(obligation: str) -> None:
-    """A rule with several obligations is relaxed one of them at a time."""
+    """Each obligation of a rule can be relaxed by itself."""
     size, history = OBLIGATIONS_BROKEN[obligation]
     assert obligation in broken_obligations(size, history, rule_of(obligation))
 
 
+def test_a_search_may_be_bounded() -> None:
+    """Fifteen sends that may each have failed as the channel closes are more states than are kept: the sets end before."""
+    sends = [call(number, "send", "p1", number) for number in range(1, 16)]
+    history = [*joined("p1", "s1", size=1), *sends, call(16, "close", "channel"), returned(16)]
+    assert len(states_along(machine, 0, history, 500)) == len(history) - 1
+    assert all(len(states) <= 500 for states in states_along(machine, 0, history, 500))
+
+
 def test_nothing_is_to_blame_for_what_is_permitted() -> None:
-    """A history that is explained has no candidates."""
+    """An explained history has no candidates."""
     size, history = PERMITTED["a send that waits for room"]
     assert blame(size, history) == frozenset()
 

@@ -1,4 +1,4 @@
-"""The explorer, on machines that are small enough to know what it must find."""
+"""The explorer, on machines small enough to know what it must find."""
 
 from collections.abc import Iterable
 
@@ -53,7 +53,7 @@ def test_every_state_is_reached_once(graph: Graph[int, str]) -> None:
 
 
 def test_paths_are_shortest(graph: Graph[int, str]) -> None:
-    """A path leads to its state, by as few steps as there can be."""
+    """A path leads to its state in as few steps as possible."""
     for number, state in enumerate(graph.states):
         path = graph.path(number)
         assert sum({"one": 1, "three": 3}[label] for label in path) == state
@@ -68,7 +68,7 @@ def test_a_machine_may_begin_in_several_states() -> None:
 
 
 def test_progress_is_told() -> None:
-    """After each ten thousand states the callback sees what has been explored so far."""
+    """After each ten thousand states, the callback sees what has been explored so far."""
     seen = []
     machine = Machine((0,), lambda number: [("on", number + each) for each in (1, 2) if number + each < 25_000])
     explore(machine, lambda graph: seen.append((len(graph.states), graph.fringe, graph.depth)))
@@ -106,7 +106,7 @@ def is_any(label: str) -> bool:
     ],
 )
 def test_properties(graph: Graph[int, str], promised: Property[int, str], counterexample: list[str] | None) -> None:
-    """A property that holds has no counterexample, and one that does not has one."""
+    """A property that holds has no counterexample, and a violated one has one."""
     found = promised.counterexample(graph)
     assert found == counterexample
     assert violations(graph, {"it": promised}) == ({} if counterexample is None else {"it": counterexample})

@@ -1,4 +1,4 @@
-"""The model of services: what holds in every state that can be reached, and what a mistake breaks (SV-1 to SV-6)."""
+"""The model of services: what holds in every reachable state, and what a mistake breaks (SV-1 to SV-6)."""
 
 from functools import cache
 from itertools import permutations
@@ -19,7 +19,7 @@ PAIR, DIAMOND = ((), (0,)), ((), (0,), (0,), (1, 2))
 WITHOUT_A_BLOCK = tuple(action for action in ACTIONS if action not in BLOCK)
 WITHOUT_RESTARTS = tuple(action for action in WITHOUT_A_BLOCK if action not in RESTART)
 
-# Every graph of up to three services, but for those that differ in their names alone; pinned, so that a change is noticed.
+# Every graph of up to three services, up to renaming; the numbers are pinned, so that a change is noticed.
 STATES: dict[Dependencies, int] = {
     ((),): 90,
     ((), ()): 3618,
@@ -35,7 +35,7 @@ STATES: dict[Dependencies, int] = {
 # The same, in a block of `run_services`.
 STATES_IN_A_BLOCK: dict[Dependencies, int] = {((),): 254, ((), ()): 8030, ((), (0,)): 6270}
 
-# What each mistake breaks. Others of the properties may be broken too.
+# What each mistake breaks. It may break other properties too.
 BREAKS = {
     "running because the hook has completed": "phases follow each other in their order (SV-1.2)",
     "stuck on a failed start": "STOPPED can be reached from everywhere (SV-1.3, SV-2.3, SV-4.4)",
@@ -69,7 +69,7 @@ def explored(dependencies: Dependencies, actions: tuple[Action, ...]) -> Explore
     "graph", [pytest.param(graph, marks=[pytest.mark.exhaustive] if len(graph) > 2 else []) for graph in STATES]
 )
 def test_every_property_holds(graph: Dependencies) -> None:
-    """No state of up to three services breaks a promise, each situation comes about, and the states are as many as ever."""
+    """No state of up to three services breaks a promise, each situation comes about, and the number of states is pinned."""
     found = explored(graph, WITHOUT_A_BLOCK)
     assert found.broken == {}
     assert found.states == STATES[graph]
@@ -77,7 +77,7 @@ def test_every_property_holds(graph: Dependencies) -> None:
 
 @pytest.mark.parametrize("graph", STATES_IN_A_BLOCK)
 def test_every_property_holds_in_a_block(graph: Dependencies) -> None:
-    """Nor does one of up to two services in a block of `run_services`, which is left, shut down, and short of time."""
+    """The same holds for up to two services in a block of `run_services` that is left, shut down, and short of time."""
     found = explored(graph, ACTIONS)
     assert found.broken == {}
     assert found.states == STATES_IN_A_BLOCK[graph]
@@ -85,21 +85,21 @@ def test_every_property_holds_in_a_block(graph: Dependencies) -> None:
 
 @pytest.mark.exhaustive
 def test_every_property_holds_in_a_diamond() -> None:
-    """Nor does one of four services, two of which depend on one and have one that depends on them; restarts left out."""
+    """The same holds for four services in a diamond, without restarts."""
     found = explored(DIAMOND, WITHOUT_RESTARTS)
     assert found.broken == {}
     assert found.states == 360046
 
 
 def test_every_graph_is_explored() -> None:
-    """A graph that is left out differs from one that is explored in the names of its services alone."""
+    """A graph that is left out differs from an explored one only in the names of its services."""
     assert set(STATES) <= {graph for size in (1, 2, 3) for graph in graphs(size)}
     assert {shape(graph) for graph in STATES} == {shape(graph) for size in (1, 2, 3) for graph in graphs(size)}
     assert len({shape(graph) for graph in STATES}) == len(STATES)
 
 
 def shape(graph: Dependencies) -> Dependencies:
-    """The same for graphs that differ in names alone: the least of all ways to number their services."""
+    """The canonical form of graphs that differ only in names: the least of all numberings of their services."""
 
     def renamed(order: tuple[int, ...]) -> Dependencies:
         return tuple(tuple(sorted(order[d] for d in graph[order.index(s)])) for s in range(len(graph)))
@@ -109,7 +109,7 @@ def shape(graph: Dependencies) -> Dependencies:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_breaks_a_property(name: str) -> None:
-    """Each deliberate mistake breaks a promise that its rule stands for, and the counterexample is short."""
+    """Each deliberate mistake breaks a promise of its rule, and the counterexample is short."""
     fault, broken_by_it = FAULTS[name], BREAKS[name]
     assert fault.rule in broken_by_it
     broken = explored(PAIR, fault.made_in(ACTIONS)).broken
@@ -119,7 +119,7 @@ def test_a_fault_breaks_a_property(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_changes_one_action(name: str) -> None:
-    """A mistake stands in for an action that exists, and lacks no guard that the action does not have."""
+    """A mistake replaces an existing action, and drops only guards that the action has."""
     fault = FAULTS[name]
     changed = [
         (action, faulty) for action, faulty in zip(ACTIONS, fault.made_in(ACTIONS), strict=True) if action != faulty
@@ -135,12 +135,12 @@ def test_every_property_can_fail() -> None:
 
 
 def test_every_situation_can_be_missed() -> None:
-    """Where nothing can be called no situation comes about."""
+    """If nothing can be called, no situation comes about."""
     world = World(PAIR)
     graph = explore(bounded(world, ()))
     assert set(violations(graph, situations(world, ACTIONS))) == set(situations(world, ACTIONS))
 
 
 def test_every_action_is_taken() -> None:
-    """No action of the tables is there in vain."""
+    """Every action of the tables can be taken."""
     assert explored(PAIR, ACTIONS).taken == {action.name for action in ACTIONS}

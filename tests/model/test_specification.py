@@ -1,4 +1,4 @@
-"""The specification's rules: the form that their text has, what is refused, and that nothing names a rule that does not exist."""
+"""The specification's rules: the form of their text, what is refused, and that nothing names a rule that does not exist."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ must.
 
 
 def test_a_text_is_read() -> None:
-    """Sections and rules come in the order of the text, on one line each; code and other headings are passed over."""
+    """Sections and rules come in the order of the text, each on one line; code and other headings are skipped."""
     sections, found = parse(TEXT, "x.md")
     assert sections == {"XX-1": "state", "XX-2": "joining"}
     assert list(found.values()) == [
@@ -141,7 +141,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("what", MALFORMED)
 def test_a_malformed_text_is_refused(what: str) -> None:
-    """What departs from the form is refused, and the error says in which line, what was expected and what stands there."""
+    """A text with another form is refused, and the error names the line, what was expected and what was found."""
     old, new, message = MALFORMED[what]
     assert TEXT.count(old) == 1
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
@@ -149,7 +149,7 @@ def test_a_malformed_text_is_refused(what: str) -> None:
 
 
 def test_every_heading_with_an_id_is_one_of_a_rule() -> None:
-    """No rule of the texts is overlooked, whatever its heading looks like."""
+    """No rule of the texts is missed, whatever its heading looks like."""
     texts = [path.read_text("utf-8") for path in sorted((ROOT / "specs").glob("*.md"))]
     headings = [line for text in texts for line in text.splitlines() if line.startswith("#") and MENTION.search(line)]
     assert [line for line in headings if not NEVER_A_RULE.search(line)] == [
@@ -159,7 +159,7 @@ def test_every_heading_with_an_id_is_one_of_a_rule() -> None:
 
 @pytest.mark.parametrize("rule_id", RULES)
 def test_letters_name_all_that_a_sentence_says(rule_id: str) -> None:
-    """The clauses that letters name are the whole sentence, and each says of itself that it is binding."""
+    """The lettered clauses are the whole sentence, and each of them says that it is binding."""
     rule = RULES[rule_id]
     lettered = "; ".join(f"({letter}) {clause}" for letter, clause in rule.obligations.items())
     assert f"{lettered}." == rule.sentence if rule.obligations else "(a)" not in rule.sentence
@@ -167,7 +167,7 @@ def test_letters_name_all_that_a_sentence_says(rule_id: str) -> None:
 
 
 def mentions() -> Iterator[tuple[str, str, str]]:
-    """Each mention of a rule in the project's texts and sources: its id, the obligation's letter or "", and the place."""
+    """Yield each mention of a rule in the project's texts and sources: its id, the obligation's letter or "", and the place."""
     patterns = (
         "specs/*.md",
         "README.md",
@@ -184,7 +184,7 @@ def mentions() -> Iterator[tuple[str, str, str]]:
 
 
 def test_every_rule_that_is_mentioned_exists() -> None:
-    """No text, docstring, model or test names a rule that the specification does not have, or an obligation that the rule lacks."""
+    """No text, docstring, model or test names a rule that the specification lacks, or an obligation that the rule lacks."""
     found = list(mentions())
     dangling = [
         f"{place}: {rule_id}{letter}"

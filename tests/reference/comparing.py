@@ -1,4 +1,4 @@
-"""Services and their model side by side: what is done to the services is done in the model, and what is seen must be explained."""
+"""Services and their model side by side: the model does what the services do, and must explain what is observed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -36,7 +36,7 @@ ACTIONS = {action.name: action for action in CALLS + RESTART + USERS_PART}
 HIDDEN = INTERNAL + RESTARTING
 SITUATIONS = OF_ANY | OF_DEPENDENTS | OF_RESTARTS
 
-# Of what runs: the actions that end it, by returning and by raising.
+# For each activity: the actions that end it, by returning and by raising.
 ENDS = {
     START_HOOK: ("the start hook returns", "the start hook raises"),
     WORK: ("the work ends", "the work fails"),
@@ -46,24 +46,24 @@ ENDS = {
 
 
 class Failed(Exception):
-    """Raised by hooks and work, when they are told to."""
+    """Raised by hooks and work when the test says so."""
 
 
 class Directed(Service):
-    """A service whose hooks and work end when they are told to, also after they were cancelled."""
+    """A service whose hooks and work end when the test says so, even after they were cancelled."""
 
     def __init__(self, number: int, uses: "list[Directed]") -> None:
         super().__init__(name=str(number), dependences=uses, grace=None, on_failure="stop")
         self.number = number
         self.uses = uses
         self.activity = NOTHING
-        self.told: asyncio.Future[bool]  # whether what runs is to fail
-        self.ended: asyncio.Future[bool] | None = None  # what was told to what has ended last
+        self.told: asyncio.Future[bool]  # whether what runs should fail
+        self.ended: asyncio.Future[bool] | None = None  # what the test said to the activity that ended last
         self.calls: dict[str, list[asyncio.Task[None]]] = {"start": [], "stop": [], "restart": []}
 
     @property
     def waiting(self) -> "list[asyncio.Task[None]]":
-        """Who wait in `start()`."""
+        """The tasks that wait in `start()`."""
         return [task for task in self.calls["start"] if not task.done()]
 
     def __repr__(self) -> str:
@@ -102,10 +102,10 @@ class Directed(Service):
 
 
 class Comparison:
-    """Services, and all states of the model that explain what was done to them and seen of them.
+    """Services, and all states of the model that explain what was done to them and what was observed.
 
-    What is done is done between two callbacks; then the loop runs a number of callbacks, or, for None, until nothing is left to
-    run. At rest what is seen must fit one of the states.
+    Each action takes place between two callbacks. Then the loop runs a number of callbacks, or, for None, until nothing is left to
+    run. At rest, the observations must fit one of the states.
 
     Attributes:
         met: the actions that were taken, and the situations that came about.
@@ -125,7 +125,7 @@ class Comparison:
     def call(
         self, action: str, service: Directed, method: Callable[[], Awaitable[None]], callbacks: int | None
     ) -> None:
-        """Call a method of a service, in a task of its own."""
+        """Call a method of a service in a separate task."""
 
         async def call() -> None:
             with suppress(Exception):
@@ -178,10 +178,10 @@ class Comparison:
         assert {service.state for service in self.services} == {ServiceState.STOPPED}
         assert not [service for service in self.services if service.waiting]
 
-    # Seeing what comes of it
+    # Observing the outcome
 
     def rest(self) -> None:
-        """Let the loop run until nothing is left to run; some state must explain what is seen then."""
+        """Let the loop run until nothing is left to run; then some state must explain what is observed."""
         self.loop.run_until_rest(seen=object)
         assert not self.loop.escapes, self.loop.escapes
         assert not self.loop.errors, self.loop.errors
@@ -195,7 +195,7 @@ class Comparison:
 
     @property
     def signals(self) -> int:
-        """How many signals have come since services run."""
+        """The number of signals since services run."""
         return max(state.signals for state in self._states)
 
     def _seen(self) -> tuple[tuple[str, str], ...]:
@@ -209,7 +209,7 @@ class Comparison:
         )
 
     def _explaining(self, states: Iterable[State]) -> set[State]:
-        """These states, and those that internal actions lead to from them."""
+        """These states, and those to which internal actions lead from them."""
         found = set(states)
         fringe = list(found)
         while fringe:
@@ -220,6 +220,6 @@ class Comparison:
 
 
 def visible(state: State) -> tuple[tuple[str, str], ...]:
-    """What is seen of the services in a state: their phases, and what of the user's part runs."""
+    """What is visible of the services in a state: their phases, and which user code runs."""
     due = (FAILED, READY, IDLE, DONE)
     return tuple((s.phase, NOTHING if s.activity in due else s.activity) for s in state.services)

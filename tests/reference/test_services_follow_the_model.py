@@ -26,7 +26,7 @@ def exists(condition: Condition) -> Callable[[Any], bool]:
 
 
 def one(condition: Condition) -> st.SearchStrategy[Directed]:
-    """A service of the machine's for which a condition holds."""
+    """A service of the state machine for which a condition holds."""
     return st.runner().flatmap(lambda machine: st.sampled_from([s for s in machine.services if condition(s)]))
 
 
@@ -51,7 +51,7 @@ def is_not_stopped(service: Directed) -> bool:
 
 
 def is_on_its_way(service: Directed) -> bool:
-    """It starts or stops, and some of its hooks or its work has to end for that."""
+    """It starts or stops, and some of its hooks or its work has to end before it goes on."""
     moves = service.state in (ServiceState.STARTING, ServiceState.STOPPING)
     return moves and any(does(activity)(service) for activity in ENDS)
 
@@ -64,12 +64,12 @@ GRAPHS = st.sampled_from([graph for size in (1, 2, 3) for graph in graphs(size)]
 
 RAISES = st.booleans()
 
-# How many callbacks run before the next rule does something. None: all that there are.
+# How many callbacks run before the next rule does something. None: all of them.
 CALLBACKS = st.sampled_from((None, None, 0, 1, 2, 3, 5))
 
 
 class ServicesFollowTheModel(RuleBasedStateMachine):
-    """Whatever callers, signals, hooks and work do, between any two callbacks, some state of the model explains what is seen."""
+    """Whatever callers, signals, hooks and work do between two callbacks, some state of the model explains what is seen."""
 
     new_loop: ClassVar[type[SteppedLoop]] = SteppedLoop
     met: ClassVar[Counter[str]] = Counter()  # in how many cases each action was taken, and each situation came about
@@ -110,7 +110,7 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     @precondition(exists(is_not_stopped))
     @rule(times=st.sampled_from((1, 1, 2)))
     def signal(self, times: int) -> None:
-        """A signal stops all, and a second one ends the grace of what works."""
+        """A signal stops all services, and a second one ends the grace of those that work."""
         self.compared.rest()
         for _ in range(times):
             if self.compared.signals < 2 and exists(is_not_stopped)(self):
@@ -142,7 +142,7 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     def stop_hook_ends(self, service: Directed, raises: bool, callbacks: int | None) -> None:
         self.compared.end(service, raises, callbacks)
 
-    # Several steps at once, since one by one they seldom lead as far
+    # Several steps at once, which single steps seldom reach
 
     @precondition(exists(is_on_its_way))
     @rule()
@@ -151,7 +151,7 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
             self.compared.end(on_their_way[-1], False, None)
 
     def teardown(self) -> None:
-        """Everything ends: asked to stop, and with hooks and work that end, every service is STOPPED."""
+        """Everything ends: when asked to stop, and with hooks and work that end, every service is STOPPED."""
         self.met.update(self.compared.met)
         try:
             self.compared.finish()
@@ -165,9 +165,9 @@ class OnEagerTasks(ServicesFollowTheModel):
 
 @pytest.mark.parametrize("eager", EAGER)
 def test_services_follow_the_model(eager: bool) -> None:
-    """Whatever is called, cancelled and signalled, between any two callbacks, some state of the model explains what is seen.
+    """Whatever is called, cancelled and signalled between two callbacks, some state of the model explains what is seen.
 
-    Also with tasks that run at once (`asyncio.eager_task_factory`).
+    This holds for eager tasks too (`asyncio.eager_task_factory`).
     """
     machine = OnEagerTasks if eager else ServicesFollowTheModel
     machine.met.clear()

@@ -1,6 +1,6 @@
-"""What users of channels write, and what is an error; the type checkers read it, and nobody runs it.
+"""What users of channels write, and what must be a type error; type checkers read this file, and nothing runs it.
 
-An error that is no longer one leaves an unused `type: ignore` behind, which mypy and pyright report.
+If an error disappears, its `type: ignore` is unused, which mypy and pyright report.
 """
 
 from typing import assert_type
@@ -16,7 +16,7 @@ from aioservicekit import (
 
 
 class Animal:
-    """What both of the following are."""
+    """The base of the following two."""
 
 
 class Cat(Animal):
@@ -70,7 +70,7 @@ async def uses_a_channel() -> None:
             pass
 
 
-# Who reads animals can be given what reads cats, and who sends cats what sends animals; a channel is of one type.
+# A reader of animals accepts a reader of cats, and a sender of cats accepts a sender of animals; a channel is invariant.
 
 
 async def pets(subscriber: Subscriber[Animal]) -> Animal:

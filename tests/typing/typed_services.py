@@ -1,6 +1,6 @@
-"""What users of services write, and what is an error; the type checkers read it, and nobody runs it.
+"""What users of services write, and what must be a type error; type checkers read this file, and nothing runs it.
 
-An error that is no longer one leaves an unused `type: ignore` behind, which mypy and pyright report.
+If an error disappears, its `type: ignore` is unused, which mypy and pyright report.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class Plain(Service):
 
 
 class Asynchronous(Service):
-    """Hooks are coroutine functions, and the constructor passes on what it does not use."""
+    """Hooks are coroutine functions, and the constructor passes on unused arguments."""
 
     def __init__(self, address: str, *, name: str | None = None, grace: float | None = 5.0) -> None:
         super().__init__(name=name, dependences=[Plain()], grace=grace)
@@ -67,7 +67,7 @@ class Asynchronous(Service):
 
 
 class WithoutWork(Service):
-    """Can't be built."""
+    """This class can't be instantiated."""
 
 
 class Wrong(Service):

@@ -1,7 +1,7 @@
-"""The formal model of a channel: rules CH-1 to CH-5 as a machine, what breaks each of them, and histories judged by both.
+"""The formal model of a channel: a machine for rules CH-1 to CH-5, mistakes that break each rule, and a checker of histories.
 
-`machine` is the channel; read it first. `history` says what can be seen of one. `checker` explains histories by a machine.
-`mistakes` says what breaks each rule, `past` what some of these have to remember, `relaxed` is the machine with rules taken out of
-force, and `blame` finds the rules that were broken. `world` puts users around the machine, so that it can be explored;
-`properties`, `forbidden` and `situations` say what is checked then.
+`machine` is the channel; read it first. `history` says what an observer sees of one. `checker` explains histories with a machine.
+`mistakes` lists what breaks each rule, and `past` is what some mistakes have to remember. `relaxed` is the machine with rules
+switched off, and `blame` finds the rules that a history breaks. `world`
+puts users around the machine, so that it can be explored. `properties`, `forbidden` and `situations` say what is checked then.
 """

@@ -1,4 +1,4 @@
-"""Which rules were broken: those each of which, relaxed alone, explains what the strict machine refuses."""
+"""Which rules were broken: each of them, when relaxed alone, explains what the strict machine refuses."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -13,17 +13,17 @@ from .relaxed import OBLIGATIONS_OF_THE_MACHINE, OF_THE_STATE, RULES_OF_THE_MACH
 
 __all__ = ["blame", "broken_obligations", "exercised", "explains"]
 
-# A relaxed machine can have more states than are worth keeping. Where it exceeds this bound its search is given up.
+# A relaxed machine can have more states than are worth keeping. Beyond this bound, its search is given up.
 MOST_STATES = 500
 
 
 def blame(default_size: int, history: Sequence[Event], rules: frozenset[str] = RULES_OF_THE_MACHINE) -> frozenset[str]:
-    """The rules each of which, relaxed alone, explains a refused history best: the furthest beyond where it is refused.
+    """The rules that explain a refused history best: relaxed alone, each explains the most events beyond the refused one.
 
-    A rule whose search was given up may explain it too, and is among them if any other does.
+    A rule whose search was given up may explain the history too. It is included if any other rule does.
 
     Args:
-        rules: those that are tried.
+        rules: the rules to try.
 
     Returns:
         The candidates; empty if no single rule explains the refused event.
@@ -37,24 +37,24 @@ def blame(default_size: int, history: Sequence[Event], rules: frozenset[str] = R
 
 
 def explains(default_size: int, history: Sequence[Event], rule: str, *, for_certain: bool = False) -> bool:
-    """Whether the whole history is admitted once this rule is relaxed; unless for certain, also where the search was given up."""
+    """Whether relaxing this rule admits the whole history. A search that was given up counts, unless `for_certain`."""
     reach = _reach(default_size, history, rule)
     return reach == len(history) or (reach is None and not for_certain)
 
 
 def broken_obligations(default_size: int, history: Sequence[Event], rule: str) -> tuple[str, ...]:
-    """The obligations of a rule each of which, relaxed alone, explains as much of a refused history as the whole rule does."""
+    """The obligations that, relaxed alone, explain as much of a refused history as their whole rule does."""
     furthest = _reach(default_size, history, rule)
     return tuple(each for each in obligations(rule) if furthest == _reach(default_size, history, each))
 
 
 def obligations(rule: str) -> tuple[str, ...]:
-    """The obligations of a rule, "CH-3.8a" and so on; empty for a rule that has but one."""
+    """The obligations of a rule, such as "CH-3.8a"; empty for a rule with only one."""
     return tuple(sorted(each for each in OBLIGATIONS_OF_THE_MACHINE if rule_of(each) == rule != each))
 
 
 def _reach(default_size: int, history: Sequence[Event], rule: str) -> int | None:
-    """How many events are explained once the rule is relaxed; None if the search was given up."""
+    """The number of events that relaxing the rule explains; None if the search was given up."""
     try:
         refused = first_refused(relaxed(rule), default_size, history, MOST_STATES)
     except TooManyStates:
@@ -64,7 +64,7 @@ def _reach(default_size: int, history: Sequence[Event], rule: str) -> int | None
 
 @lru_cache(maxsize=4_000)
 def exercised(states: frozenset[State], event: Event) -> frozenset[str]:
-    """The rules that could have been broken in one of these states, or at this event: what alone forbids something there."""
+    """The rules that could have been broken in one of these states or at this event: each alone forbids something there."""
     called = (_exercised_by_call(state, event) for state in states if event.what == "call" and event.kind == "close")
     return frozenset().union(*map(_exercised, states), *called)
 
@@ -88,7 +88,7 @@ def _exercised_by_call(state: State, event: Event) -> frozenset[str]:
 
 
 def _alone_forbidding(state: State, op: Operation) -> Iterator[str]:
-    """The rules that are all that forbids some action or mistake, where it would change something."""
+    """The rules that alone forbid an action or a mistake which would change something."""
     for action in ACTIONS:
         if op.kind in action.kinds and action.when(state, op):
             broken = [rule for rule, guard in action.guards.items() if not guard(state, op)]

@@ -1,9 +1,9 @@
-"""Judging histories by a machine: keep the set of all its states that explain what was seen; an empty set is a violation.
+"""Judge histories by a machine: keep the set of all its states that explain the events so far. An empty set is a violation.
 
-A history is judged event by event. Between two events anything may have happened that the machine permits and nobody sees, so the
-set is closed under internal actions. States are values and few, so what follows from a set is remembered, and a case costs little
-more than one look-up per event; what is remembered is bounded, to some ten megabytes. The checker knows states and actions, and
-nothing of channels.
+A history is judged event by event. Between two events, any internal actions may have happened, so the set is closed under
+them. States are values, and there are few of them. So the successors of each set are cached, and a case costs little more than
+one look-up per event. The cache is bounded to some ten megabytes. The checker knows states and actions, and nothing about
+channels.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,19 +29,19 @@ class Machine(Protocol[S]):
     def see(self, state: S, event: Event, /) -> Iterator[S]: ...
 
 
-GIVEN_UP: frozenset[Any] = frozenset({"given up"})  # more states than are worth keeping: nobody knows what they explain
+GIVEN_UP: frozenset[Any] = frozenset({"given up"})  # too many states to keep: it is unknown what they explain
 
 
 def start(machine: Machine[S], default_size: int) -> frozenset[S]:
-    """The states that a new channel may be in."""
+    """The states in which a new channel may be."""
     return frozenset(machine.initial(default_size))
 
 
 def advance(machine: Machine[S], states: frozenset[S], event: Event, most: int | None = None) -> frozenset[S]:
-    """The states that explain one event more.
+    """The states that explain one more event.
 
     Args:
-        most: how many states are kept at most; None: all.
+        most: the largest number of states to keep; None keeps all.
 
     Returns:
         The states: empty if none explains the event, `GIVEN_UP` if there are too many.
@@ -56,7 +56,7 @@ def _advance(machine: Machine[Any], states: frozenset[Any], event: Event, most: 
 
 
 def closed(machine: Machine[S], states: Iterable[S], most: int | None) -> frozenset[S]:
-    """The states, and all that may follow from them before the next event."""
+    """The states, and all that may follow by internal actions before the next event."""
     found: set[S] = set()
     fringe = list(states)
     while fringe:
@@ -69,11 +69,16 @@ def closed(machine: Machine[S], states: Iterable[S], most: int | None) -> frozen
     return frozenset(found)
 
 
-def states_along(machine: Machine[S], default_size: int, history: Sequence[Event]) -> list[frozenset[S]]:
-    """The sets of states along a history: the first of them before its first event."""
+def states_along(
+    machine: Machine[S], default_size: int, history: Sequence[Event], most: int | None = None
+) -> list[frozenset[S]]:
+    """The sets of states along a history, beginning with the one before its first event, up to where there are more than `most`."""
     found = [start(machine, default_size)]
     for event in history:
-        found.append(advance(machine, found[-1], event))
+        states = advance(machine, found[-1], event, most)
+        if states == GIVEN_UP:
+            break
+        found.append(states)
     return found
 
 
@@ -83,7 +88,7 @@ def first_refused(
     """The index of the first event that no state explains, or None if the whole history is explained.
 
     Raises:
-        TooManyStates: there came to be more than `most`.
+        TooManyStates: there were more than `most`.
     """
     states = start(machine, default_size)
     for index, event in enumerate(history):

@@ -1,7 +1,7 @@
-"""A history: what was seen from outside while a channel was used, as a sequence of events.
+"""A history: what an observer sees from outside while a channel is used, as a sequence of events.
 
-An operation is *called*, and in the end *returns* or *raises*; meanwhile its cancellation may have been requested. Between
-events the channel's state is observed, and now and then everything has come to *rest*: no callback is left to run.
+An operation is *called*, and in the end *returns* or *raises*. Meanwhile, its cancellation may be requested. Between these events
+the channel's state is observed, and from time to time everything comes to *rest*: no callback is left to run.
 """
 
 from typing import NamedTuple
@@ -13,12 +13,14 @@ __all__ = [
     "JOINS",
     "READS",
     "Event",
+    "abandon",
     "call",
     "cancel",
     "observe",
     "raised",
     "rest",
     "returned",
+    "settle",
 ]
 
 CLOSED = "ChannelClosedError"
@@ -30,15 +32,15 @@ READS = ("read", "next")
 
 
 class Event(NamedTuple):
-    """One event; `what` tells which, and which of the other fields matter.
+    """One event; `what` says which kind, and so which of the other fields matter.
 
     Attributes:
         what: "call", "return", "raise", "cancel", "observe" or "rest".
-        op: the number of the operation that was called, ended or is being cancelled.
-        kind: of a called operation: "subscribe", "connect", "send", "read", "next" (a step of `async for`) or "close".
-        on: the endpoint's name, or "channel"; of a join, the name that the new endpoint gets.
-        value: a called `subscribe`'s buffer size (None: the default), a sent message, a returned message, the name of the
-            error that was raised, or the observed state.
+        op: the number of the operation that was called, ended, or asked to cancel.
+        kind: of a call: "subscribe", "connect", "send", "read", "next" (a step of `async for`) or "close".
+        on: the endpoint's name, or "channel"; for a join, the name that the new endpoint gets.
+        value: the buffer size of a `subscribe` (None: the default), a sent message, a returned message, the name of the
+            raised error, or the observed state.
     """
 
     what: str
@@ -70,3 +72,11 @@ def observe(state: str) -> Event:
 
 def rest() -> Event:
     return Event("rest")
+
+
+def settle(op: int) -> Event:
+    return Event("settle", op)
+
+
+def abandon(op: int) -> Event:
+    return Event("abandon", op)

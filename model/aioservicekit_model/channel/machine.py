@@ -1,15 +1,16 @@
-"""A channel as a state machine: every state that it can be in, and every way from one state to the next. Nothing else.
+"""A channel as a state machine: every state that it can be in, and every way from one state to the next, and nothing else.
 
-            call        internal actions, unseen from outside                   end
+            call        internal actions, invisible from outside                end
             ────► waits ──── join, commit, take, close ────► succeeded ────► returns
                     ├─────── refuse, fail, end ────────────► failed ───────► raises its error
+                    │                                           │ give up, likewise
                     └─────── give up, once asked to cancel ► given up ─────► raises CancelledError
 
-A `State` is all that matters at one instant: the channel's phase, its endpoints with their buffers, and the operations that are
-under way. An operation *waits* from its call until one of the `ACTIONS` settles its outcome; it ends some time later, and nothing
-can be told from outside of the time between. An action may be taken when all of its guards hold; each guard stands beside the id
-of the rule that asks for it. Where several actions may be taken, any of them may come next: that much freedom the rules leave.
-At rest, when nothing is left to run, every one of the `OBLIGATIONS` has been met.
+A `State` is everything that matters at one instant: the channel's phase, its endpoints with their buffers, and the operations
+under way. An operation *waits* from its call until one of the `ACTIONS` settles its outcome; a closing is settled by its call. It
+ends some time later, and an observer sees nothing of the time in between. An action may be taken when it applies and all of its
+guards hold. Each guard is listed with the id of the rule that requires it. If several actions may be taken, any of them may come
+next: the rules leave that freedom. At rest, when nothing is left to run, all of the `OBLIGATIONS` have been met.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ Message = int | str | None
 
 
 class Outcome(NamedTuple):
-    """How an operation is going to end: what="return" with a value, or what="raise" with an error's name."""
+    """How an operation will end: what="return" with a value, or what="raise" with an error's name."""
 
     what: str
     value: Message = None
@@ -33,21 +34,21 @@ class Operation(NamedTuple):
 
     number: int
     kind: str
-    on: str  # the endpoint, or "channel"; of a join, the name that the new endpoint gets
-    value: Message  # of a send, its message; of `subscribe`, the buffer's size or None
+    on: str  # the endpoint, or "channel"; for a join, the name that the new endpoint gets
+    value: Message  # for a send, its message; for `subscribe`, the buffer's size or None
     outcome: Outcome | None = None  # None: it waits
     cancel_requested: bool = False
 
 
 class Subscriber(NamedTuple):
     name: str
-    size: int
+    size: int  # 0: unbounded
     buffer: tuple[Message, ...] = ()
     connected: bool = True
 
     @property
     def full(self) -> bool:
-        """Whether it holds back every send (CH-3.2); one that has closed holds back none (CH-5.3)."""
+        """Whether it holds back every send (CH-3.2). A closed subscriber holds back none (CH-5.3)."""
         return self.connected and 0 < self.size <= len(self.buffer)
 
 
@@ -92,7 +93,7 @@ Guard = Callable[[State, Operation], bool]
 
 
 def ahead(state: State, op: Operation) -> Iterator[Operation]:
-    """Those that were called before it and wait in the same line: the channel's sends, or its subscriber's reads."""
+    """What waits ahead of it in the same line: the channel's sends (of connected publishers), or its subscriber's reads."""
     for other in state.operations:
         if other.number == op.number:
             return
@@ -117,7 +118,7 @@ subscriber_closed:      Guard = lambda state, op: not state.subscriber(op.on).co
 nobody_connected:       Guard = lambda state, op: not state.connected
 somebody_connected:     Guard = lambda state, op: bool(state.connected)
 nobody_full:            Guard = lambda state, op: not any(s.full for s in state.subscribers)
-first_in_line:          Guard = lambda state, op: all(other.cancel_requested for other in ahead(state, op))
+first_in_line:          Guard = lambda state, op: all(other.cancel_requested for other in ahead(state, op))  # CH-3.8c, CH-4.5b
 waits_beside_a_message: Guard = lambda state, op: op.outcome is None and bool(state.subscriber(op.on).buffer)
 no_message_left:        Guard = lambda state, op: len(list(ahead(state, op))) >= len(state.subscriber(op.on).buffer)
 # fmt: on
@@ -126,7 +127,7 @@ no_message_left:        Guard = lambda state, op: len(list(ahead(state, op))) >=
 
 
 def join(state: State, op: Operation) -> State:
-    """The endpoint is connected, and the channel opens if it is complete now (CH-1.2)."""
+    """The endpoint is connected, and the channel opens if it is now complete (CH-1.2)."""
     if op.kind == "connect":
         after = state._replace(publishers=(*state.publishers, (op.on, True)))
     else:
@@ -144,24 +145,24 @@ def commit(state: State, op: Operation) -> State:
 
 
 def take(state: State, op: Operation) -> State:
-    """The read has the oldest message, and nobody else gets it (CH-4.1, CH-4.4)."""
+    """The read gets the oldest message, and no other read gets it (CH-4.1, CH-4.4)."""
     subscriber = state.subscriber(op.on)
     oldest, *rest = subscriber.buffer
     return state.with_subscriber(subscriber._replace(buffer=tuple(rest))).settled(op, "return", oldest)
 
 
 def fail(state: State, op: Operation) -> State:
-    """The operation fails since the channel or its endpoint is closed; the end of an iteration is no error (CH-4.7)."""
+    """The operation fails because the channel or its endpoint is closed; an iteration just ends (CH-4.7)."""
     return state.settled(op, "raise", EXHAUSTED if op.kind == "next" else CLOSED)
 
 
 def give_up(state: State, op: Operation) -> State:
-    """The operation has had no effect, and never will."""
+    """The operation has had no effect, and never will; one that has had its effect returns (CH-3.9a, CH-4.8a)."""
     return state.settled(op, "raise", CANCELLED)
 
 
 def close(state: State, op: Operation) -> State:
-    """An endpoint closes, and an open channel that is no longer complete with it (CH-1.3, CH-1.5); or the channel (CH-1.4)."""
+    """The channel closes (CH-1.4), or an endpoint does, and with it an open channel that is now incomplete (CH-1.3, CH-1.5)."""
     after = closed_channel(state) if op.on == "channel" else disconnected(state, op.on)
     if after.phase == OPEN and not after.complete:
         after = closed_channel(after)
@@ -169,7 +170,7 @@ def close(state: State, op: Operation) -> State:
 
 
 def disconnected(state: State, name: str) -> State:
-    """The endpoint is closed; what its subscriber has buffered stays (CH-4.2)."""
+    """The endpoint is closed; buffered messages stay (CH-4.2)."""
     return state._replace(
         publishers=tuple((p, connected and p != name) for p, connected in state.publishers),
         subscribers=tuple(s._replace(connected=False) if s.name == name else s for s in state.subscribers),
@@ -177,7 +178,7 @@ def disconnected(state: State, name: str) -> State:
 
 
 def closed_channel(state: State) -> State:
-    """All endpoints close with it (CH-1.6)."""
+    """The channel is closed, and all its endpoints with it (CH-1.6)."""
     for name in (*(p for p, _ in state.publishers), *(s.name for s in state.subscribers)):
         state = disconnected(state, name)
     return state._replace(phase=CLOSED_PHASE)
@@ -187,7 +188,7 @@ def closed_channel(state: State) -> State:
 
 
 class Action(NamedTuple):
-    """What may happen to an operation of one of these kinds: when it is about it, what each rule asks for, what comes of it."""
+    """What may happen to an operation of these kinds: when it applies, what each rule requires, and its effect."""
 
     name: str
     kinds: tuple[str, ...]
@@ -197,7 +198,7 @@ class Action(NamedTuple):
 
 
 class Obligation(NamedTuple):
-    """What an operation of one of these kinds must not be found in at rest, by a rule."""
+    """What a rule forbids for an operation of these kinds at rest; here one "waits" until it ends, settled or not."""
 
     rule: str
     kinds: tuple[str, ...]
@@ -230,7 +231,7 @@ def may(action: Action, state: State, op: Operation) -> bool:
 
 
 def due(action: Action, what: str, where: Guard = always) -> Guard:
-    """Whether the operation can take the action, or has taken it and has not ended."""
+    """Whether the operation, which has not ended, could take the action, or already has an outcome of that sort."""
     return lambda state, op: where(state, op) and (op.outcome.what == what if op.outcome else may(action, state, op))
 
 
@@ -241,7 +242,7 @@ OBLIGATIONS = (
     Obligation("CH-3.7a", SEND,  "a send waits though its publisher is closed",     due(FAIL, "raise")),
     Obligation("CH-3.8b", SEND,  "a send waits though it was asked to cancel",      asked_to_cancel),
     Obligation("CH-4.6",  READS, "a read waits though there is a message for it",   due(TAKE, "return")),
-    Obligation("CH-4.3",  READS, "a read waits though its subscriber is closed and empty",due(END, "raise")),
+    Obligation("CH-4.3",  READS, "a read waits though its subscriber is closed and empty", due(END, "raise")),
     Obligation("CH-4.5c", READS, "a read waits though it was asked to cancel",      asked_to_cancel),
     Obligation("CH-5.1b", CLOSE, "a closing waits",                                 always),
 )
@@ -259,7 +260,7 @@ def initial(default_size: int) -> Iterator[State]:
 
 
 def steps(state: State) -> Iterator[tuple[Action, Operation, State]]:
-    """The internal actions that may be taken, each with its operation and the state that follows."""
+    """The internal actions that may be taken, each with its operation and the next state."""
     for op in state.operations:
         if op.outcome is None or op.cancel_requested:
             for action in OF_KIND[op.kind]:
@@ -268,7 +269,7 @@ def steps(state: State) -> Iterator[tuple[Action, Operation, State]]:
 
 
 def see(state: State, event: Event) -> Iterator[State]:
-    """The states that may follow when an event is seen; none where the rules forbid it."""
+    """The states that may follow an event; none if the rules forbid it."""
     match event.what:
         case "call":
             op = Operation(event.op, event.kind, event.on, event.value)
@@ -288,12 +289,12 @@ def see(state: State, event: Event) -> Iterator[State]:
 
 
 def ends(op: Operation, event: Event) -> bool:
-    """An operation ends with its outcome; a closing that was asked to cancel may say so, its effect being there (CH-5.1)."""
+    """An operation ends with its outcome; a cancelled closing, whose effect is there, may raise CancelledError (CH-5.1)."""
     seen = event.what, event.value
     return op.outcome == seen or (op.kind == "close" and op.cancel_requested and seen == ("raise", CANCELLED))
 
 
 def overdue(state: State) -> list[tuple[Operation, Obligation]]:
-    """What keeps the state from being at rest."""
+    """The unmet obligations, which keep the state from being at rest."""
     of_kind = ((op, each) for op in state.operations for each in OBLIGATIONS if op.kind in each.kinds)
     return [(op, each) for op, each in of_kind if each.unmet(state, op)]

@@ -1,8 +1,9 @@
-"""What breaks each rule: the natural mistakes of a channel, as an overlay of the strict machine, which knows nothing of them.
+"""What breaks each rule: the natural mistakes of a channel, as an overlay on the strict machine, which knows nothing of them.
 
-Each mistake names the obligation that it breaks and the action that it stands in for. It concerns the same operations, and asks for
-all that the action asks for, except what its own rule demands. What else it does without, and what it has to remember, stands
-beside it. There are three tables: mistakes in acting, in ending and at rest. Two of the channel's state follow them.
+Each mistake names the obligation that it breaks and the action that it replaces. It applies to the same operations, and keeps all
+guards of the action except those of its own rule. If its rule has several obligations and it names no letter, it breaks them all.
+The table also lists which other guards a mistake drops, and what it has to remember: the fields of `Past`, explained there.
+There are three tables: mistakes in acting, in ending and at rest. Two mistakes that concern the channel's phase follow them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -116,12 +117,12 @@ in_time_interrupted: Condition = lambda state, op, past: op.on in past.interrupt
 
 
 class Mistake(NamedTuple):
-    """What a channel does instead of an action, against a rule.
+    """What a channel that breaks a rule does instead of an action.
 
     Attributes:
-        when: what it is about, beside what the action is about.
-        without: rules, other than its own, whose guards of the action it does not ask for.
-        remembers: what of the past it looks at.
+        when: when it applies, in addition to when the action applies.
+        without: other rules; it drops the guards that the action has for them, too.
+        remembers: the fields of `Past` that it needs.
     """
 
     rule: str
@@ -134,7 +135,7 @@ class Mistake(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How an operation of one of these kinds is seen to end, against a rule."""
+    """An end of an operation of these kinds that breaks a rule."""
 
     rule: str
     name: str
@@ -143,7 +144,7 @@ class Ending(NamedTuple):
 
 
 class Neglect(NamedTuple):
-    """An obligation, named by its rule, that is not met at rest, against a rule: its own, or one that says more here."""
+    """An obligation that is not met at rest. This breaks a rule: its own, or a more specific one."""
 
     rule: str
     obligation: str
@@ -151,10 +152,31 @@ class Neglect(NamedTuple):
     remembers: tuple[str, ...] = ()
 
 
+def strange(op: Operation, event: Event) -> bool:
+    return event.what == "raise" and event.value not in (CLOSED, CANCELLED, EXHAUSTED)
+
+
+def cancelled_by_nobody(op: Operation, event: Event) -> bool:
+    return not op.cancel_requested and (event.what, event.value) == ("raise", CANCELLED)
+
+
+def raises(op: Operation, event: Event) -> bool:
+    return event.what == "raise"
+
+
+def delivered_all_the_same(op: Operation, event: Event) -> bool:
+    has_delivered = op.outcome == HAVING_DELIVERED or (op.outcome is not None and op.outcome.what == "return")
+    return has_delivered and (event.what, event.value) == ("raise", CLOSED)
+
+
+def returns_no_message(op: Operation, event: Event) -> bool:
+    return event.what == "return" and not isinstance(event.value, int)
+
+
 # fmt: off
 MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.2",  "join, and open or not",               JOIN,     join_opening_or_not,       in_initiation),
-    Mistake("CH-1.3a", "close the endpoint alone",            CLOSING,  close_the_endpoint_alone,  of_one_open),
+    Mistake("CH-1.3a", "close only the endpoint",             CLOSING,  close_the_endpoint_alone,  of_one_open),
     Mistake("CH-1.3b", "close the open channel too",          CLOSING,  close_the_channel_too,     of_one_open),
     Mistake("CH-1.4",  "leave the channel open",              CLOSING,  close_nothing,             of_the_channel),
     Mistake("CH-1.5",  "close the new channel too",           CLOSING,  close_the_channel_too,     of_one_new),
@@ -162,11 +184,11 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.6",  "leave the endpoints forgotten",       CLOSING,  close_nothing,             of_the_closed_channel),
     Mistake("CH-2.1",  "join what is closed",                 JOIN,     join_what_is_closed,       is_closed),
     Mistake("CH-2.2a", "join with another default",           JOIN,     join_with_another_default, has_no_size),
-    Mistake("CH-2.2b", "join with the default all the same",  JOIN,     join_with_the_default,     has_a_size),
+    Mistake("CH-2.2b", "join with the default anyway",        JOIN,     join_with_the_default,     has_a_size),
     Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
             remembers=("newcomers",)),
     Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
-    Mistake("CH-2.4",  "commit too often, and to closed",    COMMIT,   commit_too_often),
+    Mistake("CH-2.4",  "commit too often, and to closed",     COMMIT,   commit_too_often),
     Mistake("CH-2.4b", "commit to closed subscribers",        COMMIT,   commit_to_closed),
     Mistake("CH-2.4b", "join with old messages",              JOIN,     join_with_recent,          is_subscribing,
             remembers=("recent",)),
@@ -186,7 +208,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-3.7b", "fail having delivered",               FAIL,     fail_having_delivered),
     Mistake("CH-3.8a", "give up having delivered",            WITHDRAW, give_up_having_delivered,  waits),
     Mistake("CH-3.8a", "return undelivered when cancelled",   WITHDRAW, return_undelivered,        waits),
-    Mistake("CH-3.8c", "commit in place of a cancelled",      COMMIT,   commit_all_the_same,       after_cancellation,
+    Mistake("CH-3.8c", "commit instead of a cancelled send",  COMMIT,   commit_all_the_same,       after_cancellation,
             without=("CH-3.2", "CH-3.5"), remembers=("room",)),
     Mistake("CH-4.1a", "take a newer",                        TAKE,     take_a_newer),
     Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),
@@ -209,24 +231,24 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-5.3a", "commit to the lingering too",         COMMIT,   commit_to_the_lingering,   some_linger),
 )
 
-# What an action asks of the past: a send whose message everybody has can't be withdrawn, whatever lets it wait.
+# A guard on the past: a send whose message everybody has can't be withdrawn, whatever keeps it waiting.
 ASKED_OF_THE_PAST = {WITHDRAW.name: not_with_everybody}
 
 ENDINGS: tuple[Ending, ...] = (
-    Ending("CH-2.1",  "a join with a strange error",            JOINS, lambda op, event: strange(event)),
-    Ending("CH-3.7a", "a send with a strange error",            SEND,  lambda op, event: strange(event)),
-    Ending("CH-3.7b", "a send with an error, having delivered", SEND,  lambda op, event: delivered_all_the_same(op, event)),
-    Ending("CH-3.8a", "a send cancelled by nobody",             SEND,  lambda op, event: cancelled_by_nobody(op, event)),
-    Ending("CH-4.1b", "a read with a strange error",            READS, lambda op, event: strange(event)),
-    Ending("CH-4.1b", "a read with no message",                 READS, lambda op, event: returns_no_message(event)),
-    Ending("CH-4.5a", "a read cancelled by nobody",             READS, lambda op, event: cancelled_by_nobody(op, event)),
-    Ending("CH-4.7b", "an iteration with an error",             ("next",), lambda op, event: event.what == "raise"),
-    Ending("CH-5.1c", "a closing with an error",                CLOSE, lambda op, event: event.what == "raise"),
+    Ending("CH-2.1",  "a join with a strange error",            JOINS, strange),
+    Ending("CH-3.7a", "a send with a strange error",            SEND,  strange),
+    Ending("CH-3.7b", "a send with an error, having delivered", SEND,  delivered_all_the_same),
+    Ending("CH-3.8a", "a send cancelled by nobody",             SEND,  cancelled_by_nobody),
+    Ending("CH-4.1b", "a read with a strange error",            READS, strange),
+    Ending("CH-4.1b", "a read with no message",                 READS, returns_no_message),
+    Ending("CH-4.5a", "a read cancelled by nobody",             READS, cancelled_by_nobody),
+    Ending("CH-4.7b", "an iteration with an error",             ("next",), raises),
+    Ending("CH-5.1c", "a closing with an error",                CLOSE, raises),
 )
 
 NEGLECTS: tuple[Neglect, ...] = (
     *(Neglect(each.rule, each.rule) for each in OBLIGATIONS if each.rule not in ("CH-3.7a", "CH-4.3")),
-    Neglect("CH-3.7a", "CH-3.7a", its_publisher_closed),
+    Neglect("CH-3.7a", "CH-3.7a", its_publisher_closed),  # one that has failed otherwise has to say so
     Neglect("CH-4.3",  "CH-4.3",  in_time,             ("late",)),
     Neglect("CH-4.2b", "CH-4.3",  is_late,             ("late",)),
     Neglect("CH-3.8c", "CH-3.4",  after_cancellation,  ("room",)),
@@ -240,29 +262,12 @@ NEGLECTS: tuple[Neglect, ...] = (
 # fmt: on
 
 
-def strange(event: Event) -> bool:
-    return event.what == "raise" and event.value not in (CLOSED, CANCELLED, EXHAUSTED)
-
-
-def cancelled_by_nobody(op: Operation, event: Event) -> bool:
-    return not op.cancel_requested and (event.what, event.value) == ("raise", CANCELLED)
-
-
-def delivered_all_the_same(op: Operation, event: Event) -> bool:
-    has_delivered = op.outcome == HAVING_DELIVERED or (op.outcome is not None and op.outcome.what == "return")
-    return has_delivered and (event.what, event.value) == ("raise", CLOSED)
-
-
-def returns_no_message(event: Event) -> bool:
-    return event.what == "return" and not isinstance(event.value, int)
-
-
 def born(default_size: int) -> Iterator[State]:
-    """A new channel in any phase, against CH-1.1."""
+    """A new channel in any phase, which breaks CH-1.1."""
     return (State(phase, default_size) for phase in PHASES)
 
 
 def turned_back(state: State, past: Past, phase: object) -> Iterator[State]:
-    """The channel back in a phase before the one that was seen last, against CH-1.7."""
+    """The channel in an earlier phase than the one last observed, which breaks CH-1.7."""
     if phase in PHASES[: PHASES.index(past.seen)]:
         yield state._replace(phase=str(phase))

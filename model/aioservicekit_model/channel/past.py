@@ -1,4 +1,4 @@
-"""History variables: what mistakes have to remember of the past, and what no channel that keeps the rules has any use for."""
+"""History variables: what mistakes have to remember about the past, and what no channel that keeps the rules needs."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -8,29 +8,21 @@ from .machine import INITIATION, Message, Operation, State
 
 __all__ = ["Past", "StateWithPast", "called", "ended", "remember"]
 
-LAST = 3  # so many old messages are remembered
+LAST = 3  # how many old messages are remembered
 
 
 class Past(NamedTuple):
-    """What is remembered; of each relaxed rule, only what its own mistakes look at."""
+    """What is remembered: only what the mistakes of the relaxed rules look at."""
 
-    seen: str = INITIATION  # the phase that was observed last
+    seen: str = INITIATION  # the phase last observed
     recent: tuple[Message, ...] = ()  # the last messages that committed
-    unheard: tuple[
-        Message, ...
-    ] = ()  # the last messages that committed with nobody connected, since one reached somebody
-    newcomers: tuple[str, ...] = ()  # subscribers that have not received anything yet
-    delivered: tuple[
-        tuple[int, str], ...
-    ] = ()  # sends that wait though their message is in this subscriber's buffer already
-    room: str = (
-        "read"  # what last let the sends go on: a "read", the "closing" of a full subscriber, or a "cancellation"
-    )
-    interrupted: tuple[str, ...] = ()  # subscribers one of whose reads has given up since a message came
-    late: tuple[
-        int, ...
-    ] = ()  # operations that were called when their endpoint had closed, with nothing of its own waiting
-    lingering: tuple[tuple[str, int], ...] = ()  # subscribers that have closed and go on receiving, with their sizes
+    unheard: tuple[Message, ...] = ()  # the last messages that reached nobody, since one reached somebody
+    newcomers: tuple[str, ...] = ()  # subscribers that have received nothing yet
+    delivered: tuple[tuple[int, str], ...] = ()  # waiting sends, and subscribers that already have their message
+    room: str = "read"  # what last made room: a "read", the "closing" of a full subscriber, or a "cancellation"
+    interrupted: tuple[str, ...] = ()  # subscribers with a read that has given up since the last message
+    late: tuple[int, ...] = ()  # operations called on a closed endpoint on which nothing waited
+    lingering: tuple[tuple[str, int], ...] = ()  # closed subscribers that go on receiving, with their sizes
 
 
 class StateWithPast(NamedTuple):
@@ -71,7 +63,7 @@ def newcomers(past: Past, before: State, op: Operation, after: State) -> Any:
 
 
 def room(past: Past, before: State, op: Operation, after: State) -> Any:
-    """A send that gave up may hold up all those behind it, until the line is empty."""
+    """A send that gave up may hold up everything behind it until the line is empty."""
     if op.kind == "send" and given_up(op, after):
         return "cancellation"
     if any(s.full and not after.subscriber(s.name).connected for s in before.subscribers):
@@ -84,7 +76,7 @@ def room(past: Past, before: State, op: Operation, after: State) -> Any:
 
 
 def interrupted(past: Past, before: State, op: Operation, after: State) -> Any:
-    """A read that gave up may keep those behind it asleep, until none waits or another message comes."""
+    """A read that gave up may keep those behind it asleep until none waits or another message comes."""
     if op.kind in READS and given_up(op, after):
         return (*(name for name in past.interrupted if name != op.on), op.on)
     if committed(op, after):
@@ -98,13 +90,13 @@ UPDATES: dict[str, Update] = {update.__name__: update for update in (recent, unh
 
 
 def remember(wanted: Iterable[str], past: Past, before: State, op: Operation, after: State) -> Past:
-    """The past of the state that an action leads to."""
+    """The past that belongs to the state after an action."""
     changed: dict[str, Any] = {name: UPDATES[name](past, before, op, after) for name in wanted if name in UPDATES}
     return past._replace(**changed) if changed else past
 
 
 def called(past: Past, before: State, op: Operation) -> Past:
-    """The past of the state in which an operation has just been called."""
+    """The past after an operation has been called."""
     if op.kind in READS:
         late = not before.subscriber(op.on).connected and not any(r.on == op.on for r in waiting(before, READS))
     else:
@@ -113,7 +105,7 @@ def called(past: Past, before: State, op: Operation) -> Past:
 
 
 def ended(past: Past, op: Operation) -> Past:
-    """The past of the state in which an operation is no longer under way."""
+    """The past after an operation has ended."""
     if not (past.delivered or past.late):
         return past
     return past._replace(

@@ -1,6 +1,6 @@
-"""The machine with rules relaxed: its actions without the guards of these rules, and the mistakes that break them.
+"""The machine with rules relaxed: its actions without the guards of these rules, plus the mistakes that break them.
 
-With nothing relaxed it is the strict machine. Its states carry the past, as far as the mistakes in question look at it.
+With nothing relaxed it is the strict machine. Its states carry the part of the past that its mistakes look at.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ RULES_OF_THE_MACHINE = frozenset(map(rule_of, OBLIGATIONS_OF_THE_MACHINE))
 
 
 class Row(NamedTuple):
-    """An action without the guards of relaxed rules, or a mistake with those that it shares with its action."""
+    """An action without the guards of relaxed rules, or a mistake with the guards that it shares with its action."""
 
     source: Action | Mistake
     about: Guard
@@ -61,13 +61,13 @@ class Row(NamedTuple):
 
 
 def shared_guards(mistake: Mistake) -> tuple[Guard, ...]:
-    """The guards of the action that a mistake stands in for, but for those that it breaks or does without."""
+    """The guards of the replaced action, except those of the mistake's own rule and those that it drops."""
     free = {rule_of(mistake.rule), *mistake.without}
     return tuple(guard for rule, guard in mistake.instead_of.guards.items() if rule_of(rule) not in free)
 
 
 class Relaxed:
-    """A machine in which these rules, or obligations of rules, are not in force."""
+    """A machine with these rules, or obligations of rules, switched off."""
 
     def __init__(self, rules: frozenset[str]) -> None:
         def is_relaxed(obligation: str) -> bool:
@@ -105,7 +105,7 @@ class Relaxed:
         return (StateWithPast(state) for state in states)
 
     def steps(self, now: StateWithPast) -> Iterator[tuple[Action | Mistake, Operation, StateWithPast]]:
-        """The actions and mistakes that are possible, each with its operation and the state that follows."""
+        """The possible actions and mistakes, each with its operation and the next state."""
         for op in now.state.operations:
             if op.outcome is None or op.cancel_requested:
                 yield from self._steps_of(now, op)
@@ -119,7 +119,7 @@ class Relaxed:
                 yield row.source, op, StateWithPast(state, remember(self._remembers, past, now.state, op, state))
 
     def see(self, now: StateWithPast, event: Event) -> Iterator[StateWithPast]:
-        """What the strict machine admits, and what else may be seen."""
+        """The states that may follow an event: those of the strict machine, and those of mistakes."""
         state, past = now
         match event.what:
             case "call":
@@ -143,9 +143,7 @@ class Relaxed:
                 for turned in turned_back(state, past, event.value):
                     yield StateWithPast(turned, past._replace(seen=turned.phase))
             case "rest":
-                has_failed = any(
-                    op.outcome == HAVING_DELIVERED for op in state.operations
-                )  # and has not raised its error
+                has_failed = any(op.outcome == HAVING_DELIVERED for op in state.operations)  # its error is still due
                 if not has_failed and all(self.is_neglected(now, op, due) for op, due in machine.overdue(state)):
                     yield now
             case _:
@@ -162,5 +160,5 @@ def alone(action: Action) -> Effect:
 
 @cache
 def relaxed(*rules: str) -> Relaxed:
-    """The machine without these rules, or obligations of rules."""
+    """The machine with these rules, or obligations of rules, switched off."""
     return Relaxed(frozenset(rules))

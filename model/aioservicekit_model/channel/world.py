@@ -236,9 +236,10 @@ class _Users:
         if op.kind in self.end_wrongly or (op.kind == "close" and op.cancel_requested):
             endings.append(Outcome("raise", CANCELLED))
         if op.kind in self.end_wrongly:
-            endings += [Outcome("return"), *(Outcome("raise", error) for error in ("ValueError", CLOSED, EXHAUSTED))]
+            errors = ("ValueError", CLOSED, EXHAUSTED)
+            endings += [Outcome("return"), *(Outcome("raise", error) for error in errors)]
         seen = (ending for ending in dict.fromkeys(endings) if ending.what in ("return", "raise"))
-        return [Event(ending.what, op.number, value=ending.value) for ending in seen]
+        return [Event(ending.what, op.number, value=ending.value) for ending in seen]  # always in the same order
 
     # --------------------------------------------------------------------------------------------------- the machine
 

@@ -1,6 +1,6 @@
-"""What mistakes do in place of an action: each function is one wrong effect, and yields all the states that it may lead to.
+"""The effects of mistakes: each function is one wrong effect, and yields all states to which it may lead.
 
-`mistakes` says which rule each of them breaks, and which action it stands in for.
+`mistakes` says which rule each of them breaks, and which action it replaces.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ Some = TypeVar("Some")
 
 
 def some(items: Iterable[Some]) -> Iterator[tuple[Some, ...]]:
-    """Every choice of some of the items: none, each, each pair and so on."""
+    """Every subset of the items: none, each one, each pair and so on."""
     items = tuple(items)
     return (chosen for count in range(len(items) + 1) for chosen in combinations(items, count))
 
@@ -45,7 +45,7 @@ def some(items: Iterable[Some]) -> Iterator[tuple[Some, ...]]:
 
 
 def join_with_another_default(state: State, op: Operation, past: Past) -> Iterator[State]:
-    """Unbounded, or with another subscriber's size."""
+    """Unbounded or another subscriber's size, instead of the default."""
     for size in {0, *(s.size for s in state.subscribers)}:
         yield join(state, op._replace(value=size))
 
@@ -91,7 +91,7 @@ def put(state: State, message: Message, to: Iterable[Subscriber], from_end: int 
 
 
 def deliver_to_one(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
-    """Each subscriber gets its messages in the order of the sends all the same."""
+    """Each subscriber still gets its messages in the order of the sends."""
     for s in state.connected:
         overtaken = [other for other in ahead(state, op) if (other.number, s.name) not in past.delivered]
         if not s.full and not overtaken and (op.number, s.name) not in past.delivered:
@@ -105,14 +105,14 @@ def commit_to_the_rest(state: State, op: Operation, past: Past) -> Iterator[Stat
 
 
 def commit_and_wait(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
-    """Once or twice, so that there is an end to it."""
+    """At most twice, so that the number of states stays finite."""
     if not any(past.delivered.count((op.number, s.name)) > 1 for s in state.connected):
         delivered = (*past.delivered, *((op.number, s.name) for s in state.connected))
         yield StateWithPast(put(state, op.value, state.connected), past._replace(delivered=delivered))
 
 
 def commit_in_different_orders(state: State, op: Operation, past: Past) -> Iterator[State]:
-    """At least one subscriber gets the message last, and another one gets it before the one that it has already."""
+    """At least one subscriber gets the message last, and another gets it before its newest message."""
     for turned in some(s for s in state.connected if s.buffer):
         if turned and len(turned) < len(state.connected):
             after = put(state, op.value, [s for s in state.connected if s not in turned])
@@ -189,7 +189,7 @@ def take_and_drop_the_next(state: State, op: Operation, past: Past) -> Iterator[
 
 
 def put_back_last(state: State, op: Operation, past: Past) -> Iterator[State]:
-    """The message that it has taken, or that it would have taken."""
+    """Put back the message that the read has taken or would have taken, at the wrong end."""
     s = state.subscriber(op.on)
     if op.outcome is None:
         yield give_up(state.with_subscriber(s._replace(buffer=s.buffer[1:] + s.buffer[:1])), op)
@@ -225,7 +225,7 @@ def close_the_channel_too(state: State, op: Operation, past: Past) -> Iterator[S
 
 
 def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Iterator[State]:
-    """Each endpoint but the one in question may have been forgotten, or all of it but the operations that wait on it."""
+    """Any of the other endpoints may be forgotten, completely or except for the operations that wait on it."""
     after = close(state, op)
     if after.phase != CLOSED_PHASE:
         return
@@ -254,11 +254,11 @@ def close_and_drop_messages(state: State, op: Operation, past: Past) -> Iterator
 
 
 def close_and_go_on_receiving(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
-    """Holding sends back while it is full, or, of no size any more, nobody."""
+    """The closed subscriber holds back sends while it is full, or, as an unbounded one, never."""
     for size in {0, state.subscriber(op.on).size}:
         yield StateWithPast(close(state, op), past._replace(lingering=(*past.lingering, (op.on, size))))
 
 
 def is_held_back(state: State, op: Operation, past: Past) -> bool:
-    """Whether some subscriber that has closed, and goes on receiving, is full."""
+    """Whether a closed subscriber that goes on receiving is full."""
     return any(0 < size <= len(state.subscriber(name).buffer) for name, size in past.lingering)

@@ -1,5 +1,5 @@
-"""The model of services: a `machine`, to which `restarts` and `blocks` add actions. What holds of it is in `properties`, and the
-natural mistakes that break that are in `faults`."""
+"""The model of services: a `machine`, to which `restarts` and `blocks` add actions. `properties` says what holds for it, and
+`faults` has the natural mistakes that break these properties."""
 
 from .blocks import BLOCK
 from .machine import CALLS, INTERNAL, USERS_PART
@@ -11,4 +11,4 @@ ACTIONS = CALLS + USERS_PART + INTERNAL + RESTART + RESTARTING + BLOCK
 
 RULES_OF_THE_TABLE = frozenset(rule for action in ACTIONS for rule in action.rules) | {
     "SV-1.1"
-}  # that of the first state
+}  # the rule of the first state

@@ -1,4 +1,4 @@
-"""What a block of `run_services` adds to the services in it: it stops them when it is left, and limits how long that may take."""
+"""What a block of `run_services` adds: it stops its services when it is left, and limits how long that may take."""
 
 from .machine import (
     CANCELLED_WORK,
@@ -36,7 +36,7 @@ def block(*blocks: str) -> Guard:
 
 
 def time_is_over(world: World, state: State, s: int) -> bool:
-    """The shutdown has taken as long as the block lets it (SV-6.6)."""
+    """The shutdown has used up the block's time (SV-6.6)."""
     return state.time_is_over
 
 

@@ -1,6 +1,6 @@
 """Natural mistakes in services, each of which breaks a rule.
 
-The machine knows nothing of them. A mistake stands in for one action, and is that action but for what it changes.
+The machine knows nothing of them. A mistake replaces one action, and differs from it only in what it changes.
 """
 
 from typing import NamedTuple
@@ -33,10 +33,10 @@ class Fault(NamedTuple):
 
     Attributes:
         rule: the rule that it breaks.
-        action: the action that it stands in for.
-        without: a guard of the action that it has forgotten.
+        action: the action that it replaces.
+        without: a guard of the action that it drops.
         only_if: a guard that the action does not have.
-        effect: what it does, if that is not what the action does.
+        effect: what it does, if this differs from the action's effect.
     """
 
     rule: str
@@ -52,7 +52,7 @@ class Fault(NamedTuple):
         return action._replace(guards=tuple(guards), effect=self.effect or action.effect)
 
     def made_in(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
-        """Actions among which this mistake has taken the place of the one that it stands in for."""
+        """The actions, with this mistake in place of the one that it replaces."""
         return tuple(self.instead_of(action) if action.name == self.action else action for action in actions)
 
 
@@ -72,7 +72,7 @@ def complete_and_run(world: World, state: State, s: int) -> State:
     return run(world, to(READY)(world, state, s), s)
 
 
-STUCK = to("stuck")  # nothing of the user's part runs, and nothing ever will
+STUCK = to("stuck")  # no user code runs, and none ever will
 
 # fmt: off
 FAULTS = {

@@ -1,7 +1,7 @@
-"""Services: what matters of them at one instant, and what can happen to them; the rules SV-1 to SV-6, executable.
+"""Services: what matters about them at one instant, and what can happen to them. The rules SV-1 to SV-6, executable.
 
-A `State` is all there is to say of some services at one instant. `Service.phase` is what the services' users see.
-`Service.activity` is what of the user's part (hooks and work) runs at that instant:
+A `State` describes some services at one instant. `Service.phase` is what the services' users see. `Service.activity` says which of
+the user's code (hooks and work) runs at that instant:
 
     phase       activity
 
@@ -19,10 +19,10 @@ A `State` is all there is to say of some services at one instant. `Service.phase
        v
     STOPPED     nothing
 
-An `Action` is permitted when all its guards hold; its effect gives the state after it. The three tables at the end list the
-actions: `CALLS` are what callers and signals do, `USERS_PART` what hooks and work do, at a time that nobody knows, and `INTERNAL`
-what the services do by themselves. `restarts` and `blocks` add what a restart and a block of `run_services` do. Actions and guards
-name the rules of `specs/service.md` that they stand for. Which service depends on which never changes: a `World` says it.
+An `Action` is permitted when all its guards hold, and its effect gives the next state. The three tables at the end list the
+actions. `CALLS` are what callers and signals do, `USERS_PART` is what hooks and work do, at any time, and `INTERNAL` is what the
+services do by themselves. `restarts` and `blocks` add the actions of a restart and of a block of `run_services`. Actions and guards
+name the rules of `specs/service.md` for which they stand. A `World` says which service depends on which; this never changes.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,18 +30,18 @@ from typing import NamedTuple
 
 STOPPED, STARTING, RUNNING, STOPPING = "STOPPED", "STARTING", "RUNNING", "STOPPING"
 
-# Some activities only say what is due: the work (READY), the stop hook (IDLE), the end of the life (FAILED, DONE).
+# Some activities only say what comes next: the work (READY), the stop hook (IDLE), the end of the life (FAILED, DONE).
 NOTHING, START_HOOK, FAILED, READY = "nothing", "start hook", "failed", "ready"
 WORK, CANCELLED_WORK, IDLE, STOP_HOOK, DONE = "work", "cancelled work", "idle", "stop hook", "done"
 
-# The block of `run_services`: there is none; it runs; a signal has begun a shutdown in it; it is being left.
+# The block of `run_services`: there is none; it is open; a signal has begun a shutdown in it; it is being left.
 NO_BLOCK, OPEN, SHUT_DOWN, LEFT = "none", "open", "shut down", "left"
 
-Dependencies = tuple[tuple[int, ...], ...]  # of each service: the indexes of those that it depends on
+Dependencies = tuple[tuple[int, ...], ...]  # for each service: the indexes of its dependencies
 
 
 class World:
-    """Which services there are, by their indexes, and which depend on which."""
+    """Which services there are, by index, and which depend on which."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self.dependencies = dependencies
@@ -53,12 +53,12 @@ class World:
 class Service(NamedTuple):
     phase: str = STOPPED
     activity: str = NOTHING
-    callers: int = 0  # who wait in `start()`, dependents not counted
-    taken_down: tuple[int, ...] = ()  # what its stop has stopped with it, directly or not
+    callers: int = 0  # tasks that wait in `start()`, not counting dependents
+    taken_down: tuple[int, ...] = ()  # what its stop has stopped too, directly or not
 
     @property
     def waiting(self) -> bool:
-        """It has begun to start, and waits for its dependencies."""
+        """Whether it has begun to start, and waits for its dependencies."""
         return self.phase == STARTING and self.activity == NOTHING
 
     @property
@@ -67,12 +67,12 @@ class Service(NamedTuple):
 
 
 class Restart(NamedTuple):
-    """The restart that is under way."""
+    """The restart that is in progress."""
 
     of: int
-    followers: tuple[int, ...]  # what it took down, and brings up again
+    followers: tuple[int, ...]  # the dependents that it took down, and starts again
     step: str = "stop"  # then "start", then "follow"
-    begun: tuple[int, ...] = ()  # those of the followers that it has started again
+    begun: tuple[int, ...] = ()  # the followers that it has started again
 
 
 class State(NamedTuple):
@@ -80,10 +80,10 @@ class State(NamedTuple):
     signals: int = 0  # since services run
     restart: Restart | None = None
     block: str = NO_BLOCK
-    time_is_over: bool = False  # that the shutdown of the block may take
+    time_is_over: bool = False  # the time that the block's shutdown may take
 
     def but(self, s: int, service: Service) -> "State":
-        """The same with one service changed. Equal services are one object, or millions of states would not fit."""
+        """The same state with one service changed. Equal services share one object, so that millions of states fit."""
         service = _services.setdefault(service, service)
         return self._replace(services=(*self.services[:s], service, *self.services[s + 1 :]))
 
@@ -101,14 +101,14 @@ class Action(NamedTuple):
     effect: Effect
 
     def permitted(self, world: World, state: State, s: int) -> bool:
-        for guard in self.guards:  # `all(...)` takes twice as long, and exploring hardly does anything else
+        for guard in self.guards:  # `all(...)` takes twice as long, and exploring does hardly anything else
             if not guard(world, state, s):
                 return False
         return True
 
 
 class Label(NamedTuple):
-    """What a step is: an action, of a service."""
+    """A step: an action, and its service."""
 
     action: str
     service: int
@@ -130,17 +130,17 @@ def no(guard: Guard) -> Guard:
 
 
 def once(world: World, state: State, s: int) -> bool:
-    """It concerns all services alike, so it is done with the first of them and not with each."""
+    """The action concerns all services alike, so it is taken only for the first of them."""
     return s == 0
 
 
 def not_in_a_shutdown(world: World, state: State, s: int) -> bool:
-    """After a signal, or when its block is left, nothing starts until all is over (SV-6.2, SV-6.3)."""
+    """After a signal, or when its block is left, nothing starts until everything has stopped (SV-6.2, SV-6.3)."""
     return state.signals == 0 and state.block not in (SHUT_DOWN, LEFT)
 
 
 def unused(world: World, state: State, s: int) -> bool:
-    """No dependent's hook or work runs, or is due; one that waits for its dependencies uses none of them (SV-4.2)."""
+    """No dependent's hook or work runs or is due; a dependent that waits for its dependencies does not use them (SV-4.2)."""
     return all(state.services[d].activity == NOTHING for d in world.dependents[s])
 
 
@@ -159,7 +159,7 @@ def all_are_stopped(world: World, state: State, s: int) -> bool:
 
 
 def fewer_than_two_signals(world: World, state: State, s: int) -> bool:
-    """A third one has its default effect: it ends the process (SV-6.3)."""
+    """A third signal has its default effect: it ends the process (SV-6.3)."""
     return state.signals < 2
 
 
@@ -172,12 +172,12 @@ def a_dependent_waits_for_it(world: World, state: State, s: int) -> bool:
 
 
 def dependencies_run(world: World, state: State, s: int) -> bool:
-    """All of them are RUNNING at the same time (SV-2.1)."""
+    """All dependencies are RUNNING at the same time (SV-2.1)."""
     return all(state.services[d].phase == RUNNING for d in world.dependencies[s])
 
 
 def nobody_wants_it(world: World, state: State, s: int) -> bool:
-    """No caller, no dependent that is starting and no restart waits for its start (SV-2.2)."""
+    """No caller, no starting dependent and no restart waits for its start (SV-2.2)."""
     restart = state.restart
     restarting = restart is not None and ((restart.of == s and restart.step == "start") or s in restart.begun)
     return not (restarting or state.services[s].callers or a_dependent_waits_for_it(world, state, s))
@@ -196,12 +196,12 @@ def begin(world: World, state: State, s: int) -> State:
 
 
 def ask_to_stop(world: World, state: State, s: int) -> State:
-    """It is STOPPING and, at the same instant, so are those that depend on it (SV-4.2, SV-4.5)."""
+    """It is STOPPING, and so, at the same instant, are its dependents (SV-4.2, SV-4.5)."""
     service = state.services[s]
     if not service.active:
         return state
     if state.restart and state.restart.step != "stop" and s == state.restart.of:
-        state = state._replace(restart=None)  # what it was to bring up is going down again
+        state = state._replace(restart=None)  # what it was to start again stops again
     active = [d for d in world.dependents[s] if state.services[d].active]
     state = state.but(s, service._replace(phase=STOPPING, callers=0))
     for d in active:
@@ -211,7 +211,7 @@ def ask_to_stop(world: World, state: State, s: int) -> State:
 
 
 def start(world: World, state: State, s: int) -> State:
-    """A caller waits for the start, which begins unless it is under way, or waits for the stop to end (SV-2.2)."""
+    """A caller waits for the start. It begins now, unless it is in progress or waits for the stop to end (SV-2.2)."""
     service = state.services[s]
     if service.phase == RUNNING:
         return state
@@ -224,7 +224,7 @@ def cancel_a_start(world: World, state: State, s: int) -> State:
 
 
 def stop_all(world: World, state: State) -> State:
-    """Every service stops; nobody gets the start that they wait for, and no restart goes on (SV-6.2, SV-6.3)."""
+    """Every service stops; no caller gets its start, and no restart goes on (SV-6.2, SV-6.3)."""
     for s in range(len(state.services)):
         state = ask_to_stop(world, state, s)
         state = state.but(s, state.services[s]._replace(callers=0))
@@ -232,23 +232,23 @@ def stop_all(world: World, state: State) -> State:
 
 
 def signal(world: World, state: State, s: int) -> State:
-    """Every service stops, and so does what the block goes on to start (SV-6.3)."""
+    """Every service stops, including what the block goes on to start (SV-6.3)."""
     block = SHUT_DOWN if state.block == OPEN else state.block
     return stop_all(world, state)._replace(signals=state.signals + 1, block=block)
 
 
 def fail(world: World, state: State, s: int) -> State:
-    """Its work has failed for good, which stops it (SV-3.2)."""
+    """Its work has failed for good, which stops the service (SV-3.2)."""
     return ask_to_stop(world, to(IDLE)(world, state, s), s)
 
 
 def run(world: World, state: State, s: int) -> State:
-    """It is RUNNING, which its callers have waited for (SV-2.1)."""
+    """It is RUNNING, as its callers wanted (SV-2.1)."""
     return state.but(s, state.services[s]._replace(phase=RUNNING, callers=0))
 
 
 def end(world: World, state: State, s: int) -> State:
-    """It is STOPPED. With the last one the shutdown is over: a later start is none of it (SV-6.3)."""
+    """It is STOPPED. After the last one the shutdown is over, and does not affect later starts (SV-6.3)."""
     state = state.but(s, Service(callers=state.services[s].callers))
     return state._replace(signals=0, time_is_over=False) if all_are_stopped(world, state, s) else state
 
@@ -257,7 +257,7 @@ def end(world: World, state: State, s: int) -> State:
 
 # fmt: off
 CALLS = (
-    Action("start", ("SV-2.1", "SV-2.2"), (not_in_a_shutdown,), start),
+    Action("start", ("SV-2.1", "SV-2.2", "SV-6.3"), (not_in_a_shutdown,), start),
     Action("cancel a start", ("SV-2.2",), (has_callers,), cancel_a_start),
     Action("stop", ("SV-4.1", "SV-4.5", "SV-4.6"), (phase(STARTING, RUNNING, STOPPING),), ask_to_stop),
     Action("signal", ("SV-6.3",), (once, fewer_than_two_signals, no(all_are_stopped)), signal),
@@ -295,7 +295,7 @@ def initial(world: World) -> State:
 
 
 def steps(world: World, state: State, actions: tuple[Action, ...]) -> Iterator[tuple[Label, State]]:
-    """What may happen in a state, and the state after it."""
+    """The steps that a state permits, each with the next state."""
     for s in range(len(state.services)):
         for action in actions:
             if action.permitted(world, state, s):

@@ -1,4 +1,4 @@
-"""What the rules promise of services, as properties for the explorer to check, each with the rules that it stands for."""
+"""What the rules promise about services, as properties for the explorer, each with the rules that it stands for."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -40,7 +40,7 @@ __all__ = ["bounded", "graphs", "promises", "situations"]
 
 
 def bounded(world: World, actions: tuple[Action, ...]) -> Machine[State, Label]:
-    """Services that take these actions, with one caller of each start at a time, so that there are finitely many states."""
+    """Services that take these actions, with at most one caller per start, so that there are finitely many states."""
     actions = tuple(
         action._replace(guards=(*action.guards, no(has_callers))) if action.name == "start" else action
         for action in actions
@@ -49,7 +49,7 @@ def bounded(world: World, actions: tuple[Action, ...]) -> Machine[State, Label]:
 
 
 def graphs(services: int) -> Iterator[Dependencies]:
-    """Every dependency graph of so many services: each depends on some of those before it."""
+    """Every dependency graph of this many services: each depends on some of those before it."""
     if services == 0:
         yield ()
         return
@@ -59,7 +59,7 @@ def graphs(services: int) -> Iterator[Dependencies]:
 
 
 def promises(world: World) -> dict[str, Property[State, Label]]:
-    """What is to hold whatever happens."""
+    """Properties that should hold whatever happens."""
     return {
         "no hook and no work uses a dependency that is torn down (SV-4.2)": Invariant(
             partial(uses_what_is_there, world)
@@ -124,7 +124,7 @@ def works_after_the_end(world: World, state: State, label: Label, after: State) 
     return state.services[label.service].phase == STOPPING and unused(world, state, label.service)
 
 
-# Who calls, and what is only called again, brings nothing that has begun nearer to its end.
+# Calls, and work that is only called again, bring nothing that has begun nearer to its end.
 CALLED = {action.name for action in CALLS + RESTART} | {"its work is called", "a block is entered", "the block is left"}
 
 
@@ -140,7 +140,7 @@ def all_stopped(state: State) -> bool:
     return all(service.phase == STOPPED for service in state.services)
 
 
-# What happens though no hook and no work ever ends.
+# What happens even if no hook and no work ever ends.
 BY_ITSELF = {action.name for action in INTERNAL + RESTARTING} | {"it is cut short", "the block has ended"}
 
 
@@ -153,7 +153,7 @@ def may_take_its_time(state: State) -> bool:
 
 
 def situations(world: World, actions: tuple[Action, ...]) -> dict[str, Property[State, Label]]:
-    """What is to come about somewhere, if there are the dependencies, restarts and blocks that it needs."""
+    """Situations that should come about, if there are the dependencies, restarts and blocks that they need."""
     found = dict(OF_ANY)
     if any(world.dependencies):
         found |= OF_DEPENDENTS

@@ -1,4 +1,4 @@
-"""What a restart adds to services: it stops one, starts it, and then starts again those dependents that this took down (SV-5.2)."""
+"""What a restart adds: it stops a service, starts it, and then starts again the dependents that this took down (SV-5.2)."""
 
 from .machine import (
     RUNNING,
@@ -21,7 +21,7 @@ __all__ = ["RESTART", "RESTARTING"]
 
 
 def restart_is_to(step: str) -> Guard:
-    """It is being restarted, and the restart has come to this step (SV-5.2)."""
+    """It is being restarted, and the restart has reached this step (SV-5.2)."""
     return lambda world, state, s: state.restart is not None and (state.restart.of, state.restart.step) == (s, step)
 
 
@@ -36,7 +36,7 @@ def is_to_follow(world: World, state: State, s: int) -> bool:
 
 
 def followers_are_up_or_down(world: World, state: State, s: int) -> bool:
-    """The restart has started all that it took down, and each has come up or has failed (SV-5.2)."""
+    """The restart has started everything that it took down, and each has come up or has failed (SV-5.2)."""
     restart = state.restart
     assert restart
     settled = all(state.services[f].phase in (RUNNING, STOPPED) for f in restart.followers)
@@ -44,13 +44,13 @@ def followers_are_up_or_down(world: World, state: State, s: int) -> bool:
 
 
 def restart(world: World, state: State, s: int) -> State:
-    """It stops, and what this takes down is remembered (SV-5.2)."""
+    """It stops, and the restart remembers what this takes down (SV-5.2)."""
     state = ask_to_stop(world, state, s)
     return state._replace(restart=Restart(s, state.services[s].taken_down))
 
 
 def restart_starts(world: World, state: State, s: int) -> State:
-    """It starts what it has stopped, or shares a start that is under way (SV-5.2)."""
+    """The restart starts the service that it has stopped, or shares a start that is in progress (SV-5.2)."""
     assert state.restart
     state = state._replace(restart=state.restart._replace(step="start"))
     return begin(world, state, s) if state.services[s].phase == STOPPED else state
@@ -62,7 +62,7 @@ def restart_goes_on(world: World, state: State, s: int) -> State:
 
 
 def follow(world: World, state: State, s: int) -> State:
-    """The restart starts one of those that it took down, unless somebody else has (SV-5.2)."""
+    """The restart starts one of the services that it took down, unless another caller has (SV-5.2)."""
     assert state.restart
     begun = tuple(sorted((*state.restart.begun, s)))
     state = state._replace(restart=state.restart._replace(begun=begun))

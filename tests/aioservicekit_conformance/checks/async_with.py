@@ -1,4 +1,4 @@
-"""Named checks of CH-5.4: a block ends in one of several ways, on an endpoint that may have closed meanwhile, and closes it."""
+"""Named checks of CH-5.4: a block closes its endpoint, however it ends, and even if the endpoint has closed meanwhile."""
 
 import asyncio
 from itertools import product
@@ -9,25 +9,26 @@ from .check import Broken, Check, check, expect, outcome, run, started, state_of
 
 
 class _Passing(Exception):
-    """Raised in a block, to pass through it unchanged."""
+    """Raised in a block, and should pass through unchanged."""
 
 
-ERRORS = {"by an error": _Passing, "by a CancelledError": asyncio.CancelledError}
+ERRORS = {"by an error": _Passing, "by a CancelledError": asyncio.CancelledError, "by a GeneratorExit": GeneratorExit}
 CLOSED_ERROR = "by the target's own ChannelClosedError"
 CANCELLED = "by the cancellation of its task"
-WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED)
+REQUESTED = "as its task is asked to cancel"
+WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED, REQUESTED)
 MEANWHILE = ("nothing", "it", "the channel")
 
 
 class Left(NamedTuple):
-    """How a block ended, or a close() in its stead, and what can be done afterwards."""
+    """How a block ended, or a close() instead of it, and what can be done afterwards."""
 
     how: str
     after: str
 
 
 async def _own_closed_error(target: Target) -> BaseException | None:
-    """An error that the target itself has raised: how it is made is its own business."""
+    """An error that the target itself has raised, since only the target knows how to make one."""
     channel = target.channel(0)
     await channel.close()
     try:
@@ -52,19 +53,25 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
     async def block() -> None:
         async with closing as entered:
             if not hasattr(entered, "close"):
-                raise Broken(f"async with to give the {what}", repr(entered))
+                raise Broken(f"async with to yield the {what}", repr(entered))
             await close_meanwhile()
             if error is not None:
                 raise error
             inside.set_result(None)
             if way == CANCELLED:
                 await asyncio.get_running_loop().create_future()
+            if way == REQUESTED and (task := asyncio.current_task()):
+                task.cancel()
 
     how = "normally"
     try:
         if way == "by hand":
             await close_meanwhile()
             await closing.close()
+        elif way == REQUESTED:  # it raises CancelledError if its end suspends its task
+            (task,) = (await asyncio.wait([asyncio.ensure_future(block())]))[0]
+            fine = task.cancelled() or task.exception() is None
+            how = "in either way" if fine else f"with {task.exception()!r}"
         elif way == CANCELLED:
             task = asyncio.ensure_future(block())
             await asyncio.wait([task, inside], return_when=asyncio.FIRST_COMPLETED)
@@ -77,13 +84,13 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
         raise
     except BaseException as raised:
         how = "with the same error" if raised is error else f"with {raised!r}"
-    for _ in range(5):  # however late its close takes effect: whether it is at once is not looked at here
+    for _ in range(5):  # however late its close takes effect: another check looks at that
         await asyncio.sleep(0)
     state = state_of(target, channel)
     sent = await outcome(publisher.send(1))
     found = await outcome(subscriber.read()) if what == "subscriber" or state == "closed" else ""
     joined = (await outcome(channel.connect())).split()[-1]
-    assert others  # until here: an endpoint that nobody holds is closed
+    assert others  # until here: an endpoint to which nothing refers is closed
     return Left(how, f"channel {state}, send {sent}, read {found}, connect {joined}")
 
 
@@ -99,14 +106,34 @@ def _block(what: str) -> Check:
             if by_hand is None or by_hand.how != "normally" or (way == CLOSED_ERROR and error is None):
                 continue
             left = run(lambda way=way, meanwhile=meanwhile, error=error: _leave(target, what, way, meanwhile, error))  # type: ignore[misc]
-            closed = "" if meanwhile == "nothing" else f" after {meanwhile} had been closed in it"
+            closed = "" if meanwhile == "nothing" else f" after {meanwhile} was closed inside"
             block = f"async with {what}, left {way}{closed}"
-            expected = {"normally": "normally", CANCELLED: "with its CancelledError"}.get(way, "with the same error")
-            expect(expected, left.how, f"{block}: ends")
+            expected = {CANCELLED: "with its CancelledError", "normally": "normally", REQUESTED: "in either way"}
+            expect(expected.get(way, "with the same error"), left.how, f"{block}: ends")
             expect(by_hand.after, left.after, f"{block}: as after close()")
 
     program.__name__ = f"async_with_closes_a_{what}"
     return check("CH-5.4")(program)
 
 
-CHECKS = (_block("channel"), _block("publisher"), _block("subscriber"))
+@check("CH-5.4")
+def async_with_closes_a_channel_that_nobody_has_joined(target: Target) -> None:
+    async def left(*, by_hand: bool) -> str:
+        channel = target.channel(0)
+        if by_hand:
+            await channel.close()
+        else:
+            async with channel:
+                pass
+        return state_of(target, channel)
+
+    if started(lambda: left(by_hand=True)) == "closed":
+        expect("closed", run(lambda: left(by_hand=False)), "async with channel, left with nobody joined: its state")
+
+
+CHECKS = (
+    async_with_closes_a_channel_that_nobody_has_joined,
+    _block("channel"),
+    _block("publisher"),
+    _block("subscriber"),
+)

@@ -1,6 +1,6 @@
-"""Named checks of CH-1 to CH-4: rules, or parts of them, that a history of calls can't show.
+"""Named checks of CH-1 to CH-4: rules, or parts of them, that no history of calls can show.
 
-Each check uses a target as its users do, and raises `Broken` where a rule is broken.
+Each check uses a target as its users do, and raises `Broken` if the target breaks a rule.
 """
 
 import asyncio
@@ -18,33 +18,36 @@ def a_channel_is_built_with_no_running_loop(target: Target) -> None:
     except Exception as error:
         raise Broken("a channel built with no running event loop", f"{type(error).__name__}: {error}") from error
 
-    async def use() -> None:
+    async def use(channel: Any) -> None:
         publisher, subscriber = await channel.connect(), await channel.subscribe()
         await publisher.send(1)
         await subscriber.read()
 
-    used = started(lambda: outcome(use()))
-    if used is not None:
+    async def build_and_use() -> None:
+        await use(target.channel(1))
+
+    used = started(lambda: outcome(use(channel)))
+    if used is not None and started(lambda: outcome(build_and_use())) == "None returned":
         expect("None returned", used, "using a channel that was built with no running loop")
 
 
 @check("CH-1.7")
 def entering_a_channel_changes_nothing(target: Target) -> None:
     async def states(*, joined: bool, closed: bool) -> tuple[str, str]:
-        """The state before a channel's block is entered, and in it."""
+        """The state before a channel's block is entered, and inside it."""
         channel = target.channel(0)
         endpoints = [await channel.connect(), await channel.subscribe()] if joined else []
         if closed:
             await channel.close()
         before = state_of(target, channel)
         await channel.__aenter__()
-        assert endpoints is not None  # until here: an endpoint that nobody holds is closed
+        assert endpoints is not None  # until here: an endpoint to which nothing refers is closed
         return (before, state_of(target, channel))
 
     for joined, closed in ((False, False), (True, False), (False, True), (True, True)):
         seen = started(lambda joined=joined, closed=closed: states(joined=joined, closed=closed))  # type: ignore[misc]
         if seen is not None:
-            expect(seen[0], seen[1], "the state in async with channel, as before it")
+            expect(seen[0], seen[1], "the state inside async with channel, as before it")
 
 
 @check("CH-2.2c")
@@ -54,7 +57,7 @@ def a_channel_built_without_a_size_holds_nobody_back(target: Target) -> None:
         publisher, subscriber = await channel.connect(), await channel.subscribe()
         for message in range(3):
             await publisher.send(message)
-        assert subscriber is not None  # until here: an endpoint that nobody holds is closed
+        assert subscriber is not None  # until here: an endpoint to which nothing refers is closed
 
     if started(lambda: outcome(send_three(0))) == "None returned":
         seen = started(lambda: outcome(send_three())) or "they wait for ever"
@@ -72,7 +75,7 @@ def a_constructor_refuses_bad_buffer_sizes(target: Target) -> None:
 
 
 async def _last_of(target: Target, size: object) -> tuple[str, str]:
-    """How subscribing with a size ends, and the state once the only other subscriber has closed; with None, it is the only one."""
+    """How subscribing with a size ends, and the state once the only other subscriber, if any, has closed."""
     channel = target.channel(1)
     subscriber, _ = await channel.subscribe(), await channel.connect()
     tried = "" if size is None else await outcome(channel.subscribe(buffer_size=size))
@@ -112,7 +115,7 @@ BAD_SIZES: tuple[tuple[object, str], ...] = (
 @check("CH-2.6")
 def a_joining_that_raises_cancelled_error_has_joined_nothing(target: Target) -> None:
     async def state_without(what: str, turns: int) -> str:
-        """The state once the only other endpoint of its kind has closed; "" if the joining did not raise CancelledError."""
+        """The state once the only other endpoint of its kind has closed; "" if the join did not raise CancelledError."""
         channel = target.channel(1)
         subscriber, publisher = await channel.subscribe(), await channel.connect()
         if turns:
@@ -197,17 +200,30 @@ def messages_that_are_alike_are_all_received(target: Target) -> None:
     if started(lambda: received(unlike)) == "6 messages, 0 missing":
         for alike in ALIKE:
             seen = started(lambda alike=alike: received(list(alike)))  # type: ignore[misc]
-            expect("6 messages, 0 missing", str(seen), f"what is read of {alike!r}")
+            expect("6 messages, 0 missing", str(seen), f"what is read from {alike!r}")
 
 
 async def _drained(target: Target, read_all: Callable[[Any], Coroutine[Any, Any, list[object]]]) -> list[object]:
-    """What is read on a channel that has closed with messages in the buffer."""
+    """What is read from a channel that has closed with buffered messages."""
     channel = target.channel(0)
     subscriber, publisher = await channel.subscribe(), await channel.connect()
     for message in MESSAGES:
         await publisher.send(message)
     await channel.close()
     return await read_all(subscriber)
+
+
+def _by_reading(target: Target) -> Callable[[Any], Coroutine[Any, Any, list[object]]]:
+    async def by_reading(subscriber: Any) -> list[object]:
+        seen: list[object] = []
+        try:
+            while len(seen) <= len(MESSAGES):
+                seen.append(await subscriber.read())
+        except target.closed_error:
+            pass
+        return seen
+
+    return by_reading
 
 
 async def _by_iteration(subscriber: Any) -> list[object]:
@@ -221,16 +237,7 @@ async def _by_iteration(subscriber: Any) -> list[object]:
 
 @check("CH-4.7a")
 def async_for_yields_what_read_returns(target: Target) -> None:
-    async def by_read(subscriber: Any) -> list[object]:
-        seen: list[object] = []
-        try:
-            while len(seen) <= len(MESSAGES):
-                seen.append(await subscriber.read())
-        except target.closed_error:
-            pass
-        return seen
-
-    expected = started(lambda: _drained(target, by_read))
+    expected = started(lambda: _drained(target, _by_reading(target)))
     seen = started(lambda: _drained(target, _by_iteration))
     if expected is not None and seen is not None:
         expect(repr(expected), repr(seen), "async for over the messages of a closed channel")
@@ -238,17 +245,14 @@ def async_for_yields_what_read_returns(target: Target) -> None:
 
 @check("CH-4.7b")
 def async_for_ends_with_the_last_message(target: Target) -> None:
-    async def nothing(subscriber: Any) -> list[object]:
-        return []
-
-    if started(lambda: _drained(target, nothing)) is not None:
+    if started(lambda: _drained(target, _by_reading(target))) is not None:
         run(lambda: _drained(target, _by_iteration))
 
 
 @check("CH-5.1a")
 def closing_is_at_once_also_when_it_is_asked_to_cancel(target: Target) -> None:
     async def after_closing(what: str, how: str) -> tuple[str, str]:
-        """The channel's state when close() has been called, and what can be done when all is at rest."""
+        """The channel's state once close() has been called, and what can be done when all is at rest."""
         channel = target.channel(0)
         publisher, subscriber = await channel.connect(), await channel.subscribe()
         others = await channel.connect(), await channel.subscribe()
@@ -265,7 +269,7 @@ def closing_is_at_once_also_when_it_is_asked_to_cancel(target: Target) -> None:
         state = state_of(target, channel)
         sent = await outcome(publisher.send(1)) if what != "subscriber" else ""
         read = await outcome(subscriber.read()) if what != "publisher" else ""
-        assert others  # until here: an endpoint that nobody holds is closed
+        assert others  # until here: an endpoint to which nothing refers is closed
         return at_once, f"channel {state}, send {sent}, read {read}"
 
     for what in ("channel", "publisher", "subscriber"):
@@ -273,10 +277,10 @@ def closing_is_at_once_also_when_it_is_asked_to_cancel(target: Target) -> None:
         if plain is None:
             continue
         if "channel closed" in plain[1]:
-            expect("closed", plain[0], f"the state when close() of the {what} has been called")
+            expect("closed", plain[0], f"the state once close() of the {what} has been called")
         cut_short = started(lambda what=what: after_closing(what, "asked to cancel"))  # type: ignore[misc]
         after = cut_short[1] if cut_short else "an operation that waits for ever"
-        expect(plain[1], after, f"what comes of close() of the {what} when it is asked to cancel, as when it is not")
+        expect(plain[1], after, f"the outcome of close() of the {what} that is asked to cancel, as without that")
 
 
 CHECKS = (

@@ -1,4 +1,4 @@
-"""What named checks are made of: programs that use a target as its users do, on a hand-stepped loop."""
+"""The building blocks of named checks: programs that use a target as its users do, on a hand-stepped loop."""
 
 import re
 import string
@@ -24,17 +24,17 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-# How often something may come again, with nothing to be seen of it, before a program is said to wait for ever.
+# How often something may recur with no visible change before a program counts as waiting for ever.
 PATIENCE = 500
 
 
 def without_addresses(text: str) -> str:
-    """A text without what differs from run to run in a default `repr()`."""
+    """A text without the parts of a default `repr()` that differ from run to run."""
     return re.sub("0x[0-9a-fA-F]+", "0x...", text)
 
 
 class Broken(Exception):
-    """What a rule asks for, and what was seen instead."""
+    """What a rule requires, and what was observed instead."""
 
     def __init__(self, expected: str, observed: str) -> None:
         self.expected = without_addresses(expected)
@@ -43,22 +43,22 @@ class Broken(Exception):
 
 
 class NotTakenOn(Exception):
-    """The target does nothing about a rule that it need not take on; the text says what it does not do."""
+    """The target does not claim a rule that is optional; the text says what it does not do."""
 
 
 class Escaped(Exception):
-    """The target uses what no hand-stepped loop offers, so that nothing can be said of it; the text says what."""
+    """The target uses something that a hand-stepped loop does not offer, so it can't be judged; the text says what."""
 
 
 class Stuck(Broken):
-    """A program of a check waits for ever."""
+    """A check's program waits for ever."""
 
 
 class Check(NamedTuple):
-    """A program that uses a target as its users do, and raises `Broken` where the target breaks the rule.
+    """A program that uses a target as its users do, and raises `Broken` if the target breaks the rule.
 
     Attributes:
-        obligation: what it judges: a rule's id, with the letter of a clause if the rule has several obligations: "CH-3.9b".
+        obligation: what it judges: a rule's id, plus the letter of a clause if the rule has several, such as "CH-3.9b".
     """
 
     obligation: str
@@ -71,7 +71,7 @@ class Check(NamedTuple):
 
 
 def check(obligation: str) -> Callable[[Callable[[Target], None]], Check]:
-    """Make a check of a program; the check is named as the program is."""
+    """Make a check from a program; the check has the program's name."""
 
     def made(program: Callable[[Target], None]) -> Check:
         return Check(obligation, program.__name__.replace("_", " "), program)
@@ -80,11 +80,11 @@ def check(obligation: str) -> Callable[[Callable[[Target], None]], Check]:
 
 
 def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """What a coroutine function returns, or raises, on a loop that is stepped until it rests.
+    """Return or raise what a coroutine function does, on a loop that is stepped until it rests.
 
     Raises:
         Stuck: it waits for something that never comes.
-        Escaped: it uses what no hand-stepped loop offers.
+        Escaped: it uses something that a hand-stepped loop does not offer.
     """
     loop = SteppedLoop()
     task = loop.start(main())
@@ -101,7 +101,7 @@ def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 
 
 def started(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
-    """As `run`, but None where it waits for ever: whatever rule that breaks, it is not the one that is looked at."""
+    """As `run`, but None if it waits for ever: whichever rule that breaks, it is not the one in question."""
     try:
         return run(main)
     except Stuck:
@@ -109,7 +109,7 @@ def started(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
 
 
 async def outcome(operation: Coroutine[Any, Any, object]) -> str:
-    """How an operation ended, in words."""
+    """Say in words how an operation ended."""
     try:
         value = await operation
     except (Exception, SystemExit) as error:
@@ -118,7 +118,7 @@ async def outcome(operation: Coroutine[Any, Any, object]) -> str:
 
 
 def state_of(target: Target, channel: Any) -> str:
-    """A channel's state by its name, or what it says in its stead."""
+    """A channel's state by name, or whatever the target gives instead."""
     return target.states.get(channel.state, repr(channel.state))
 
 

@@ -1,6 +1,6 @@
-"""Named checks of CH-3.9 and CH-4.8: what becomes of a request to cancel that comes when an operation has had its effect.
+"""Named checks of CH-3.9 and CH-4.8: what happens to a request to cancel that comes after an operation has had its effect.
 
-An operation that raises `CancelledError` with no effect keeps these rules as well.
+An operation that raises `CancelledError` without any effect keeps these rules too.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from ..target import Target
 from .check import Broken, Check, check, expect, run, started
 
 Step = Callable[[], Coroutine[Any, Any, object]]
-MANY = 50  # turns of the loop, after which a task has heard of a request if it ever does
-TURNS = range(5)  # of the loop, between what lets the operation go on and the request
+MANY = 50  # turns of the loop, after which a task has heard of a request if it ever will
+TURNS = range(8)  # turns of the loop, between the call that lets the operation go on and the request
 
 
 class Scene(NamedTuple):
@@ -49,7 +49,7 @@ async def _undisturbed(target: Target, kind: str) -> bool:
 
 
 async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
-    """What comes of a task that is asked to cancel when its operation can go on."""
+    """The outcome of a task that is asked to cancel when its operation can go on."""
     scene = await _scene(target, kind)
     requested = False
 
@@ -74,18 +74,20 @@ async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
 
     task = asyncio.ensure_future(use())
     await _turns(5)
-    await scene.let_go()
+    letting = asyncio.ensure_future(scene.let_go())
     await _turns(turns)
     requested = True
     task.cancel()
-    return await task
+    seen = await task
+    letting.cancel()
+    return seen
 
 
 async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
-    """What comes of a task whose time is up when its operation can go on; with `turns` -1, just before.
+    """The outcome of a task whose time is up when its operation can go on.
 
     Args:
-        before: how many requests to cancel the task has had, and has not let through, as in a clean-up.
+        before: the number of requests to cancel that the task has had and caught, as in a clean-up.
     """
     scene = await _scene(target, kind)
     timeouts: list[asyncio.Timeout] = []
@@ -115,21 +117,20 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
         await _turns(5)
         task.cancel()
     await _turns(5)
-    if turns < 0:
-        timeouts[0].reschedule(0)
-    await scene.let_go()
-    if turns >= 0:
-        await _turns(turns)
-        if not task.done():
-            try:
-                timeouts[0].reschedule(0)
-            except RuntimeError:  # the block has been left
-                pass
-    return await task
+    letting = asyncio.ensure_future(scene.let_go())
+    await _turns(turns)
+    if not task.done():
+        try:
+            timeouts[0].reschedule(0)
+        except RuntimeError:  # the block has been left
+            pass
+    seen = await task
+    letting.cancel()
+    return seen
 
 
 async def _asked_twice(target: Target, kind: str) -> str:
-    """What comes of a task that is asked to cancel, and whose time is up as well, when its operation can go on."""
+    """The outcome of a task that is asked to cancel, and whose time is up as well, when its operation can go on."""
     scene = await _scene(target, kind)
     timeouts: list[asyncio.Timeout] = []
     returned = False
@@ -159,7 +160,7 @@ async def _asked_twice(target: Target, kind: str) -> str:
 
 
 async def _keeping_pace(target: Target, kind: str) -> str:
-    """What comes of a task that is asked to cancel while whatever it waits for comes at once, time and again."""
+    """The outcome of a task that is asked to cancel while everything that it waits for comes at once, again and again."""
     channel = target.channel(1)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
 
@@ -186,7 +187,7 @@ async def _keeping_pace(target: Target, kind: str) -> str:
 
 
 async def _in_a_group(target: Target, kind: str) -> str:
-    """What comes of a group in which a task fails as the operation of another one can go on."""
+    """The outcome of a group in which one task fails just as the operation of another can go on."""
     scene = await _scene(target, kind)
     go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -229,24 +230,26 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
             for turns in TURNS:
                 seen = run(lambda turns=turns: _asked_to_cancel(target, kind, turns))  # type: ignore[misc]
                 if seen != GAVE_UP:
-                    expect(RAISED, seen, f"a {kind} that has had its effect, and whose task was asked to cancel")
+                    expect(RAISED, seen, f"a {kind} that has had its effect when its task is asked to cancel")
 
     @check(obligation)
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             for before in (0, 1):
-                for turns in (-1, *TURNS):
+                for turns in TURNS:
                     seen = run(lambda turns=turns, before=before: _timed_out(target, kind, turns, before))  # type: ignore[misc]
                     if seen != GAVE_UP:
                         where = ", in a task that had been asked to cancel before" if before else ""
-                        expect(WENT_ON, seen, f"a {kind} that has had its effect as its asyncio.timeout expired{where}")
+                        expect(
+                            WENT_ON, seen, f"a {kind} that has had its effect when its asyncio.timeout expires{where}"
+                        )
 
     @check(obligation)
     def one_of_two_requests_is_withdrawn(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             seen = run(lambda: _asked_twice(target, kind))
             if seen != GAVE_UP:
-                expect(RAISED, seen, f"a {kind} whose task was asked to cancel as its asyncio.timeout expired")
+                expect(RAISED, seen, f"a {kind} whose task is asked to cancel just when its asyncio.timeout expires")
 
     @check(obligation)
     def a_task_ends_though_each_of_its_operations_is_completed(target: Target) -> None:
@@ -255,13 +258,15 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
             expect(
                 "the task ends",
                 seen,
-                f"a task that is asked to cancel in one {kind} after the other, all of which go on at once",
+                f"a task that is asked to cancel while one {kind} after another goes on at once",
             )
 
     @check(obligation)
     def a_task_of_a_group_ends(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)) and started(lambda: _in_a_group(target, kind)) is None:
-            raise Broken(f"a TaskGroup ends whose task had been in a {kind} as another one failed", "it waits for ever")
+            raise Broken(
+                f"a TaskGroup ends, one task of which was in a {kind} when another failed", "it waits for ever"
+            )
 
     return (
         a_request_that_comes_too_late_is_not_lost,

@@ -1,4 +1,4 @@
-"""All named checks, in the order in which they are run."""
+"""All named checks, in the order in which they run."""
 
 from . import async_with, behaviour, late_cancellation, resources
 from .check import Check

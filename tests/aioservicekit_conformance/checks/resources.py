@@ -1,4 +1,4 @@
-"""Named checks of what a channel owes to the program around it (CH-7), where a target takes that on."""
+"""Named checks of what a channel owes to the program around it (CH-7), if the target claims these rules."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ from .check import Broken, NotTakenOn, check, expect, started, state_of, without
 async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:
     """The warnings that name an endpoint when it is collected, and the channel's state afterwards.
 
-    It is the only one of its kind. `closing` tells what is closed before: "", "endpoint" or "channel".
+    The endpoint is the only one of its kind. `closing` says what is closed first: "", "endpoint" or "channel".
     """
     channel = target.channel(0)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
@@ -34,7 +34,7 @@ async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str]
     return named, state_of(target, channel)
 
 
-NOBODY_WARNED = "the target warns of no endpoint, by name, that is forgotten while it is connected"
+NOBODY_WARNED = "the target does not warn, by name, of endpoints that are forgotten while connected"
 
 
 @check("CH-7.2a")
@@ -53,7 +53,7 @@ def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
         elif not named:
             raise Broken(f"a ResourceWarning that names the forgotten {kind}", "none")
         else:
-            expect("closed", state, f"the channel's state, its only {kind} being forgotten")
+            expect("closed", state, f"the channel's state after its only {kind} was forgotten")
 
 
 @check("CH-7.2a")
@@ -94,7 +94,7 @@ PUBLISHERS, SIZE, OTHER_SIZE, BUFFERED, READS, SENDS = 2, 7, 11, 5, 4, 6
 
 
 async def _told(target: Target) -> dict[str, str]:
-    """What `statistics()` and `repr()` tell, by what they tell it of."""
+    """What `statistics()` and `repr()` show, by what they describe."""
     channel = target.channel(SIZE)
     told = {"nobody": _text(channel.statistics())}
     publisher, other = [await channel.connect() for _ in range(PUBLISHERS)]
@@ -110,7 +110,7 @@ async def _told(target: Target) -> dict[str, str]:
     waiting += [asyncio.ensure_future(empty.read()) for _ in range(READS)]
     await asyncio.sleep(0)
     if target.states.get(channel.state) != "open" or any(operation.done() for operation in waiting):
-        raise NotTakenOn("it could not be looked at: the channel is not open, or nobody waits")
+        raise NotTakenOn("it could not be inspected: the channel is not open, or nothing waits")
     told |= {"statistics": _text(channel.statistics()), "channel": repr(channel), "subscriber": repr(partly)}
     told |= {"publisher": repr(publisher), "full": repr(full)}
     await other.close()
@@ -131,7 +131,7 @@ def _has_no_repr(value: object) -> bool:
 
 
 def _numbers(target: Target, text: str) -> list[int]:
-    """The numbers in a text, but for addresses and what stands in a state's own `repr()`."""
+    """The numbers in a text, except addresses and those in a state's own `repr()`."""
     for state in target.states:
         text = text.replace(repr(state), "")
     return [int(number) for number in re.findall(r"-?\b\d+", without_addresses(text))]
@@ -141,44 +141,44 @@ def _require(target: Target, told: dict[str, str], what: str, numbers: dict[str,
     found = _numbers(target, told[what])
     for name, number in numbers.items():
         if number not in found:
-            raise Broken(f"the {what} to tell {name}: {number}", told[what])
+            raise Broken(f"the {what} to show {name}: {number}", told[what])
 
 
 @check("CH-7.3")
 def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
     async def own() -> bool:
-        """Whether the target tells anything of its own."""
+        """Whether the target has its own `statistics()` or `repr()`."""
         channel = target.channel(0)
         those = (channel, await channel.connect(), await channel.subscribe())
         return hasattr(channel, "statistics") and not any(map(_has_no_repr, those))
 
     if not started(own):
-        raise NotTakenOn("the target has no statistics(), or no repr() of its own for its channel and its endpoints")
+        raise NotTakenOn("the target has no statistics(), or its channel and endpoints have no repr() of their own")
     told = started(lambda: _told(target))
     if told is None:
-        raise NotTakenOn("the target waits for ever where one looks")
-    buffers = {"the messages that are buffered": BUFFERED, "the size of the buffer": OTHER_SIZE}
-    waiting = {"the sends that wait": SENDS, "the reads that wait": READS}
+        raise NotTakenOn("the target waits for ever while it is inspected")
+    buffers = {"the buffered messages": BUFFERED, "the buffer size": OTHER_SIZE}
+    waiting = {"the waiting sends": SENDS, "the waiting reads": READS}
     _require(target, told, "statistics", {**buffers, **waiting, "a full buffer": SIZE})
     _require(target, told, "subscriber", buffers)
     _require(target, told, "full", {"a full buffer": SIZE})
     full = re.search(r"(\d+) full", told["channel"])
     if full:
-        expect("1 full", full[0], "what the channel tells, if it does, of how many subscribers are full")
+        expect("1 full", full[0], "the number of full subscribers that the channel shows")
     if READS in _numbers(target, told["nobody reads"]):
-        raise Broken("a subscriber to tell that no reads wait once it is closed", told["nobody reads"])
+        raise Broken("a closed subscriber to show that no reads wait", told["nobody reads"])
     for what in ("channel", "statistics"):
         if "open" not in told[what]:
-            raise Broken(f"the {what} to tell the state: open", told[what])
+            raise Broken(f"the {what} to show the state: open", told[what])
     for kind in ("publisher", "subscriber"):
         before, after = told[kind], told[f"closed {kind}"]
         if "closed" in before or "closed" not in after:
             raise Broken(
-                f"the {kind} to tell that it is closed when it is",
+                f"the {kind} to show that it is closed once it is",
                 f"{before} connected, and {after} closed",
             )
     empty, closed = (_numbers(target, told[what]) for what in ("nobody", "closed"))
-    expect(repr(empty), repr(closed), "the numbers in the statistics of a closed channel, as of a new one")
+    expect(repr(empty), repr(closed), "the numbers in the statistics of a closed channel, as in those of a new one")
 
 
 CHECKS = (

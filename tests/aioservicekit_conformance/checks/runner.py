@@ -1,4 +1,4 @@
-"""Runs a named check, whatever its target does."""
+"""Run a named check, whatever its target does."""
 
 import threading
 
@@ -10,11 +10,11 @@ __all__ = ["run_check"]
 
 
 def run_check(check: Check, target: Target) -> Broken | None:
-    """What a check finds, if it finds something.
+    """Return what a check finds, if it finds anything.
 
     Raises:
-        NotTakenOn: the target does nothing about the check's rule, or fails before that comes into play: other rules tell.
-        Escaped: the target uses what no hand-stepped loop offers.
+        NotTakenOn: the target does not claim the check's rule, or fails earlier, which other rules show.
+        Escaped: the target uses something that a hand-stepped loop does not offer.
     """
     threads = threading.active_count()
     found: Broken | NotTakenOn | Escaped | None = None
@@ -23,9 +23,9 @@ def run_check(check: Check, target: Target) -> Broken | None:
     except (Broken, NotTakenOn, Escaped) as error:
         found = error
     except (Exception, SystemExit) as error:
-        found = NotTakenOn(f"it could not be looked at: {describe_error(error)}")
+        found = NotTakenOn(f"it could not be inspected: {describe_error(error)}")
     if threading.active_count() > threads:
-        raise Escaped("a thread of its own")
+        raise Escaped("its own thread")
     if isinstance(found, NotTakenOn | Escaped):
         raise found
     return found

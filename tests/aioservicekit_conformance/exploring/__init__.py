@@ -1,1 +1,1 @@
-"""Making cases, and finding the rules to blame for those that are refused."""
+"""Make cases, and find the rules to blame for the refused ones."""

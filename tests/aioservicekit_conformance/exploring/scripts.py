@@ -1,8 +1,8 @@
-"""Cases that come before the drawn ones: short ones in which each rule has something to forbid, and rare races.
+"""Cases that come before the drawn ones: short ones in which each rule forbids something, and rare races.
 
-A script is a line of words. `s1` and `p1` join (`s1=2` with a buffer size of its own), `p1!` sends, `s1?` reads, `s1*` is a step of
-`async for`, `x3` cancels the third operation, `/s1`, `/p1` and `/` close an endpoint or the channel. After a word everything runs
-until it rests; after one that ends with `.` nothing does, and after one with `.1` one callback.
+A script is a line of words. `s1` and `p1` join (`s1=2` with a buffer size), `p1!` sends, `s1?` reads, `s1*` is a step of `async
+for`, `x3` cancels the third operation, and `/s1`, `/p1` and `/` close an endpoint or the channel. After a word, everything runs
+until it rests. After a word with `.` nothing runs, and after a word with `.1` one callback runs.
 """
 
 import re
@@ -12,7 +12,7 @@ from ..running.case import Action
 
 __all__ = ["SCRIPTS", "parse"]
 
-# Three subscribers of sizes 1, 2 and 3, by these, and each of them in turn is the only one that is full.
+# Three subscribers of sizes 1, 2 and 3. With these scripts, each of them in turn is the only full one.
 FULL_ONE_BY_ONE = "p1 p1! {0}? p1! {0}? p1! {1}? {0}? {1}? {1}? p1! {2}?"
 
 
@@ -91,7 +91,7 @@ _SCRIPTS = (
 
 
 def _mirrored(script: str) -> str:
-    """The same, with the first two subscribers joining in the other order: whom a channel serves first may make the difference."""
+    """The same scripts with the first two subscribers joining in the other order: the first one in a channel may be special."""
     first, second, *others = script.split()
     return " ".join([second, first, *others])
 
@@ -106,7 +106,7 @@ WORD = re.compile(r"(?P<verb>[/x]?)(?P<name>[sp]?\d*)(=(?P<size>\d+))?(?P<mark>[
 
 
 def parse(script: str) -> list[Action]:
-    """The actions of a script; operations are numbered in the order of the words, cancellations not counted."""
+    """The actions of a script; operations are numbered in the order of the words, without the cancellations."""
     actions: list[Action] = []
     number = 0
     for word in script.split():

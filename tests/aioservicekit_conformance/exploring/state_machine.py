@@ -1,16 +1,16 @@
-"""The Hypothesis state machine: one rule for each thing to do with a channel.
+"""The Hypothesis state machine: one rule for each operation on a channel.
 
-Every operation runs at once up to where it first waits. Then, by default, everything runs until it rests. A deviation is a small
-number of callbacks after which the next operation comes instead: that puts calls, cancellations and closings between any two
-callbacks, also between a waiter's wake-up and its resumption. Without its deviations a case reads as a plain sequence.
+Every operation runs at once up to its first wait. Then, by default, everything runs until it rests. A deviation is a small number
+of callbacks after which the next operation comes instead. Deviations put calls, cancellations and closings between any two
+callbacks, even between a waiter's wake-up and its resumption. Without deviations, a case reads as a plain sequence.
 
 A target may behave differently each time, and Hypothesis expects equal draws to meet equal choices. So nothing that is drawn
-depends on what the target does. The bundles hold the names of what was *attempted*. Where that is not there (a join that failed,
-an operation that has ended) another one of its kind takes its place, and a step for which there is none is left out.
+depends on what the target does. The bundles hold the names of what was *attempted*. If that does not exist (a join failed, an
+operation has ended), another one of its kind takes its place. If there is none, the step is left out.
 
-Some rules do several things in a row. They draw nothing that the others can't: they make those races likely that are rare
-otherwise, when several operations wait or when something comes between a wake-up and what it wakes. And since Hypothesis leaves out
-half of the rules in a case, more than one rule sends and more than one reads.
+Some rules do several things in a row. They make no case that the others can't, but make races likely that are rare otherwise: those
+with several waiting operations, or with something between a wake-up and the woken operation. Hypothesis leaves out some rules in
+each case (swarm testing), half of them on average, so more than one rule sends, and more than one reads.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ from ..target import Target
 
 __all__ = ["machine"]
 
-MOST_JOINS = 3  # of either kind
+MOST_JOINS = 3  # of each kind
 MOST_PENDING = 5  # operations
 
-# What stands in a list twice is drawn twice as often.
+# An entry that is in a list twice is drawn twice as often.
 beginnings = st.sampled_from(
     [
         ["subscribe", "connect"],
@@ -39,18 +39,17 @@ beginnings = st.sampled_from(
         [],
     ]
 )
-calms = st.sampled_from([0, 0, 4, 8])  # operations before the first closing, which ends most of what is interesting
+calms = st.sampled_from([0, 0, 4, 8])  # operations before any closing: after one, little of interest can happen
 sizes = st.sampled_from([1, 1, 2, 0, 3])
 own_sizes = st.sampled_from([None, None, 1, 1, 2, 0])  # None: the channel's
 bursts = st.sampled_from([2, 3, 4])
-callbacks = st.sampled_from(
-    [None, None, 0, 0, 1, 2, 3]
-)  # before the next operation; None: all, until the loop is at rest
+# How many run before the next operation; None: all, until the loop is at rest.
+callbacks = st.sampled_from([None, None, 0, 0, 1, 2, 3])
 few_callbacks = st.sampled_from([None, None, 0, 1])
 
 
 class ChannelMachine(RuleBasedStateMachine):
-    """One case: a channel, and what is done with it."""
+    """One case: a channel, and the operations on it."""
 
     endpoints: Bundle[str] = Bundle("endpoints")
     operations: Bundle[int] = Bundle("operations")
@@ -73,6 +72,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.case = Case(self.target, size)
         self.calm = calm
         joined = [self.join(what, None, own_size if what == "subscribe" else None) for what in beginning]
+        # With a name of each kind to draw, every rule is possible from the start, even if nobody has joined.
         return multiple(*{"s1": None, "p1": None} | dict.fromkeys(joined))
 
     # Preconditions
@@ -113,6 +113,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     @rule(operation=operations, after=callbacks)
     def cancel(self, operation: int, after: int | None) -> None:
+        """Ask a join (CH-2.6), a send (CH-3.8), a read (CH-4.5) or a closing (CH-5.1) to cancel."""
         under_way = list(self.case.pending)
         if under_way:
             number = operation if operation in under_way else under_way[operation % len(under_way)]
@@ -121,9 +122,10 @@ class ChannelMachine(RuleBasedStateMachine):
     @precondition(may_close)
     @rule(target=operations, endpoint=closable, after=callbacks)
     def close(self, endpoint: str, after: int | None) -> int:
+        """Close a publisher (CH-5.2), a subscriber (CH-5.3) or the channel (CH-1.4)."""
         return self.call("close", endpoint, after)
 
-    # Bursts: several sends wait, and several buffers are full; several reads wait, and much room appears at once.
+    # Bursts: several sends wait while several buffers are full; several reads wait, and much room appears at once.
 
     @rule(target=operations, publisher=publishers, times=bursts, after=callbacks)
     def send_several(self, publisher: str, times: int, after: int | None) -> MultipleResults[int]:
@@ -139,7 +141,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.send_several(publisher, times, after=None)
         return self.join("subscribe", after, size)
 
-    # Interruptions: the first operation lets another one go on, and before that one runs, the second comes between.
+    # Interruptions: one operation lets another one go on, and before that one runs, a third comes in between.
 
     @rule(subscriber=subscribers, operation=operations, after=few_callbacks)
     def read_then_cancel(self, subscriber: str, operation: int, after: int | None) -> None:
@@ -170,7 +172,7 @@ class ChannelMachine(RuleBasedStateMachine):
     def read_then_close(self, subscriber: str, endpoint: str, after: int | None) -> MultipleResults[int]:
         return multiple(self.call("read", subscriber, 0), self.call("close", endpoint, after))
 
-    # What all rules come down to
+    # The steps from which all rules are made
 
     def join(self, what: str, after: int | None, size: int | None = None) -> str:
         kind = {"subscribe": "s", "connect": "p"}[what]
@@ -186,7 +188,7 @@ class ChannelMachine(RuleBasedStateMachine):
         return self.perform(what, endpoint, after)
 
     def perform(self, what: str, on: str, after: int | None, size: int | None = None) -> int:
-        self.number += 1
+        self.number += 1  # even if the step is left out: numbers are drawn, so they must not depend on the target
         if what == "close" or len(self.case.pending) < MOST_PENDING:
             self.case.perform(Action(self.number, what, on, size, after))
         return self.number
@@ -198,5 +200,5 @@ class ChannelMachine(RuleBasedStateMachine):
 
 
 def machine(target: Target, done: Callable[[Case], None]) -> Callable[[], RuleBasedStateMachine]:
-    """A state machine that makes one case after the other and hands each finished one to `done`."""
+    """A state machine that makes one case after another and hands each finished one to `done`."""
     return lambda: ChannelMachine(target, done)

@@ -1,1 +1,1 @@
-"""A report in each of its forms, and failures as things to keep."""
+"""A report in each of its forms, and failures in forms that can be kept."""

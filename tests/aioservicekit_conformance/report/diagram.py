@@ -1,4 +1,4 @@
-"""A refused history as moments to draw, one below the other, with a lane for each task."""
+"""A refused history as moments to draw, one below the other, with one lane per task."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -23,13 +23,13 @@ class Moment(NamedTuple):
 
     Attributes:
         what: "call", "return", "raise", "cancel", "wake-up", "commit", "observe" or "rest".
-        text: for people.
-        lanes: of each lane, from the left: "" nothing, "below" where its operation begins, "above" where it ends, "through"
-            as long as it goes on, "point" where it begins and ends.
-        lane: on which lane it happens; None if on none.
+        text: the words for people.
+        lanes: one entry per lane, from the left: "" for nothing, "below" where its operation begins, "above" where it ends,
+            "through" in between, "point" where it begins and ends.
+        lane: the lane on which it happens, or None.
         impossible: no channel that keeps the rules does this.
-        situation: what is buffered and who waits by then.
-        names: of the lanes, each that of the endpoint whose operations are on it.
+        situation: what is buffered, and who waits.
+        names: for each lane, the endpoint whose operations are on it.
     """
 
     what: str
@@ -46,7 +46,7 @@ class Moment(NamedTuple):
 
 
 def moments(case: Case) -> tuple[Moment, ...]:
-    """What a case's history shows up to where it is refused; lanes are used again when their operation has ended."""
+    """Lay out a case's history up to the refused event; a lane is reused when its operation has ended."""
     lanes: list[int | None] = []  # the operation on each lane
     names: list[str] = []
     calls: dict[int, Event] = {}
@@ -82,9 +82,9 @@ def moments(case: Case) -> tuple[Moment, ...]:
 
 
 def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
-    """The events that people want to see, and as if they were events what none of a history's tells: wake-ups and commits.
+    """The events that people want to see, plus wake-ups and commits, which no event of a history shows.
 
-    With each comes what is buffered and who waits by then.
+    Each comes with what is buffered and who waits at that time.
     """
     decided: dict[int, str] = {}
     states = states_along(machine, case.default_size, case.judged[:-1])
@@ -94,7 +94,7 @@ def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
         before, last = situation(states[index]), index == len(case.judged) - 1
         after = before if last else situation(states[index + 1])
         for number in [number for position, number in case.wake_ups if position == index]:
-            if case.judged[index - 1] != Event("cancel", number):  # asyncio's own, to throw the error in
+            if case.judged[index - 1] != Event("cancel", number):  # asyncio's own, which throws the error in
                 yield Event("wake-up", number), before
         if event.what == "observe":
             if event.value != phase or last:
@@ -112,6 +112,6 @@ def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
 
 
 def _outcomes(states: frozenset[State]) -> dict[int, str]:
-    """What has come of operations by now, in words, where all states that explain the history agree on it."""
+    """Describe what has become of operations by now, if all states that explain the history agree on it."""
     every = [{(op.number, op.kind, op.outcome) for op in state.operations if op.outcome} for state in states]
     return {number: committed_in_words(kind, outcome) for number, kind, outcome in set.intersection(*every)}

@@ -1,4 +1,4 @@
-"""Why a history was refused: what was expected, what was seen instead, and what makes that impossible."""
+"""Why a history was refused: what was expected, what was observed instead, and what makes that impossible."""
 
 from aioservicekit_model.channel import machine
 from aioservicekit_model.channel.checker import states_along
@@ -12,7 +12,7 @@ __all__ = ["because", "explain", "situation"]
 
 
 def explain(case: Case) -> tuple[str, str]:
-    """What the rules permitted where a case was refused, and what was seen instead."""
+    """What the rules permitted where a case was refused, and what was observed instead."""
     event = case.judged[-1]
     states = states_along(machine, case.default_size, case.judged[:-1])[-1]
     match event.what:
@@ -21,12 +21,12 @@ def explain(case: Case) -> tuple[str, str]:
             return event_in_words(event._replace(value=" or ".join(phases))), event_in_words(event)
         case "rest":
             found = sorted({due.text for state in states for _, due in overdue(state)})
-            expected = "everything that can go on has done so when nothing is left to run"
+            expected = "everything that can go on has gone on when nothing is left to run"
             return expected, "; ".join(found) or "nothing moves"
         case _:
             possible = sorted({_outcome(state, state.operation(event.op)) for state in states})
             if len(possible) > 1:
-                possible = [each for each in possible if each != WAITS]  # it may be undecided yet, and not for long
+                possible = [each for each in possible if each != WAITS]  # it may still be undecided, but not for long
             observed = event_in_words(event._replace(value=case.errors.get(event.op, event.value)))
             call = case.call_of(event)
             assert call is not None, "what ends was called"
@@ -43,7 +43,7 @@ def _outcome(state: State, op: Operation) -> str:
 
 
 def because(case: Case) -> str:
-    """Why no channel that keeps the rules does what a case was refused for: who is full, what is buffered, who is closed."""
+    """Why no channel that keeps the rules does what was refused: who is full, what is buffered, who is closed."""
     event = case.judged[-1]
     states = states_along(machine, case.default_size, case.judged[:-1])[-1]
     call = case.call_of(event)
@@ -71,7 +71,7 @@ def _connected(states: frozenset[State]) -> str:
 
 
 def situation(states: frozenset[State]) -> str:
-    """What is buffered, and who waits, as far as all states that explain a history agree on it."""
+    """What is buffered and who waits, as far as all states that explain a history agree on it."""
     if not states:
         return ""
     told = []
@@ -90,7 +90,7 @@ def situation(states: frozenset[State]) -> str:
 
 
 def _same(states: frozenset[State]) -> list[Subscriber]:
-    """The subscribers that are alike in all states."""
+    """The subscribers that are the same in all states."""
     return sorted(set.intersection(*(set(state.subscribers) for state in states)), key=lambda s: s.name)
 
 

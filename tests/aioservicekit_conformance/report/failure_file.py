@@ -1,4 +1,4 @@
-"""A failure as a thing to keep: a small file that replays exactly."""
+"""A failure in a form that can be kept: a small file that replays exactly."""
 
 import re
 from pathlib import Path
@@ -27,14 +27,14 @@ CANCEL = re.compile(r"cancel (?P<op>\d+)" + THEN)
 
 
 class KeptFailure(NamedTuple):
-    """What a file holds.
+    """The content of a failure file.
 
     Attributes:
-        target: as on the command line.
-        rule: the one that is to blame.
-        default_size: of the channel.
-        actions: what to do to it.
-        check: the name of the check that fails, in place of a channel and actions.
+        target: the target's name, as on the command line.
+        rule: the blamed rule.
+        default_size: the channel's default buffer size.
+        actions: what to do to the channel.
+        check: the name of the failing check, instead of a channel and actions.
     """
 
     target: str
@@ -45,7 +45,7 @@ class KeptFailure(NamedTuple):
 
 
 def as_text(failure: KeptFailure) -> str:
-    """The file's text: a line an action."""
+    """The file's text, with one line per action."""
     lines = [HEAD, f"target {failure.target}", f"rule {failure.rule}"]
     lines.append(f"check {failure.check}" if failure.check else f"channel of size {failure.default_size}")
     for action in failure.actions:
@@ -57,11 +57,11 @@ def as_text(failure: KeptFailure) -> str:
 
 
 def read(path: Path) -> KeptFailure:
-    """The failure that a file holds.
+    """Parse the failure in a file.
 
     Raises:
-        OSError: it can't be read.
-        ValueError: it holds none; the text says which line is wrong.
+        OSError: the file can't be read.
+        ValueError: the file contains no failure; the text says which line is wrong.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     found: list[str] = []
@@ -97,7 +97,7 @@ def _action(line: str, number: int) -> Action:
 
 
 def _missing(actions: list[Action]) -> str:
-    """What the last action needs and is not there by then."""
+    """Say what the last action needs and does not find."""
     *before, last = actions
     called = [action for action in before if action.what != "cancel"]
     if last.what == "cancel":

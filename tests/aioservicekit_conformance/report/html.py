@@ -1,4 +1,4 @@
-"""The report as one page, with nothing to load: rules down, targets across, and behind each failure its history, drawn."""
+"""The report as one self-contained page: one row per rule, one column per target, and a drawing behind each failure."""
 
 from itertools import groupby
 from typing import NamedTuple
@@ -17,14 +17,14 @@ MARKS = {"pass": "✓", "fail": "✗", "masked": "≈", "unsupported": "?", "unt
 
 
 class Row(NamedTuple):
-    """One rule, and what is said of it, target by target."""
+    """One rule, and its verdict for each target."""
 
     rule: Rule
     verdicts: tuple[Verdict, ...]
 
     @property
     def passed(self) -> bool:
-        """Every target has passed it."""
+        """Whether every target has passed it."""
         return all(verdict.verdict == "pass" for verdict in self.verdicts)
 
 

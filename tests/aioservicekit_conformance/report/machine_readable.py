@@ -12,7 +12,7 @@ __all__ = ["as_json", "as_junit"]
 
 
 def as_json(reports: list[Report], version: str) -> dict[str, Any]:
-    """The JSON report's content."""
+    """The content of the JSON report."""
     return {
         "version": version,
         "targets": [
@@ -50,7 +50,7 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
 
 
 def as_junit(reports: list[Report]) -> "ElementTree[Element]":
-    """The JUnit report: a suite a target, a case a rule."""
+    """The JUnit report, with one suite per target and one case per rule."""
     suites = Element("testsuites")
     for report in reports:
         counts = Counter(report.status(v) for v in report.verdicts)

@@ -1,4 +1,4 @@
-"""The files that a run writes: opened before anything is judged, each written whatever becomes of the others."""
+"""The files that a run writes: all opened before judging begins, and each written whatever happens to the others."""
 
 import json
 import re
@@ -17,7 +17,7 @@ __all__ = ["Outputs"]
 
 
 class Outputs:
-    """What `--json`, `--junit`, `--html` and `--failures` name; a context manager.
+    """The files that `--json`, `--junit`, `--html` and `--failures` name; a context manager.
 
     Raises:
         TargetError: on entering: a file or directory can't be made.
@@ -48,7 +48,7 @@ class Outputs:
         self._stack.close()
 
     def write(self, reports: list[Report], version: str, seed: int) -> list[str]:
-        """Write all; returns a line for each that could not be written."""
+        """Write all files; return one line for each that could not be written."""
         texts: dict[str, Callable[[], str]] = {
             "--json": lambda: json.dumps(as_json(reports, version), indent=2) + "\n",
             "--junit": lambda: _xml(reports),

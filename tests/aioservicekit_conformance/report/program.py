@@ -1,4 +1,4 @@
-"""A failure as a program of plain asyncio that shows it with no suite installed."""
+"""A failure as a program in plain asyncio that shows it without the suite."""
 
 import re
 from importlib.resources import files
@@ -20,7 +20,7 @@ __all__ = ["as_program", "program_of_check"]
 
 
 def program_of_check(failure: KeptFailure, error: Broken) -> str:
-    """A program of plain asyncio that runs a check as it stands in the suite, and says whether the same comes of it."""
+    """A program in plain asyncio that runs a check as the suite does, and says whether the outcome is the same."""
     sources = files(checks)
     program = BY_NAME[failure.rule, failure.check].program
     names = ("check.py", f"{program.__module__.rpartition('.')[2]}.py")
@@ -43,14 +43,14 @@ def _template(name: str) -> str:
 
 
 def _importing(failure: KeptFailure) -> dict[str, str]:
-    """What a program needs to come to the target: a folder, the module to import, and what to write behind it."""
+    """What a program needs to load the target: a folder, the module to import, and the attribute path after it."""
     source, attribute = split(failure.target)
     folder, module = (str(Path(source).parent), Path(source).stem) if is_path(source) else ("", source)
     return {"folder": folder, "module": module, "attribute": f".{attribute}" if attribute else ""}
 
 
 def as_program(failure: KeptFailure, case: Case, expected: str, observed: str) -> str:
-    """A program of plain asyncio that does the same to the target, and says whether the same comes of it."""
+    """A program in plain asyncio that does the same to the target, and says whether the outcome is the same."""
     template = Template(_template("program.txt"))
     return template.substitute(
         steps=_template("steps.txt"),
@@ -67,7 +67,7 @@ def as_program(failure: KeptFailure, case: Case, expected: str, observed: str) -
 
 
 def _judged_actions(case: Case) -> list[Action]:
-    """What was done up to the refused event; after the case's own actions all comes to rest, and the channel is emptied."""
+    """The actions up to the refused event; after the case's own actions, all comes to rest and the channel is emptied."""
     own = {action.op: action for action in case.actions if action.what != "cancel"}
     cancellations = {action.op: action for action in case.actions if action.what == "cancel"}
     actions, emptying = [], []
@@ -81,6 +81,6 @@ def _judged_actions(case: Case) -> list[Action]:
 
 
 def _as_code(event: Event) -> str:
-    """An event as an expression, less what it leaves to the defaults."""
+    """An event as an expression, without the arguments that have their default values."""
     given = {name: value for name, value in event._asdict().items() if value != Event._field_defaults.get(name)}
     return f"Event({', '.join(f'{name}={value!r}' for name, value in given.items())})"

@@ -1,4 +1,4 @@
-"""`--replay`: one kept failure, run again on a target."""
+"""`--replay`: run one kept failure again on a target."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,12 +21,12 @@ __all__ = ["replayed"]
 
 
 def replayed(console: Console, target: Target, failure: KeptFailure) -> int:
-    """Run the failure again, and say what comes of it; returns the exit status."""
+    """Run the failure again, and say what happens; return the exit status."""
     try:
         with watched():
             return _check(console, target, failure) if failure.check else _case(console, target, failure)
     except Hang as hang:
-        console.print(f"{escape(target.name)} does not come back: for seconds it ran at {hang}")
+        console.print(f"{escape(target.name)} hangs: for seconds it ran at {hang}")
         return 1
 
 

@@ -1,8 +1,9 @@
-"""What the command says on a terminal: lines of words, wrapped at the terminal's width, each under its heading."""
+"""What the command prints on a terminal: lines wrapped at the terminal's width, each below its heading."""
 
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from io import TextIOBase
+from io import RawIOBase, TextIOBase
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,7 +29,7 @@ MARKS = {
 
 
 def say(console: Console, indent: int, label: str, text: str, width: int = 0) -> None:
-    """Print a text, wrapped at words, beside its label; both may hold markup.
+    """Print a text beside its label, wrapped at words; both may contain markup.
 
     Args:
         indent: columns to the left of the label.
@@ -43,10 +44,10 @@ def say(console: Console, indent: int, label: str, text: str, width: int = 0) ->
 
 
 def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
-    """Judge, with a counter on the terminal that runs from nought to the number of cases that were made.
+    """Judge, with a counter on the terminal that runs from zero to the number of cases.
 
     Returns:
-        The report, and a line about what the target has printed meanwhile, which is shown nowhere else.
+        The report, and a line about what the target printed meanwhile, which is not shown.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(file=sys.stderr)
@@ -66,11 +67,12 @@ def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) 
 
 
 class _Printed(TextIOBase):
-    """Takes what a target prints, and keeps its first line."""
+    """Takes what a target prints, as text or as bytes, and keeps its first line."""
 
     def __init__(self) -> None:
         self._lines = 0
         self._first = ""
+        self.buffer = _PrintedBytes(self)
 
     def write(self, text: str) -> int:
         self._lines += text.count("\n")
@@ -80,9 +82,18 @@ class _Printed(TextIOBase):
 
     @property
     def summary(self) -> str:
-        return (
-            f"it printed {self._lines} lines, which are left out here, from {self._first!r} on" if self._first else ""
-        )
+        return f"it printed {self._lines} lines, which are not shown, from {self._first!r} on" if self._first else ""
+
+
+class _PrintedBytes(RawIOBase):
+    def __init__(self, text: _Printed) -> None:
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._text.write(bytes(data).decode(errors="replace"))
 
 
 def print_report(console: Console, report: Report, seed: int) -> None:
@@ -105,7 +116,7 @@ def print_report(console: Console, report: Report, seed: int) -> None:
 
 
 def print_summary(console: Console, reports: list[Report]) -> None:
-    """A line a target."""
+    """Print one line per target."""
     console.print()
     for report in reports:
         say(console, 2, "", _summary(report))
@@ -120,7 +131,7 @@ def _summary(report: Report) -> str:
 def print_known(console: Console, report: Report, known: frozenset[str]) -> None:
     for verdict in report.verdicts:
         if verdict.rule in known and verdict.verdict == "pass":
-            say(console, 2, "", f"[red]{verdict.rule} is listed as known to fail, and passes: take it off the list[/]")
+            say(console, 2, "", f"[red]{verdict.rule} is listed as known to fail, but passes: take it off the list[/]")
 
 
 def _note(verdict: Verdict) -> str:
@@ -128,7 +139,7 @@ def _note(verdict: Verdict) -> str:
 
 
 def print_finding(console: Console, indent: int, expected: str, observed: str, because: str = "") -> None:
-    """What was expected, what was seen instead, and why that is impossible, if there is a reason to give."""
+    """Print what was expected, what was observed instead, and why that is impossible, if a reason is known."""
     say(console, indent, "expected:", escape(expected), 10)
     say(console, indent, "observed:", f"[red]{escape(observed)}[/]", 10)
     if because:

@@ -12,7 +12,7 @@ __all__ = ["timeline"]
 
 
 def timeline(case: Case) -> list[str]:
-    """A case's history for people to read, one line for each event; what a call comes to at once stands beside it."""
+    """A case's history for people to read, one line per event; an immediate outcome is on the line of its call."""
     lines = [f"channel = Channel(buffer_size={case.default_size})"]
     states = states_along(machine, case.default_size, case.judged[:-1])
     phase = "initiation"
@@ -20,7 +20,7 @@ def timeline(case: Case) -> list[str]:
     called_last, its_line = (
         0,
         0,
-    )  # the operation that was called last, as long as nothing but the state has changed since
+    )  # the last call, as long as only the state has changed since
     rested = False
     for index, event in enumerate(case.judged):
         refused = index == case.refused

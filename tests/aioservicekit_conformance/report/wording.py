@@ -1,6 +1,6 @@
-"""Each event in words: in timelines, drawings, reasons and exported programs alike.
+"""Each event in words, the same in timelines, drawings, reasons and exported programs.
 
-An exported program holds the source of `line`, `event_in_words` and `call_in_words`: they use nothing but the events.
+An exported program contains the source of `line`, `event_in_words` and `call_in_words`, which use nothing but events.
 """
 
 from aioservicekit_model.channel.history import Event
@@ -8,12 +8,12 @@ from aioservicekit_model.channel.machine import Outcome
 
 __all__ = ["IMPOSSIBLE", "KEY", "call_in_words", "committed_in_words", "event_in_words", "line"]
 
-KEY = "[n] is the operation that was called n-th; a message has the number of its send"
+KEY = "[n] is the n-th operation that was called; a message has the number of its send"
 IMPOSSIBLE = "no channel that keeps the rules does this"
 
 
 def line(event: Event, called: Event | None) -> str:
-    """An event as a line of a history; `called` is the call of the operation that it is about, if it is about one."""
+    """An event as a line of a history; `called` is the call of its operation, if it has one."""
     said = event_in_words(event)
     return f"[{event.op}] {call_in_words(called)}  {said}" if called else f"    {said}"
 
@@ -29,17 +29,17 @@ def event_in_words(event: Event) -> str:
         case "cancel":
             return "cancel requested"
         case "observe":
-            return f"the channel is in{value}"
+            return f"the channel's state is{value}"
         case "rest":
             return "at rest"
-        case "wake-up":  # this and what follows is in drawings alone
+        case "wake-up":  # this and the following ones appear only in drawings
             return "is woken"
         case _:
             return str(event.value)
 
 
 def call_in_words(call: Event) -> str:
-    """An operation, by its call."""
+    """An operation in the words of its call."""
     match call.kind:
         case "subscribe":
             size = "" if call.value is None else f"buffer_size={call.value}"
@@ -55,7 +55,7 @@ def call_in_words(call: Event) -> str:
 
 
 def committed_in_words(kind: str, outcome: Outcome) -> str:
-    """What is certain of an operation that has not ended yet."""
+    """What is certain about an operation that has not ended yet."""
     if outcome.what == "raise":
         return "can only fail from now on"
     return {"send": "has committed by now"}.get(kind, f"has taken {outcome.value} by now")

@@ -1,1 +1,1 @@
-"""A case on a target: the event loop that is stepped by hand, what is done on it, and the watchdog."""
+"""A case on a target: the hand-stepped event loop, the actions on it, and the watchdog."""

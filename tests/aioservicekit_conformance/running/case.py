@@ -1,4 +1,4 @@
-"""One case: actions carried out on a target, on a hand-stepped loop, and the history that they make, judged as it grows."""
+"""One case: actions on a target, on a hand-stepped loop, and the history that they make, judged as it grows."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ from itertools import count, islice
 from typing import Any, NamedTuple
 
 from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.checker import advance, start
+from aioservicekit_model.channel.checker import GIVEN_UP, advance, start
 from aioservicekit_model.channel.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
 
 from ..target import Target
@@ -16,7 +16,7 @@ from .loop import Quiet, SteppedLoop
 from .symmetry_reduction import SymmetryReduction
 from .watchdog import Hang, describe_error
 
-__all__ = ["REACHED", "Action", "Case", "replay"]
+__all__ = ["MOST_STATES", "REACHED", "Action", "Case", "replay"]
 
 REACHED = {
     "two or more waiting sends": "at rest, at least two sends wait",
@@ -29,18 +29,19 @@ REACHED = {
 CAN_COMMIT = machine.due(machine.COMMIT, "return")
 CAN_TAKE = machine.due(machine.TAKE, "return")
 
-NO_REST = 10_000  # a target that shows ever more for so many callbacks never rests
+MOST_STATES = 5_000  # a history that more states explain is not judged further; most have less than a hundred
+NO_REST = 10_000  # a target that shows new things for this many callbacks never rests
 
 
 class Action(NamedTuple):
-    """One thing to do to a target, and how far to let its loop run afterwards.
+    """One action on a target, and how far to let its loop run afterwards.
 
     Attributes:
-        op: the operation's number; of a cancellation, that of the operation to cancel.
+        op: the operation's number; for a cancellation, that of the operation to cancel.
         what: "subscribe", "connect", "send", "read", "next", "close" or "cancel".
-        on: the endpoint's name, or "channel"; of a join, the name that the new endpoint gets.
+        on: the endpoint's name, or "channel"; for a join, the name that the new endpoint gets.
         size: a subscriber's buffer size; None is the channel's default.
-        after: how many callbacks run before the next action; None lets all run, until the loop is at rest.
+        after: the number of callbacks to run before the next action; None runs all, until the loop is at rest.
     """
 
     op: int
@@ -51,7 +52,7 @@ class Action(NamedTuple):
 
 
 class Message:
-    """What is sent: false, and equal to every other message, since a channel has no business with what it carries."""
+    """A message: false, and equal to every other one, because what a channel carries is none of its business."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -66,20 +67,20 @@ class Message:
 
 
 class Case:
-    """A target's channel under test, from its making on.
+    """A target's channel under test.
 
     Attributes:
         actions: what has been done.
         history: what has been seen.
         refused: the index in `history` of the event that no model state explains, or None.
         escaped: why this case can't be judged, or None.
-        hung: where the target did not come back, or None.
-        errors: of operations that raised: the error with its text, and the file and line that raised it.
-        pending: the operations that have been called and have not ended: their call events by number.
+        hung: where the target hangs, or None.
+        errors: for operations that raised, the error with its text, and the file and line that raised it.
+        pending: the call events of the operations under way, by number.
         states: the model states that explain the history, with operations and messages renamed (`SymmetryReduction`).
-        overdue: of a case that was refused at rest, what should have happened before.
-        reached: which of the interesting situations (`REACHED`) this case has met.
-        wake_ups: when a waiting operation's task was scheduled to run: how many events there were, and the operation's number.
+        overdue: for a case that was refused at rest, what should have happened before.
+        reached: the interesting situations (`REACHED`) that this case has met.
+        wake_ups: for each time a waiting operation's task was scheduled, the number of events so far, and the operation's.
     """
 
     def __init__(self, target: Target, default_size: int) -> None:
@@ -90,6 +91,7 @@ class Case:
         self._symmetry = SymmetryReduction()
         self.history: list[Event] = []
         self.refused: int | None = None
+        self._given_up = False
         self.overdue: frozenset[str] = frozenset()
         self.escaped: str | None = None
         self.hung: str | None = None
@@ -109,7 +111,7 @@ class Case:
         self._at_rest = True
         self._channel: Any = None
         self._state: object = None
-        building = self.loop.start(self._build())  # in a running loop: that it needs none is for a check of its own
+        building = self.loop.start(self._build())  # in a running loop: a separate check builds one without
         error = building.exception()
         if error is None:
             self._observe()
@@ -118,13 +120,13 @@ class Case:
             self.hung = str(error) if isinstance(error, Hang) else None
 
     def names(self, what: str) -> list[str]:
-        """The endpoints that have been made, in the order of their making: "subscribe" or "connect" tells which."""
+        """The endpoints that have been made, in order, with "subscribe" or "connect" for each."""
         return self._names[what]
 
     def perform(self, action: Action) -> None:
-        """Do one thing, unless what it needs is not there.
+        """Carry out one action, unless what it needs does not exist.
 
-        A refused case goes on: what comes later tells which explanations of the refused event hold.
+        A refused case goes on: later events show which explanations of the refused event hold.
         """
         if self.escaped or self.hung:
             return
@@ -157,17 +159,17 @@ class Case:
 
     @property
     def operations(self) -> int:
-        """How many calls there were, and requests to cancel, up to the refused event."""
+        """The number of calls and requests to cancel, up to the refused event."""
         return sum(event.what in ("call", "cancel") for event in self.judged)
 
     def call_of(self, event: Event) -> Event | None:
-        """The call of the operation that an event is about, if it is about one."""
+        """The call of an event's operation, if it has one."""
         return next((e for e in self.history if e.what == "call" and e.op == event.op), None)
 
     def finish(self) -> None:
-        """Come to rest, close the channel, send in vain, read what is left: whatever is wrong by now is seen then.
+        """Come to rest, close the channel, send in vain, read what is left. This shows whatever has gone wrong by now.
 
-        `actions` does not hold what this does: it follows on every case.
+        `actions` does not include these steps, since they follow every case.
         """
         if not (self.escaped or self.hung):
             done, self.actions = self.actions, []
@@ -183,7 +185,7 @@ class Case:
             self.perform(Action(next(numbers), "send", name))
         sent = sum(event.kind == "send" for event in self.history)
         for name in self.names("subscribe"):
-            for number in islice(numbers, 2 * sent + 1):  # a target may find ever more to read
+            for number in islice(numbers, 2 * sent + 1):  # a target may return messages for ever
                 self.perform(Action(number, "read", name))
                 if self.escaped or self.hung or self._last_of(number) != "return":
                     break
@@ -210,7 +212,7 @@ class Case:
         return lambda: getattr(endpoint, action.what)()
 
     async def _step_of_iteration(self, endpoint: Any) -> Any:
-        """What `async for` does first: its iterator may be an asynchronous generator, and is kept, as nothing ends it."""
+        """Begin an `async for`: its iterator may be an asynchronous generator, and is kept, because nothing ends it."""
         iterator = aiter(endpoint)
         self._iterators.append(iterator)
         return await anext(iterator)
@@ -242,24 +244,37 @@ class Case:
     def _message(self, value: object) -> int | str:
         return value.number if isinstance(value, Message) else repr(value)
 
-    # What is seen
+    # What is observed
 
     def _see(self, event: Event) -> None:
         self.history.append(event)
-        if self.refused is not None:
+        if self.refused is not None or self._given_up:
             return
-        before, self.states = self.states, advance(machine, self.states, self._symmetry.event(event, self.states))
-        if not self.states:
+        renamed = self._symmetry.event(event, self.states)
+        before, self.states = self.states, advance(machine, self.states, renamed, MOST_STATES)
+        if self.states == GIVEN_UP:
+            self._given_up, self.states = True, frozenset()
+        elif not self.states:
             self.refused = len(self.history) - 1
             if event.what == "rest":
                 self.overdue = frozenset(due.text for state in before for _, due in machine.overdue(state))
 
     def _observe(self) -> None:
-        self._state = self._channel.state
-        event = observe(self.target.states.get(self._state, repr(self._state)))
+        event = observe(self._state_seen())
         if len(self.history) != self._observed_at and not (self.history and self.history[-1] == event):
             self._see(event)
         self._observed_at = len(self.history)
+
+    def _state_seen(self) -> str:
+        try:
+            self._state = self._channel.state
+            return self.target.states.get(self._state, repr(self._state))
+        except Hang as hang:
+            self.hung = str(hang)
+            return f"state hangs at {hang}"
+        except (Exception, SystemExit) as error:
+            self._state = f"state raises {describe_error(error)}"
+            return self._state
 
     def _run(self, callbacks: int | None) -> None:
         quiet = Quiet(self.loop)
@@ -272,7 +287,7 @@ class Case:
                 self.loop.escapes.append(f"no rest after {NO_REST} callbacks")
         self._at_rest = callbacks is None
         if threading.active_count() > self._threads:
-            self.loop.escapes.append("a thread of its own")
+            self.loop.escapes.append("its own thread")
         if self.loop.escapes and self.escaped is None:
             self.escaped, self.refused = self.loop.escapes[0], None
         if callbacks is None and not (self.escaped or self.hung):
@@ -317,7 +332,7 @@ class Case:
 
 
 def replay(target: Target, default_size: int, actions: Iterable[Action]) -> Case:
-    """Carry out the same actions again, on a new channel, and finish."""
+    """Carry out the same actions on a new channel, and finish."""
     case = Case(target, default_size)
     for action in actions:
         case.perform(action)

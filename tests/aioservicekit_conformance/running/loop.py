@@ -1,8 +1,8 @@
-"""An event loop that runs one callback at a time, when told to, on virtual time.
+"""An event loop on virtual time that runs one callback at a time, when told to.
 
-Real `asyncio.Task`s and futures run on it. It does what asyncio permits and nothing else: callbacks run in the order in which
-they were scheduled. Its driver may act between any two callbacks, as the task that has just run might have done. Nothing
-sleeps: with no callback left, time jumps to the next timer; with no timer either, the loop is at rest.
+Real `asyncio.Task`s and futures run on it. It does only what asyncio permits: callbacks run in the order in which they were
+scheduled. Its driver may act between any two callbacks, as the task that has just run might have done. Nothing sleeps: if no
+callback is left, time jumps to the next timer; if no timer is left either, the loop is at rest.
 """
 
 import asyncio
@@ -19,9 +19,7 @@ __all__ = ["Quiet", "SteppedLoop"]
 
 _T = TypeVar("_T")
 
-if (
-    TYPE_CHECKING
-):  # checked as if it had all methods: those that are not defined below are added at the end of this file
+if TYPE_CHECKING:  # type-checked as if it had all methods: those not defined below are added at the end of this file
     _EventLoop: Any = asyncio.AbstractEventLoop
 else:
     _EventLoop = asyncio.AbstractEventLoop
@@ -30,7 +28,7 @@ Callback = tuple[asyncio.Handle, Context, Callable[..., object], tuple[Any, ...]
 
 
 class Task(asyncio.Task[_T]):
-    """A task whose hash is a number of its loop's, not its address: sets of tasks are walked in the same order in each run."""
+    """A task whose hash is a number, not its address, so that sets of tasks iterate in the same order in each run."""
 
     def __init__(self, number: int, coro: Coroutine[Any, Any, _T], loop: "SteppedLoop", **options: Any) -> None:
         self._number = number
@@ -41,9 +39,9 @@ class Task(asyncio.Task[_T]):
 
 
 class Quiet:
-    """Tells when a loop is at rest though callbacks or timers are left: those that come again, and change nothing to be seen.
+    """Tells when a loop is at rest although callbacks or timers are left, which recur and change nothing visible.
 
-    Each of them has come `times` times then; and time has jumped far enough, twice, for each timer to have fired.
+    By then, each of them has run `times` times, and time has jumped twice so far that each timer has fired.
     """
 
     STALLS = 2
@@ -56,10 +54,10 @@ class Quiet:
         self._stalls = 0
 
     def over(self, seen: object) -> bool:
-        """Whether the loop is at rest by now; asked before each callback.
+        """Whether the loop is at rest by now; call this before each callback.
 
         Args:
-            seen: what can be seen from outside.
+            seen: everything visible from outside.
         """
         if seen != self._seen:
             self._seen, self._callbacks, self._stalls = seen, 0, 0
@@ -77,10 +75,10 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
     """A hand-stepped event loop.
 
     Attributes:
-        escapes: what the code under test used that no hand-stepped loop can offer: threads, sockets, subprocesses, or no end of
-            callbacks. What it does then can't be judged.
-        scheduled: is given each callback that is scheduled to run soon.
-        errors: contexts that were given to `call_exception_handler`.
+        escapes: what the code under test used that a hand-stepped loop can't offer: threads, sockets, subprocesses, or endless
+            callbacks. Such code can't be judged.
+        scheduled: called with each callback that is scheduled to run soon.
+        errors: the contexts passed to `call_exception_handler`.
     """
 
     def __init__(self) -> None:
@@ -105,7 +103,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         return task
 
     def step(self) -> bool:
-        """Run one callback, the oldest; False if the loop is at rest."""
+        """Run the oldest callback; return False if the loop is at rest."""
         while self._ready or self._advance():
             callback = self._ready.popleft()
             if not callback[0].cancelled():
@@ -114,11 +112,11 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         return False
 
     def run_until_rest(self, seen: Callable[[], object] = lambda: None, times: int = 20, limit: int = 100_000) -> None:
-        """Run callbacks until none is left, or `Quiet` says so; more than `limit` of them count as an escape.
+        """Run callbacks until none is left, or `Quiet` says so. More than `limit` of them count as an escape.
 
         Args:
-            seen: tells what can be seen from outside.
-            times: how often what comes again must have come.
+            seen: returns everything visible from outside.
+            times: how often recurring callbacks must have run.
         """
         quiet = Quiet(self, times)
         for _ in range(limit):
@@ -128,11 +126,11 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
 
     @property
     def recurring(self) -> int:
-        """How many callbacks and timers there are."""
+        """The number of callbacks and timers."""
         return len(self._ready) + len(self._timers)
 
     def stall(self) -> bool:
-        """Let time jump to the last of the timers that there are, as if the loop had been blocked for so long."""
+        """Let time jump to the last of the existing timers, as if the loop had been blocked that long."""
         stalled = False
         while self._advance():
             stalled = True
@@ -145,7 +143,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         asyncio._set_running_loop(self)
         try:
             context.run(function, *arguments)
-        except SystemExit:  # of a task of the target's own; what it does in an operation is the operation's error
+        except SystemExit:  # in one of the target's own tasks; in an operation, it is the operation's error
             self.escapes.append("sys.exit()")
         except Exception as error:
             self.call_exception_handler({"message": f"exception in callback {function!r}", "exception": error})
@@ -161,7 +159,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
                 return True
         return False
 
-    # What asyncio asks of an event loop
+    # What asyncio requires of an event loop
 
     def time(self) -> float:
         return self._now
@@ -177,7 +175,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         self.retire()
 
     def retire(self) -> None:
-        """Run nothing any more, and take silently what tasks give it that are garbage by now."""
+        """Run nothing any more, and silently accept what tasks schedule when they are collected."""
         self._retired = True
         self._ready.clear()
         self._timers.clear()
@@ -227,7 +225,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Called by `TimerHandle.cancel()`; the timer is passed over when its time comes."""
+        """Called by `TimerHandle.cancel()`; the timer is skipped when its time comes."""
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.errors.append(context)
@@ -236,7 +234,7 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         self.errors.append(context)
 
     async def shutdown_asyncgens(self) -> None:
-        """There are none to shut down: no hook was installed."""
+        """Nothing to shut down: no hook was installed."""
 
     async def shutdown_default_executor(self) -> None:
         """There is no executor."""

@@ -1,4 +1,4 @@
-"""Symmetry reduction: histories that differ only in the numbers of operations and messages become the same one."""
+"""Symmetry reduction: histories that differ only in the numbers of operations and messages become the same."""
 
 from collections.abc import Iterable
 from itertools import count
@@ -10,9 +10,9 @@ __all__ = ["SymmetryReduction"]
 
 
 class SymmetryReduction:
-    """Gives operations and messages small numbers that are used again when free, so that cases share what is remembered.
+    """Gives operations and messages small numbers, reused when free, so that cases share what the checker caches.
 
-    The checker's answer is the same: it looks at numbers only to tell apart what there is at one time.
+    The checker's answer stays the same: it uses numbers only to tell apart what exists at the same time.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class SymmetryReduction:
         return self._operations[number]
 
     def event(self, event: Event, states: frozenset[State]) -> Event:
-        """The event, renamed. `states` tells which messages there still are."""
+        """The renamed event. `states` tells which messages still exist."""
         match event.what:
             case "call":
                 number = self._operations[event.op] = _free(self._operations.values())
@@ -42,7 +42,7 @@ class SymmetryReduction:
 
 
 def _messages(state: State) -> set[Message]:
-    """All that are buffered or on their way."""
+    """All messages that are buffered or on their way."""
     on_their_way = {op.value for op in state.operations if op.kind == "send"}
     taken = {op.outcome.value for op in state.operations if op.kind in READS and op.outcome}
     return on_their_way.union(taken, *(s.buffer for s in state.subscribers))

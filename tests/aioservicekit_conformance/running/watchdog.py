@@ -1,6 +1,6 @@
-"""The watchdog: a target that does not come back is interrupted, and where it was is told by file and line.
+"""The watchdog interrupts a target that hangs, and reports the file and line.
 
-It looks at nothing as long as something moves: the limit is for one step of a loop, or one import, which take microseconds.
+It does nothing as long as something moves: the limit is for one step of a loop or one import, which take microseconds.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from types import FrameType
 __all__ = ["Hang", "alive", "describe_error", "watched"]
 
 SECONDS = 5  # between two looks
-LOOKS = 3  # so many in a row with no step in between are too many
-IN_VAIN = 3  # a target that catches the interruption so often and goes on is left with its whole process
+LOOKS = 3  # more looks in a row without a step are too many
+IN_VAIN = 3  # a target that catches this many interruptions and goes on loses its whole process
 
 OURS = Path(__file__).parents[1]
 LIBRARY = (Path(asyncio.__file__).parent, Path(importlib.__file__).parent)
@@ -27,7 +27,7 @@ _steps = 0
 
 
 class Hang(BaseException):
-    """The target has not come back; the text is the file and the line where it was."""
+    """The target hangs; the text is the file and the line."""
 
 
 def alive() -> None:
@@ -37,31 +37,36 @@ def alive() -> None:
 
 
 def where(frame: FrameType | None) -> str:
-    """Where a stack of frames is, or was, in the target: its innermost line that is not the suite's nor the standard library's."""
+    """Where a stack of frames is in the target: the innermost line outside the suite and the standard library."""
     return _place((each.f_code.co_filename, line) for each, line in traceback.walk_stack(frame))
 
 
 def describe_error(error: BaseException) -> str:
-    """An error, with its text, and the file and line of the target that raised it."""
+    """An error with its text, and the file and line of the target that raised it, if the target raised it."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frames = [(each.f_code.co_filename, line) for each, line in traceback.walk_tb(error.__traceback__)]
-    return f"{said} ({_place(reversed(frames))})"
+    theirs = [frame for frame in frames if _is_theirs(frame[0])]
+    return f"{said} ({_place(theirs[-1:])})" if theirs else said
 
 
 def _place(lines: Iterable[tuple[str, int]]) -> str:
-    """The first of some lines that is the target's."""
+    """The first of some lines that belongs to the target."""
     known = list(lines)
     file, line = next((each for each in known if _is_theirs(each[0])), (known or [("?", 0)])[0])
     return f"{Path(file).name}, line {line}"
 
 
 def _is_theirs(file: str) -> bool:
-    return OURS not in Path(file).parents and not any(Path(each) in Path(file).parents for each in LIBRARY)
+    return (
+        not file.startswith("<frozen")
+        and OURS not in Path(file).parents
+        and not any(Path(each) in Path(file).parents for each in LIBRARY)
+    )
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Interrupt what hangs, and let nobody end the whole process: `os._exit` is `sys.exit` meanwhile."""
+    """Interrupt what hangs, and let nobody end the whole process: meanwhile, `os._exit` is `sys.exit`."""
 
     def leave(status: int) -> None:
         raise SystemExit(status)
@@ -77,7 +82,7 @@ def watched() -> Iterator[None]:
 
 @contextmanager
 def _watched() -> Iterator[None]:
-    """Interrupt by `Hang` what goes on for many seconds without a step; where there are no signals, end with a traceback."""
+    """Interrupt with `Hang` what goes on for many seconds without a step; without signals, end with a traceback."""
     if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
         faulthandler.dump_traceback_later(20 * SECONDS * LOOKS, exit=True)
         try:
@@ -85,7 +90,7 @@ def _watched() -> Iterator[None]:
         finally:
             faulthandler.cancel_dump_traceback_later()
         return
-    seen = [_steps, 0, 0]  # steps at the last look, looks since they changed, interruptions
+    seen = [_steps, 0, 0]  # steps at the last look, looks since then, interruptions
 
     def look(number: int, frame: FrameType | None) -> None:
         if seen[0] != _steps:
@@ -105,4 +110,4 @@ def _watched() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, *timer)  # somebody else's, of pytest-timeout for one
+        signal.setitimer(signal.ITIMER_REAL, *timer)  # somebody else's, such as pytest-timeout's

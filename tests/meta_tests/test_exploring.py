@@ -1,0 +1,85 @@
+"""Cases are drawn by the seed alone, whatever the target does, and refused ones become short."""
+
+import asyncio
+from itertools import count
+from types import SimpleNamespace
+
+from channels import DEFECTS, SOUND
+from channels.plain import ChannelState
+from hypothesis import Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from aioservicekit_conformance.exploring.explorer import STEPS, Exploration, explore
+from aioservicekit_conformance.exploring.failures import Failure, shortest
+from aioservicekit_conformance.exploring.scripts import SCRIPTS, parse
+from aioservicekit_conformance.exploring.state_machine import machine
+from aioservicekit_conformance.running.case import Action, Case
+from aioservicekit_conformance.target import Target, describe
+from aioservicekit_model.channel.blame import blame
+
+PLAIN = describe("plain", SOUND["plain"])
+
+
+class Drawn(Exploration):
+    """Keeps the actions of each drawn case."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.actions: list[tuple[int, list[Action]]] = []
+
+    def add(self, case: Case, *, script: bool = False) -> None:
+        super().add(case, script=script)
+        if not script:
+            self.actions.append((case.default_size, case.actions))
+
+
+def drawn(target: Target, seed: int) -> list[tuple[int, list[Action]]]:
+    exploration = Drawn()
+    explore(target, 50, seed, exploration=exploration)
+    return exploration.actions
+
+
+def test_the_same_seed_draws_the_same_cases() -> None:
+    """Cases depend on the seed, and on nothing that differs from run to run."""
+    assert drawn(PLAIN, 1) == drawn(PLAIN, 1)
+    assert drawn(PLAIN, 1) != drawn(PLAIN, 2)
+
+
+def test_as_many_cases_are_drawn_as_were_asked_for() -> None:
+    """The scripts come first, and are not counted."""
+    told: list[tuple[int, int]] = []
+    exploration = explore(PLAIN, 50, 0, lambda cases, total: told.append((cases, total)))
+    assert exploration.cases == len(SCRIPTS) + 50
+    assert told == [*((number, 50) for number in range(1, 51)), (50, 50)]
+
+
+def test_a_target_may_behave_differently_each_time() -> None:
+    """What is drawn does not depend on what the target does, so Hypothesis never finds the machine inconsistent."""
+    made = count()
+
+    async def wait_for_ever(**size: int) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    def channel(size: int) -> object:
+        deaf = SimpleNamespace(
+            state=ChannelState.initiation, subscribe=wait_for_ever, connect=wait_for_ever, close=wait_for_ever
+        )
+        return deaf if next(made) % 2 else PLAIN.channel(size)
+
+    cases: list[Case] = []
+    fickle = machine(PLAIN._replace(channel=channel), cases.append)
+    options = settings(
+        max_examples=300, stateful_step_count=STEPS, phases=[Phase.generate], database=None, deadline=None
+    )
+    run_state_machine_as_test(seed(0)(fickle), settings=options)  # type: ignore[arg-type]  # a factory will do
+    assert len(cases) >= 300
+
+
+def test_a_refused_case_becomes_short() -> None:
+    """The minimiser leaves out what has nothing to do with a failure, and what blames another rule as well stays out."""
+    target = describe("losing", DEFECTS["cancelled_reads_lose_the_message"].target)
+    actions = tuple(parse("p1 s1=2 s2=3 p2 /p2 s1? s2? s1*.1 p1!.0 x6.2 s2? p1! s2? s1? p2! s1?"))
+    case = shortest(target, Failure(1, actions, frozenset({"CH-2.4", "CH-3.1", "CH-4.5"}), len(actions)), "CH-4.5")
+    assert case.operations == 6
+    assert [action.op for action in case.actions if action.what != "cancel"] == [1, 2, 3, 4, 5]
+    assert "CH-4.5" in blame(case.default_size, case.history)

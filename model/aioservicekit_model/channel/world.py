@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from ..explorer import Machine
 from . import checker
 from .history import CANCELLED, CLOSED, EXHAUSTED, READS, Event, call, cancel, observe, rest, returned
-from .machine import PHASES, Message, Operation, Outcome, State
+from .machine import OBLIGATIONS, PHASES, Message, Operation, Outcome, State
 
 __all__ = ["EVENTS", "Bounds", "Label", "World", "channel", "closed_world"]
 
@@ -122,8 +122,13 @@ class _Users:
         self.bounds = bounds
         self.publishers = tuple(f"p{n}" for n in range(1, bounds.publishers + 1))
         self.subscribers = tuple(f"s{n}" for n in range(1, len(bounds.sizes) + 1))
-        self.ends_wrongly = bool(getattr(machine, "endings", ()))  # a relaxed machine may,
-        self.neglects = bool(getattr(machine, "neglects", ()))  # or may leave what is settled
+        # Of a relaxed machine: the kinds of operations that may end wrongly, or not at all though they are settled.
+        endings, neglected = (
+            getattr(machine, "endings", ()),
+            {each.obligation for each in getattr(machine, "neglects", ())},
+        )
+        self.end_wrongly = {kind for ending in endings for kind in ending.kinds}
+        self.are_left = {kind for each in OBLIGATIONS if each.rule in neglected for kind in each.kinds}
 
     @cached_property
     def joins(self) -> tuple[Event, ...]:
@@ -228,16 +233,13 @@ class _Users:
     def endings(self, op: Operation) -> list[Event]:
         """How an operation might end; the machine says what of it may be."""
         endings = [op.outcome] if op.outcome else []
-        if self.ends_wrongly:
-            errors = ("ValueError", CLOSED, EXHAUSTED)
-            endings += [*(Outcome("raise", error) for error in errors), Outcome("return")]
-        if self.ends_wrongly or (op.kind == "close" and op.cancel_requested):
+        if op.kind in self.end_wrongly or (op.kind == "close" and op.cancel_requested):
             endings.append(Outcome("raise", CANCELLED))
-        return [
-            Event(ending.what, op.number, value=ending.value)
-            for ending in dict.fromkeys(endings)  # in the same order each time: so are the paths that are shown
-            if ending.what in ("return", "raise")
-        ]
+        if op.kind in self.end_wrongly:
+            errors = ("ValueError", CLOSED, EXHAUSTED)
+            endings += [Outcome("return"), *(Outcome("raise", error) for error in errors)]
+        seen = (ending for ending in dict.fromkeys(endings) if ending.what in ("return", "raise"))
+        return [Event(ending.what, op.number, value=ending.value) for ending in seen]  # always in the same order
 
     # --------------------------------------------------------------------------------------------------- the machine
 
@@ -262,9 +264,9 @@ class _Users:
     def reduced(self, world: World) -> World:
         """The one state that stands for all those that nobody can tell from this one."""
         now = world.now
-        for op in () if self.ends_wrongly or self.neglects else channel(world).operations:
-            can_be_cancelled = op.cancel_requested or op.number in world.chosen
-            if op.outcome and op.outcome.what in ("return", "raise") and not can_be_cancelled:
+        for op in channel(world).operations:
+            is_open = op.cancel_requested or op.number in world.chosen or op.kind in self.end_wrongly | self.are_left
+            if op.outcome and op.outcome.what in ("return", "raise") and not is_open:
                 (now,) = self.machine.see(now, Event(op.outcome.what, op.number, value=op.outcome.value))
         state = now if isinstance(now, State) else now.state
         state = state._replace(

@@ -149,7 +149,7 @@ class _Judging:
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", explained, evidence, expected, observed),
             because=because(case),
-            obligations=broken_obligations(case.default_size, case.history, rule),
+            obligations=broken_obligations(case.default_size, case.judged, rule),
             history=tuple(timeline(case)),
             replay=as_text(failure),
             program=as_program(failure, case, expected, observed),

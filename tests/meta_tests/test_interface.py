@@ -76,7 +76,7 @@ def raises(self: object) -> None:
         (sets(0, "subscribe", takes_nothing), "subscribe(buffer_size=1) raises TypeError"),
         (sets(0, "state", sync), "Channel.state is a method; it must be a property"),
         (sets(0, "state", property(raises)), "Channel.state raises KeyError: 'state' (test_interface.py, line "),
-        (sets(0, "state", property(returns_nothing)), "Channel.state is async; it has to be a property"),
+        (sets(0, "state", property(returns_nothing)), "Channel.state is async; it must be a property"),
         (sets(0, "state", property(named)), "Channel.state is a value of str, not a member of ChannelState"),
         (sets(0, "__init__", takes_nothing), "Channel(buffer_size=1) raises TypeError"),
         (sets(1, "send", None), "Publisher has no send()"),

@@ -1,7 +1,7 @@
 """The command `python -m aioservicekit_model explore`."""
 
 import re
-import runpy
+import subprocess
 import sys
 
 import pytest
@@ -155,11 +155,16 @@ def test_a_wrong_command_is_refused(services: list[str], message: str, capsys: p
     assert message in capsys.readouterr().err
 
 
-def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_module_is_a_command() -> None:
     """`python -m` runs it, and exits with its status."""
-    monkeypatch.setattr(
-        sys, "argv", ["aioservicekit_model", "explore", "services", "a", "--fault", "stuck on a failed stop"]
-    )
-    monkeypatch.delitem(sys.modules, "aioservicekit_model.__main__")
-    with pytest.raises(SystemExit, match=r"^1$"):
-        runpy.run_module("aioservicekit_model", run_name="__main__")
+    command = [
+        sys.executable,
+        "-m",
+        "aioservicekit_model",
+        "explore",
+        "services",
+        "a",
+        "--fault",
+        "stuck on a failed stop",
+    ]
+    assert subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 1

@@ -16,6 +16,7 @@ ERRORS = {"by an error": _Passing, "by a CancelledError": asyncio.CancelledError
 CLOSED_ERROR = "by the target's own ChannelClosedError"
 CANCELLED = "by the cancellation of its task"
 REQUESTED = "as its task is asked to cancel"
+BY_HAND = {REQUESTED: "by hand, as its task is asked to cancel"}  # what another way to end is compared with: "by hand"
 WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED, REQUESTED)
 MEANWHILE = ("nothing", "it", "the channel")
 
@@ -39,7 +40,7 @@ async def _own_closed_error(target: Target) -> BaseException | None:
 
 
 async def _leave(target: Target, what: str, way: str, meanwhile: str, error: BaseException | None) -> Left:
-    """Leave a block in one of the ways; "by hand" closes without a block."""
+    """Leave a block in one of the ways; those by hand close without a block."""
     channel = target.channel(0)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
     others = await channel.connect(), await channel.subscribe()
@@ -49,6 +50,12 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
     async def close_meanwhile() -> None:
         if meanwhile != "nothing":
             await (channel if meanwhile == "the channel" else closing).close()
+
+    async def close_when_asked_to_cancel() -> None:
+        await close_meanwhile()
+        if task := asyncio.current_task():
+            task.cancel()
+        await closing.close()
 
     async def block() -> None:
         async with closing as entered:
@@ -68,6 +75,8 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
         if way == "by hand":
             await close_meanwhile()
             await closing.close()
+        elif way == BY_HAND[REQUESTED]:  # another check looks at its outcome
+            await asyncio.wait([asyncio.ensure_future(close_when_asked_to_cancel())])
         elif way == REQUESTED:  # it raises CancelledError if its end suspends its task
             (task,) = (await asyncio.wait([asyncio.ensure_future(block())]))[0]
             fine = task.cancelled() or task.exception() is None
@@ -99,12 +108,13 @@ def _block(what: str) -> Check:
         for way, meanwhile in product(WAYS, MEANWHILE):
             if what == "channel" and meanwhile == "it":
                 continue
-            by_hand = started(lambda meanwhile=meanwhile: _leave(target, what, "by hand", meanwhile, None))  # type: ignore[misc]
+            hand = BY_HAND.get(way, "by hand")
+            by_hand = started(lambda hand=hand, meanwhile=meanwhile: _leave(target, what, hand, meanwhile, None))  # type: ignore[misc]
             error: BaseException | None = ERRORS[way]() if way in ERRORS else None
             if way == CLOSED_ERROR:
                 error = started(lambda: _own_closed_error(target))
             if by_hand is None or by_hand.how != "normally" or (way == CLOSED_ERROR and error is None):
-                continue
+                continue  # a close() that fails, or has no effect, breaks another rule
             left = run(lambda way=way, meanwhile=meanwhile, error=error: _leave(target, what, way, meanwhile, error))  # type: ignore[misc]
             closed = "" if meanwhile == "nothing" else f" after {meanwhile} was closed inside"
             block = f"async with {what}, left {way}{closed}"

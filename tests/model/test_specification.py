@@ -194,3 +194,9 @@ def test_every_rule_that_is_mentioned_exists() -> None:
     ]
     assert not dangling, "these do not exist:\n  " + "\n  ".join(dangling)
     assert {rule_id for rule_id, _, _ in found} >= set(RULES)
+
+
+def test_a_rule_stands_in_the_section_of_its_id() -> None:
+    """Reports order rules by section, and each section has a title."""
+    assert rules.section("CH-3.1") == "CH-3"
+    assert {rules.section(rule) for rule in rules.RULES} == set(rules.SECTIONS)

@@ -14,6 +14,7 @@ next: the rules leave that freedom. At rest, when nothing is left to run, all of
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
 from typing import NamedTuple
 
 from .history import CANCELLED, CLOSED, EXHAUSTED, JOINS, READS, Event
@@ -94,9 +95,7 @@ Guard = Callable[[State, Operation], bool]
 
 def ahead(state: State, op: Operation) -> Iterator[Operation]:
     """What waits ahead of it in the same line: the channel's sends (of connected publishers), or its subscriber's reads."""
-    for other in state.operations:
-        if other.number == op.number:
-            return
+    for other in takewhile(lambda each: each.number != op.number, state.operations):
         if other.outcome is None and (
             other.on == op.on and other.kind in READS
             if op.kind in READS

@@ -193,8 +193,7 @@ class _Users:
                 joined.discard(event.on)  # nobody has it in hand before its join has returned
             elif event.on not in joined and (event.kind, event.value) not in skipped:
                 yield event
-                if self.bounds.reduced:
-                    skipped.add((event.kind, event.value))
+                skipped |= {(event.kind, event.value)} if self.bounds.reduced else set()
         message = sum(self.bounds.messages - unsent for unsent in world.unsent) + 1
         for name, unsent in zip(self.publishers, world.unsent, strict=True):
             waiting = sum(op.kind == "send" and op.on == name for op in state.operations)

@@ -75,8 +75,9 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
         if way == "by hand":
             await close_meanwhile()
             await closing.close()
-        elif way == BY_HAND[REQUESTED]:  # another check looks at its outcome
-            await asyncio.wait([asyncio.ensure_future(close_when_asked_to_cancel())])
+        elif way == BY_HAND[REQUESTED]:  # it may raise CancelledError (CH-5.1)
+            (task,) = (await asyncio.wait([asyncio.ensure_future(close_when_asked_to_cancel())]))[0]
+            how = "normally" if task.cancelled() or task.exception() is None else f"with {task.exception()!r}"
         elif way == REQUESTED:  # it raises CancelledError if its end suspends its task
             (task,) = (await asyncio.wait([asyncio.ensure_future(block())]))[0]
             fine = task.cancelled() or task.exception() is None

@@ -4,11 +4,12 @@ The ways between states, what leads along each, and the rules of guards come fro
 the rules that the machine of channels keeps in effects.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from typing import TypeVar
 
 from aioservicekit_model.channel import machine as channels
-from aioservicekit_model.channel.history import CANCELLED, JOINS, READS, Event, call, cancel
+from aioservicekit_model.channel.history import CANCELLED, JOINS, READS
+from aioservicekit_model.channel.world import Bounds, Label, channel, closed_world
 from aioservicekit_model.explorer import Machine, explore
 from aioservicekit_model.service import ACTIONS
 from aioservicekit_model.service.machine import STOPPED, World
@@ -20,10 +21,10 @@ Way = tuple[str, str, str]  # from a node, to a node, and by what
 
 
 State = TypeVar("State", bound=Hashable)
-Label = TypeVar("Label", bound=Hashable)
+Step = TypeVar("Step", bound=Hashable)
 
 
-def explored(machine: Machine[State, Label]) -> Iterator[tuple[State, Label, State]]:
+def explored(machine: Machine[State, Step]) -> Iterator[tuple[State, Step, State]]:
     """Every step from every state that can be reached."""
     graph = explore(machine)
     for number, before in enumerate(graph.states):
@@ -42,40 +43,11 @@ def digraph(nodes: tuple[str, ...], ways: set[Way]) -> str:
 
 # --------------------------------------------------------------------------------------------------------------- channels
 
-Deed = tuple[channels.Operation, str, str]  # whose it is; its name and the rules of its guards, if it can't be seen
 
-
-def using(
-    kinds: tuple[str, ...], names: tuple[str, ...], most: int
-) -> Callable[[channels.State], Iterator[tuple[Deed, channels.State]]]:
-    """What may happen to a channel: operations of these kinds, so many at a time, on endpoints of these names."""
-
-    def events(state: channels.State) -> Iterator[Event]:
-        for op in state.operations:
-            yield cancel(op.number)
-            if op.outcome:
-                yield Event(op.outcome.what, op.number, value=op.outcome.value)
-        free = {*range(most)} - {op.number for op in state.operations}
-        publishers, subscribers = [name for name, _ in state.publishers], [s.name for s in state.subscribers]
-        joining = [op.on for op in state.operations if op.kind in JOINS]
-        on = {
-            **{join: [name for name in names if name not in (*publishers, *subscribers, *joining)] for join in JOINS},
-            **dict.fromkeys(READS, subscribers),
-            "send": publishers if all(len(s.buffer) < 2 for s in state.subscribers) else [],
-            "close": ["channel", *publishers, *subscribers],
-        }
-        if free:
-            yield from (call(min(free), kind, name) for kind in kinds for name in on[kind])
-
-    def steps(state: channels.State) -> Iterator[tuple[Deed, channels.State]]:
-        for action, op, after in channels.steps(state):
-            yield (op, action.name, ", ".join(action.guards)), after
-        for event in events(state):
-            called = channels.Operation(event.op, event.kind, event.on, event.value)
-            for after in channels.see(state, event):
-                yield (called if event.what == "call" else state.operation(event.op), "", ""), after
-
-    return steps
+def used(bounds: Bounds) -> Iterator[tuple[channels.State, Label, channels.State]]:
+    """Every step of a channel and its users."""
+    for before, label, after in explored(closed_world(channels, bounds)):
+        yield channel(before), label, channel(after)
 
 
 JOINING, CLOSING, CLOSING_ALL = "an endpoint joins", "an endpoint closes", "close() of the channel"
@@ -96,9 +68,9 @@ def channel_states() -> str:
     """The states that users see of a channel."""
     (first,) = channels.initial(0)
     found = {
-        (before.phase, after.phase, doing(op), after.complete)
-        for before, (op, _, _), after in explored(Machine((first,), using((*JOINS, "close"), ("a", "b", "c", "d"), 1)))
-        if before[:-1] != after[:-1]  # more has changed than the operations under way
+        (before.phase, after.phase, doing(label), after.complete)
+        for before, label, after in used(Bounds(publishers=2, sizes=(None, None), messages=0))
+        if label.kind in (*JOINS, "close") and before[:-1] != after[:-1]  # more than the operations under way
     }
     assert {(before, after, what) for before, after, what, _ in found} == RULES_OF_PHASES.keys()
     ways = {("", first.phase, "Channel()\nCH-1.1a")}
@@ -110,8 +82,8 @@ def channel_states() -> str:
     return digraph((f'closed [label="{says}"]', "{rank=max; closed}"), ways)
 
 
-def doing(op: channels.Operation) -> str:
-    return JOINING if op.kind in JOINS else CLOSING_ALL if op.on == "channel" else CLOSING
+def doing(label: Label) -> str:
+    return JOINING if label.kind in JOINS else CLOSING_ALL if label.on == "channel" else CLOSING
 
 
 OUTCOMES = {"return": "succeeded", "raise": "failed", CANCELLED: "given up"}
@@ -120,31 +92,31 @@ RULES_OF_ENDS = {("succeeded", "returns"): "even if it was\nasked to cancel\nCH-
 
 def operation_states() -> str:
     """What sends and reads go through, from their calls to their ends."""
-    (first,) = channels.initial(1)
+    rules = {action.name: f"{action.name}\n{', '.join(action.guards)}" for action in channels.ACTIONS}
     ways, although_asked = set[Way](), set[tuple[str, str]]()
-    for before, (op, name, rules), after in explored(
-        Machine((first,), using((*JOINS, "send", *READS, "close"), ("a", "b"), 2))
-    ):
-        was, now = node(before, op), node(after, op) or end(op)
-        if op.kind in ("send", *READS) and was != now:
-            ways.add((was, now, f"{name}\n{rules}" if name else RULES_OF_ENDS.get((was, now), "")))
-            although_asked |= {(was, now)} if op.cancel_requested else set()
+    for iterating in (False, True):
+        for before, label, after in used(Bounds(cancellations=1, joined=True, iterating=iterating, reduced=False)):
+            was, now = node(before, label), node(after, label) or end(label)
+            if label.kind in ("send", *READS) and was != now:
+                ways.add((was, now, rules.get(label.step, RULES_OF_ENDS.get((was, now), ""))))
+                asked = any(op.number == label.number and op.cancel_requested for op in before.operations)
+                although_asked |= {(was, now)} if asked else set()
     assert although_asked >= RULES_OF_ENDS.keys()
     ends = {now for was, now, _ in ways if was in OUTCOMES.values() and now not in OUTCOMES.values()}
     return digraph(tuple(f'"{now}" [class=end]' for now in sorted(ends)), ways)
 
 
-def node(state: channels.State, op: channels.Operation) -> str:
+def node(state: channels.State, label: Label) -> str:
     """What an operation is in; "" before its call and after its end."""
-    found = [each for each in state.operations if each.number == op.number]
+    found = [each for each in state.operations if each.number == label.number]
     if not found:
         return ""
     outcome = found[0].outcome
     return OUTCOMES.get(str(outcome.value), OUTCOMES[outcome.what]) if outcome else "waiting"
 
 
-def end(op: channels.Operation) -> str:
-    return f"raises {op.outcome.value}" if op.outcome and op.outcome.what == "raise" else "returns"
+def end(label: Label) -> str:
+    return f"raises {label.ending[1]}" if label.ending and label.ending[0] == "raise" else "returns"
 
 
 # --------------------------------------------------------------------------------------------------------------- services

@@ -9,12 +9,14 @@ from .history import Event
 from .machine import ACTIONS, Operation, State, overdue
 from .mistakes import ENDINGS, MISTAKES, NEGLECTS
 from .past import Past, StateWithPast
-from .relaxed import OBLIGATIONS_OF_THE_MACHINE, OF_THE_STATE, RULES_OF_THE_MACHINE, relaxed, rule_of, shared_guards
+from .relaxed import OBLIGATIONS_OF_THE_MACHINE, OF_THE_STATE, RULES_OF_THE_MACHINE, mistaken, relaxed, rule_of
 
 __all__ = ["blame", "broken_obligations", "exercised", "explains"]
 
 # A relaxed machine can have more states than are worth keeping. Beyond this bound, its search is given up.
 MOST_STATES = 500
+
+MISTAKEN = tuple((mistake, mistaken(mistake)) for mistake in MISTAKES)
 
 
 def blame(default_size: int, history: Sequence[Event], rules: frozenset[str] = RULES_OF_THE_MACHINE) -> frozenset[str]:
@@ -83,8 +85,7 @@ def _exercised(state: State) -> frozenset[str]:
 
 
 def _exercised_by_call(state: State, event: Event) -> frozenset[str]:
-    op = Operation(event.op, event.kind, event.on, event.value)
-    return frozenset(map(rule_of, _alone_forbidding(state._replace(operations=(*state.operations, op)), op)))
+    return frozenset(map(rule_of, _alone_forbidding(*state.called(event))))
 
 
 def _alone_forbidding(state: State, op: Operation) -> Iterator[str]:
@@ -95,13 +96,6 @@ def _alone_forbidding(state: State, op: Operation) -> Iterator[str]:
             if len(broken) == 1:
                 yield broken[0]
     now = StateWithPast(state)
-    for mistake in MISTAKES:
-        about = mistake.instead_of
-        if (
-            op.kind in about.kinds
-            and about.when(state, op)
-            and mistake.when(state, op, now.past)
-            and all(guard(state, op) for guard in shared_guards(mistake))
-            and any(after not in (state, now) for after in mistake.effect(state, op, now.past))
-        ):
+    for mistake, row in MISTAKEN:
+        if op.kind in row.kinds and any(after not in (state, now) for after in row.leads_to(now, op)):
             yield mistake.rule

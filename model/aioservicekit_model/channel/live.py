@@ -106,16 +106,14 @@ def holds_a_message(op: Operation) -> bool:
     return op.kind in READS and op.outcome is not None and op.outcome.what == "return"
 
 
-def awaits_a_message_back(state: State, lines: Lines, op: Operation) -> bool:
-    """Whether a read whose loop has gone holds a message that comes before any other (CH-6.3)."""
-    return any(
-        other.number in lines.gone and other.on == op.on and holds_a_message(other) for other in state.operations
-    )
+def awaits_a_message_back(state: State, lost: frozenset[int], op: Operation) -> bool:
+    """Whether one of the lost reads of its subscriber holds a message, which comes before any other (CH-6.3)."""
+    return any(other.number in lost and other.on == op.on and holds_a_message(other) for other in state.operations)
 
 
 def may(action: Action, state: State, lines: Lines, op: Operation) -> bool:
     """Whether an operation may take an action, in some order of the lines that the history leaves open."""
-    if action in (TAKE, END) and lines.gone and awaits_a_message_back(state, lines, op):
+    if action in (TAKE, END) and lines.gone and awaits_a_message_back(state, lines.gone, op):
         return False
     seen = possibly_ahead if action is END else certainly_ahead  # each is the one that permits more
     return action.when(state, op) and machine.may(action, seen(state, lines, op), op)
@@ -166,8 +164,7 @@ def see_live(state: State, lines: Lines, event: Event) -> Iterator[State]:
     """As `see`, of the state alone."""
     match event.what:
         case "call":
-            op = Operation(event.op, event.kind, event.on, event.value)
-            yield state._replace(operations=(*state.operations, op))
+            yield state.called(event)[0]
         case "settle":
             op = state.operation(event.op)
             if op.kind != "close" or op.outcome:  # CH-5.1: at once
@@ -201,9 +198,6 @@ def overdue(state: State, lines: Lines) -> list[tuple[Operation, str]]:
             found += [(op, each.rule) for each in machine.OBLIGATIONS if op.kind in each.kinds and each.unmet(seen, op)]
             if op.kind == "observe":
                 found.append((op, "CH-1.7"))
-            if op.kind in READS and any(
-                each.number in lines.abandoned and each.on == op.on and holds_a_message(each)
-                for each in state.operations
-            ):
+            if op.kind in READS and awaits_a_message_back(state, lines.abandoned, op):
                 found.append((op, "CH-6.3"))
     return found

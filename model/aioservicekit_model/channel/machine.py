@@ -84,6 +84,10 @@ class State(NamedTuple):
     def settled(self, op: Operation, what: str, value: Message = None) -> "State":
         return self.with_operation(op._replace(outcome=Outcome(what, value)))
 
+    def called(self, event: Event) -> "tuple[State, Operation]":
+        op = Operation(event.op, event.kind, event.on, event.value)
+        return self._replace(operations=(*self.operations, op)), op
+
     def ended(self, op: Operation) -> "State":
         return self._replace(operations=tuple(o for o in self.operations if o.number != op.number))
 
@@ -250,8 +254,6 @@ OBLIGATIONS = (
 KINDS = (*JOINS, *SEND, *READS, *CLOSE)
 OF_KIND = {kind: tuple(action for action in ACTIONS if kind in action.kinds) for kind in KINDS}
 
-# -------------------------------------------------------------------------------------------- from one state to the next ones
-
 
 def initial(default_size: int) -> Iterator[State]:
     """A new channel is in `initiation` (CH-1.1)."""
@@ -271,8 +273,7 @@ def see(state: State, event: Event) -> Iterator[State]:
     """The states that may follow an event; none if the rules forbid it."""
     match event.what:
         case "call":
-            op = Operation(event.op, event.kind, event.on, event.value)
-            state = state._replace(operations=(*state.operations, op))
+            state, op = state.called(event)
             yield close(state, op) if op.kind == "close" else state  # CH-5.1: at the call
         case "cancel":
             yield state.with_operation(state.operation(event.op)._replace(cancel_requested=True))

@@ -29,6 +29,7 @@ from .machine import (
     Action,
     Operation,
     State,
+    publisher_closed,
 )
 from .past import Past, StateWithPast
 from .wrong_effects import (
@@ -79,8 +80,7 @@ def is_with_everybody(state: State, op: Operation, past: Past) -> bool:
 
 def waited_when_its_publisher_left(state: State, op: Operation, past: Past) -> bool:
     """Its publisher has closed while it waited, and the channel has not."""
-    left = (op.on, True) not in state.publishers
-    return left and op.number not in past.late and state.phase != CLOSED_PHASE
+    return publisher_closed(state, op) and op.number not in past.late and state.phase != CLOSED_PHASE
 
 
 def connected_names(state: State) -> list[str]:
@@ -97,7 +97,6 @@ has_no_size:         Condition = lambda state, op, past: op.kind == "subscribe" 
 has_a_size:          Condition = lambda state, op, past: op.kind == "subscribe" and op.value is not None
 is_iterating:        Condition = lambda state, op, past: op.kind == "next"
 of_the_channel:      Condition = lambda state, op, past: op.on == "channel"
-of_an_endpoint:      Condition = lambda state, op, past: op.on != "channel"
 of_one_open:         Condition = lambda state, op, past: op.on != "channel" and state.phase == OPEN
 of_one_new:          Condition = lambda state, op, past: op.on != "channel" and state.phase == INITIATION
 of_one_closed:       Condition = lambda state, op, past: op.on != "channel" and op.on not in connected_names(state)
@@ -109,7 +108,7 @@ some_linger:         Condition = lambda state, op, past: bool(past.lingering)
 nobody_connected:    Condition = lambda state, op, past: not state.connected
 after_cancellation:  Condition = lambda state, op, past: past.room == "cancellation"
 after_closing:       Condition = lambda state, op, past: past.room == "closing" or is_held_back(state, op, past)
-its_publisher_left:  Condition = lambda state, op, past: (op.on, True) not in state.publishers
+its_publisher_left:  Condition = lambda state, op, past: publisher_closed(state, op)
 beside_a_closed_one: Condition = lambda state, op, past: any(p != op.on and not connected for p, connected in state.publishers)
 is_late:             Condition = lambda state, op, past: op.number in past.late
 in_time:             Condition = lambda state, op, past: op.number not in past.late

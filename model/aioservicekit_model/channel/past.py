@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .history import CANCELLED, READS
-from .machine import INITIATION, Message, Operation, State
+from .machine import INITIATION, Message, Operation, State, publisher_closed
 
 __all__ = ["Past", "StateWithPast", "called", "ended", "remember"]
 
@@ -100,7 +100,7 @@ def called(past: Past, before: State, op: Operation) -> Past:
     if op.kind in READS:
         late = not before.subscriber(op.on).connected and not any(r.on == op.on for r in waiting(before, READS))
     else:
-        late = op.kind == "send" and (op.on, True) not in before.publishers
+        late = op.kind == "send" and publisher_closed(before, op)
     return past._replace(late=(*past.late, op.number)) if late else past
 
 

@@ -22,7 +22,7 @@ from .mistakes import (
     born,
     turned_back,
 )
-from .past import StateWithPast, called, ended, remember
+from .past import Past, StateWithPast, called, ended, remember
 from .wrong_effects import HAVING_DELIVERED
 
 __all__ = ["OBLIGATIONS_OF_THE_MACHINE", "RULES_OF_THE_MACHINE", "Relaxed", "relaxed", "rule_of"]
@@ -48,6 +48,7 @@ class Row(NamedTuple):
     """An action without the guards of relaxed rules, or a mistake with the guards that it shares with its action."""
 
     source: Action | Mistake
+    kinds: tuple[str, ...]
     about: Guard
     when: Condition
     guards: tuple[Guard, ...]
@@ -60,10 +61,19 @@ class Row(NamedTuple):
         return ()
 
 
-def shared_guards(mistake: Mistake) -> tuple[Guard, ...]:
-    """The guards of the replaced action, except those of the mistake's own rule and those that it drops."""
-    free = {rule_of(mistake.rule), *mistake.without}
-    return tuple(guard for rule, guard in mistake.instead_of.guards.items() if rule_of(rule) not in free)
+def acting(action: Action) -> Row:
+    def effect(state: State, op: Operation, past: Past) -> Iterable[State]:
+        return (action.effect(state, op),)
+
+    when = ASKED_OF_THE_PAST.get(action.name, always)
+    return Row(action, action.kinds, action.when, when, tuple(action.guards.values()), effect)
+
+
+def mistaken(mistake: Mistake) -> Row:
+    """It keeps the guards of the replaced action, except those of its own rule and those that it drops."""
+    action, free = mistake.instead_of, {rule_of(mistake.rule), *mistake.without}
+    guards = tuple(guard for rule, guard in action.guards.items() if rule_of(rule) not in free)
+    return Row(mistake, action.kinds, action.when, mistake.when, guards, mistake.effect)
 
 
 class Relaxed:
@@ -86,19 +96,8 @@ class Relaxed:
             *(name for mistake in self.mistakes for name in mistake.remembers),
             *(name for neglect in self.neglects for name in neglect.remembers),
         }
-        self._rows: dict[str, list[Row]] = {}
-        for kind in KINDS:
-            acting = [
-                Row(each, each.when, ASKED_OF_THE_PAST.get(each.name, always), tuple(each.guards.values()), alone(each))
-                for each in self.actions
-                if kind in each.kinds
-            ]
-            mistaken = [
-                Row(each, each.instead_of.when, each.when, shared_guards(each), each.effect)
-                for each in self.mistakes
-                if kind in each.instead_of.kinds
-            ]
-            self._rows[kind] = acting + mistaken
+        rows = (*map(acting, self.actions), *map(mistaken, self.mistakes))
+        self._rows = {kind: [row for row in rows if kind in row.kinds] for kind in KINDS}
 
     def initial(self, default_size: int) -> Iterator[StateWithPast]:
         states = born(default_size) if self._any_phase_at_first else machine.initial(default_size)
@@ -123,11 +122,8 @@ class Relaxed:
         state, past = now
         match event.what:
             case "call":
-                op = Operation(event.op, event.kind, event.on, event.value)
-                called_now = StateWithPast(
-                    state._replace(operations=(*state.operations, op)),
-                    called(past, state, op) if "late" in self._remembers else past,
-                )
+                after_call, op = state.called(event)
+                called_now = StateWithPast(after_call, called(past, state, op) if "late" in self._remembers else past)
                 if op.kind == "close":
                     yield from (after for _, _, after in self._steps_of(called_now, op))
                 else:
@@ -152,10 +148,6 @@ class Relaxed:
     def is_neglected(self, now: StateWithPast, op: Operation, obligation: Obligation) -> bool:
         """Whether an obligation need not be met."""
         return any(each.obligation == obligation.rule and each.when(now.state, op, now.past) for each in self.neglects)
-
-
-def alone(action: Action) -> Effect:
-    return lambda state, op, past: (action.effect(state, op),)
 
 
 @cache

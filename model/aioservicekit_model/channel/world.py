@@ -123,11 +123,8 @@ class _Users:
         self.publishers = tuple(f"p{n}" for n in range(1, bounds.publishers + 1))
         self.subscribers = tuple(f"s{n}" for n in range(1, len(bounds.sizes) + 1))
         # Of a relaxed machine: the kinds of operations that may end wrongly, or not at all though they are settled.
-        endings, neglected = (
-            getattr(machine, "endings", ()),
-            {each.obligation for each in getattr(machine, "neglects", ())},
-        )
-        self.end_wrongly = {kind for ending in endings for kind in ending.kinds}
+        neglected = {each.obligation for each in getattr(machine, "neglects", ())}
+        self.end_wrongly = {kind for ending in getattr(machine, "endings", ()) for kind in ending.kinds}
         self.are_left = {kind for each in OBLIGATIONS if each.rule in neglected for kind in each.kinds}
 
     @cached_property

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.checker import states_along
 from aioservicekit_model.channel.history import Event
 from aioservicekit_model.channel.machine import State
 
@@ -87,7 +85,7 @@ def _happenings(case: Case) -> Iterator[tuple[Event, str]]:
     Each comes with what is buffered and who waits at that time.
     """
     decided: dict[int, str] = {}
-    states = states_along(machine, case.default_size, case.judged[:-1])
+    states = case.explained
     phase = "initiation"
     rested = False
     for index, event in enumerate(case.judged):

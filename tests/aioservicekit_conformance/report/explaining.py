@@ -1,7 +1,5 @@
 """Why a history was refused: what was expected, what was observed instead, and what makes that impossible."""
 
-from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.checker import states_along
 from aioservicekit_model.channel.history import READS, Event, observe
 from aioservicekit_model.channel.machine import Operation, State, Subscriber, overdue
 
@@ -14,7 +12,7 @@ __all__ = ["because", "explain", "situation"]
 def explain(case: Case) -> tuple[str, str]:
     """What the rules permitted where a case was refused, and what was observed instead."""
     event = case.judged[-1]
-    states = states_along(machine, case.default_size, case.judged[:-1])[-1]
+    states = case.explained[-1]
     match event.what:
         case "observe":
             phases = sorted({state.phase for state in states})
@@ -45,7 +43,7 @@ def _outcome(state: State, op: Operation) -> str:
 def because(case: Case) -> str:
     """Why no channel that keeps the rules does what was refused: who is full, what is buffered, who is closed."""
     event = case.judged[-1]
-    states = states_along(machine, case.default_size, case.judged[:-1])[-1]
+    states = case.explained[-1]
     call = case.call_of(event)
     if call is None or event.what not in ("return", "raise"):
         return situation(states) if event.what == "rest" else _connected(states)

@@ -1,7 +1,5 @@
 """A history as lines of text."""
 
-from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.checker import states_along
 from aioservicekit_model.channel.history import Event
 
 from ..running.case import Case
@@ -14,13 +12,10 @@ __all__ = ["timeline"]
 def timeline(case: Case) -> list[str]:
     """A case's history for people to read, one line per event; an immediate outcome is on the line of its call."""
     lines = [f"channel = Channel(buffer_size={case.default_size})"]
-    states = states_along(machine, case.default_size, case.judged[:-1])
+    states = case.explained
     phase = "initiation"
     calls: dict[int, Event] = {}
-    called_last, its_line = (
-        0,
-        0,
-    )  # the last call, as long as only the state has changed since
+    called_last, its_line = 0, 0  # the last call, as long as only the state has changed since
     rested = False
     for index, event in enumerate(case.judged):
         refused = index == case.refused

@@ -8,7 +8,7 @@ from itertools import count, islice
 from typing import Any, NamedTuple
 
 from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.checker import GIVEN_UP, advance, start
+from aioservicekit_model.channel.checker import GIVEN_UP, advance, start, states_along
 from aioservicekit_model.channel.history import JOINS, READS, Event, call, cancel, observe, raised, rest, returned
 
 from ..target import Target
@@ -161,6 +161,11 @@ class Case:
     def operations(self) -> int:
         """The number of calls and requests to cancel, up to the refused event."""
         return sum(event.what in ("call", "cancel") for event in self.judged)
+
+    @property
+    def explained(self) -> list[frozenset[machine.State]]:
+        """The sets of states along the history before the last judged event, which is the refused one if there is one."""
+        return states_along(machine, self.default_size, self.judged[:-1])
 
     def call_of(self, event: Event) -> Event | None:
         """The call of an event's operation, if it has one."""

@@ -76,6 +76,9 @@ SCENARIOS = {
     ),
     # loops that close
     "a send beside the closing of the loop of a read": Scenario((0,), "s1.read", "p.send p.send", "loop.close"),
+    "a loop closes after its read has returned what a send still hands to it": Scenario(
+        (0,), "s1.read", "p.send", "run loop.close s1.read"
+    ),
     "a loop closes with a message that was handed to its read": Scenario(
         (0,), "first: s1.read s1.read second: p.send", "loop.close", "p.send s1.read"
     ),
@@ -129,6 +132,14 @@ def test_no_instruction_is_a_bad_one_to_be_stopped_at(name: str) -> None:
     swept = single_stops(SCENARIOS[name])
     assert swept.trials > 20, "hardly any instruction was stopped at"
     assert single_stops(SCENARIOS[name], SHARED).histories == swept.histories, "others notice one that is left out"
+
+
+def test_what_comes_back_is_the_oldest_from_the_first_instruction_on() -> None:
+    """While a closed loop's message comes back, no read takes the next one before it (CH-3.6, CH-4.1, CH-6.3)."""
+    scenario = Scenario((0,), "first: s1.read second: p.send p.send", "loop.close", "s1.read s1.read")
+    for history in single_stops(scenario).histories:
+        got = [event.value for event in history if event.what == "return" and isinstance(event.value, int)]
+        assert got == sorted(got), history
 
 
 @pytest.mark.parametrize("name", PAIRS)

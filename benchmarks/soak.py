@@ -117,6 +117,7 @@ class Worker:
         self._reads: dict[asyncio.Task[Message], list[Message]] = {}
         self.counts: Counter[str] = Counter()
         self.error: BaseException | None = None
+        self.ended = False
 
     def run(self) -> None:
         try:
@@ -124,6 +125,7 @@ class Worker:
                 self._live(self._work())
             self._live(self._leave_all())
             self._live(self._end())
+            self.ended = True
         except BaseException as error:
             self.error = error
             self._barrier.abort()
@@ -133,8 +135,8 @@ class Worker:
         loop = asyncio.new_event_loop()
         try:
             loop.run_until_complete(coro)
-        finally:
             self._note_ends()
+        finally:
             for task in (*self._sends, *self._reads):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
             self._sends.clear()  # nobody knows whether they have committed
@@ -272,13 +274,10 @@ class Soak:
             thread.start()
         for thread in threads:
             thread.join(self._patience)
-        if any(thread.is_alive() for thread in threads):
-            return ["a thread stands still: an operation waits that ought to go on"]
-        errors = [worker.error for worker in workers if worker.error]
-        if errors:
-            return [repr(error) for error in errors if not isinstance(error, threading.BrokenBarrierError)] or [
-                "a thread stands still"
-            ]
+        if failures := list(failures_of(workers)):
+            for each in books:
+                asyncio.run(each.channel.close())  # which ends what waits, and so the threads
+            return failures
         for worker in workers:
             self.counts += worker.counts
         asyncio.run(anchor.close())
@@ -294,6 +293,17 @@ class Soak:
         grown = growth(self.blocks)
         if grown > SLACK:
             self.faults.append(f"memory has grown by {grown:,} blocks from the middle third of the rounds to the last")
+
+
+def failures_of(workers: Sequence[Worker]) -> Iterator[str]:
+    errors = [worker.error for worker in workers if worker.error]
+    others = [
+        error for error in errors if not isinstance(error, threading.BrokenBarrierError)
+    ]  # which follows from another
+    for error in others:
+        yield repr(error)
+    if not others and not all(worker.ended for worker in workers):
+        yield "a thread stands still: an operation waits that ought to go on"
 
 
 async def open_ends(channel: Channel[Message]) -> tuple[Subscriber[Message], Publisher[Message]]:

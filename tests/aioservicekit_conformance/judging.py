@@ -8,6 +8,8 @@ from aioservicekit_model.channel.blame import blame, broken_obligations
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from aioservicekit_model.rules import RULES
 
+from .agents.agent import Agent
+from .agents.case import AgentCase
 from .checks.check import Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .checks.runner import run_check
@@ -19,6 +21,7 @@ from .report.failure_file import KeptFailure, as_text
 from .report.program import as_program, program_of_check
 from .report.timeline import timeline
 from .running.case import REACHED, Case, replay
+from .running.stepped import hanging
 from .running.watchdog import Hang, watched
 from .target import Target
 from .verdicts import UNTESTED, Report, Verdict
@@ -31,13 +34,13 @@ class Interrupted(Exception):
 
 
 def judge(
-    target: Target,
+    target: Target | Agent,
     rules: frozenset[str],
     max_examples: int,
     number: int,
     progress: Callable[[int, int], None] = silent,
 ) -> Report:
-    """Judge a target by some of the rules.
+    """Judge a target, or the channel of an agent, by some of the rules. Named checks are programs in Python, for targets alone.
 
     Args:
         rules: the ids of the rules that matter; the report leaves out the others.
@@ -58,12 +61,14 @@ def judge(
 class _Judging:
     """Everything that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
 
-    def __init__(self, target: Target, rules: frozenset[str]) -> None:
+    def __init__(self, target: Target | Agent, rules: frozenset[str]) -> None:
         self._target = target
         self._rules = rules
         self._failed: dict[str, Verdict] = {}
         self._passed: dict[str, list[str]] = {}
-        self._left_out: dict[str, str] = dict(UNTESTED)
+        self._left_out = {rule: ("untested", why) for rule, why in UNTESTED.items()}
+        if isinstance(target, Agent):
+            self._left_out |= target.left_out
         self._escaped: dict[str, str] = {}
         self._hung = ""
 
@@ -75,7 +80,8 @@ class _Judging:
             if exploration.hung:
                 self._hang(exploration.hung)
             else:
-                self._run_checks()
+                if isinstance(self._target, Target):
+                    self._run_checks(self._target)
                 self._show_failures(exploration)
         except KeyboardInterrupt:
             found = ", ".join(sorted({*exploration.failures.blamed(), *self._failed})) or "no rule"
@@ -86,20 +92,20 @@ class _Judging:
         reached = {what: exploration.reached[what] for what in REACHED}
         return Report(self._target.name, verdicts, exploration.cases, reached)
 
-    def _run_checks(self) -> None:
+    def _run_checks(self, target: Target) -> None:
         gc.freeze()  # the checks collect garbage often, and none of it is older than they are
         for check in CHECKS:
             if check.rule in self._rules and not self._hung:
                 try:
-                    error = run_check(check, self._target)
-                    again = error and run_check(check, self._target)
+                    error = run_check(check, target)
+                    again = error and run_check(check, target)
                 except NotTakenOn as reason:
-                    self._left_out[check.rule] = str(reason)
+                    self._left_out[check.rule] = ("untested", str(reason))
                 except Escaped as reason:
                     self._escaped[check.rule] = f"the target uses {reason}, in the check: {check.name}"
                 except Hang as hang:
-                    self._hung = str(hang)
-                    self._fail_check(check, Broken("the check to end", _does_not_end(self._hung)))
+                    self._hung = hanging(hang)
+                    self._fail_check(check, Broken("the check to end", self._hung))
                 else:
                     if error is None:
                         self._passed.setdefault(check.rule, []).append(check.name)
@@ -145,27 +151,35 @@ class _Judging:
         evidence += f" (of {exploration.cases})"
         if others := blame(case.default_size, case.history) - {rule}:
             evidence += f"; this history by itself could also be blamed on {', '.join(sorted(others))}"
-        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
+        failure = self._kept(rule, case)
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", explained, evidence, expected, observed),
             because=because(case),
             obligations=broken_obligations(case.default_size, case.judged, rule),
             history=tuple(timeline(case)),
             replay=as_text(failure),
-            program=as_program(failure, case, expected, observed),
+            program="" if isinstance(case, AgentCase) else as_program(failure, case, expected, observed),
+            commands=case.commands if isinstance(case, AgentCase) else "",
             moments=moments(case),
         )
 
+    def _kept(self, rule: str, case: Case) -> KeptFailure:
+        kind = "agent" if isinstance(self._target, Agent) else "target"
+        return KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions), kind=kind)
+
     def _hang(self, case: Case) -> None:
         self._hung = str(case.hung)
+        at_fault = (
+            "agent answers no more" if isinstance(case, AgentCase) else "target does not let go of its event loop"
+        )
         running = [*case.pending.values()][-1:]
         rule = NAMED_FOR_HANGS.get(running[0].kind if running else "", "CH-2.5")
-        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
         self._failed[rule] = Verdict(
-            *(rule, RULES[rule].level, "fail", 1, "the target does not let go of its event loop"),
-            *("every operation ends, or waits and lets other tasks run", _does_not_end(self._hung)),
+            *(rule, RULES[rule].level, "fail", 1, f"the {at_fault}"),
+            *("every operation ends, or waits and lets other tasks run", self._hung),
             history=tuple(timeline(case)),
-            replay=as_text(failure),
+            replay=as_text(self._kept(rule, case)),
+            commands=case.commands if isinstance(case, AgentCase) else "",
         )
 
     def _verdict(self, rule: str, exploration: Exploration, masked: dict[str, list[str]]) -> Verdict:
@@ -179,7 +193,7 @@ class _Judging:
         if rule in self._failed:
             return self._failed[rule]
         if rule in self._left_out:
-            return untold("untested", self._left_out[rule])
+            return untold(*self._left_out[rule])
         if rule in masked:
             by = " and ".join(masked[rule]) or "others"
             count = exploration.failures.explained[rule]
@@ -192,12 +206,14 @@ class _Judging:
             escape, count = exploration.escapes.most_common(1)[0]
             return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
         if self._hung:
-            return untold("untested", f"nothing more was judged, because the target {_does_not_end(self._hung)}")
+            return untold("untested", f"nothing more was judged, because the target {self._hung}")
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not exercised:
             return untold("untested", f"none of {exploration.sampled} sampled cases could have broken it")
         evidence = f"could have broken in {exercised} of {exploration.sampled} sampled cases of up to {STEPS} steps"
+        if isinstance(self._target, Agent) and any(check.rule == rule for check in CHECKS):
+            evidence += "; its named checks, which are programs in Python, were left out"
         if passed:
             evidence += f"; check: {'; '.join(passed)}"
         return Verdict(rule, level, "pass", exercised, evidence)
@@ -211,7 +227,3 @@ NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close"
 def _rule_of(case: Case) -> str:
     call = case.call_of(case.judged[-1])
     return NAMED_FOR_WANT.get(call.kind if call else "", "CH-2.1")
-
-
-def _does_not_end(where: str) -> str:
-    return f"hangs: for seconds it ran at {where}"

@@ -217,7 +217,10 @@ def test_known_failures_are_no_failure_and_stale_ones_are(deaf: Path) -> None:
     [
         (None, "No such file"),
         ("nothing", "line 1: expected 'aioservicekit-conformance failure', not 'nothing'"),
-        (f"{HEAD}\nrule CH-1.4", "line 2: expected 'target' and its name, not 'rule CH-1.4'"),
+        (
+            f"{HEAD}\nrule CH-1.4",
+            "line 2: expected 'target' and its name, or 'agent' and its command, not 'rule CH-1.4'",
+        ),
         (
             f"{HEAD}\ntarget a\nrule CH-1.4",
             "line 4: expected 'channel of size' and a number, or 'check' and its name, not ''",

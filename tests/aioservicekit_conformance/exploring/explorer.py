@@ -12,8 +12,7 @@ from aioservicekit_model.channel.blame import exercised
 from aioservicekit_model.channel.checker import states_along
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
-from ..running.case import MOST_STATES, Case, replay
-from ..target import Target
+from ..running.case import MOST_STATES, Case, Subject, replay
 from .failures import Failures
 from .scripts import SCRIPTS, parse
 from .state_machine import machine
@@ -101,7 +100,7 @@ def silent(cases: int, total: int) -> None:
 
 
 def explore(
-    target: Target,
+    target: Subject,
     max_examples: int,
     number: int,
     progress: Callable[[int, int], None] = silent,

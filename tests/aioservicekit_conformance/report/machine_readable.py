@@ -19,6 +19,7 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
             {
                 "target": report.target,
                 "conforms": report.conforms,
+                "without": report.without,
                 "cases": report.explored,
                 "reached": report.reached,
                 "rules": [

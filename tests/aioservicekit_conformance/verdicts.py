@@ -56,10 +56,19 @@ class Verdict(NamedTuple):
 
 
 class Report(NamedTuple):
+    """The verdicts on one target.
+
+    Attributes:
+        explored: the number of cases made.
+        reached: how many of them met each interesting situation.
+        given_up: how many of them were not judged to the end, because too many states explain them.
+    """
+
     target: str
     verdicts: tuple[Verdict, ...]
     explored: int
     reached: dict[str, int]
+    given_up: int = 0
 
     def status(self, verdict: Verdict) -> str:
         """What a verdict means for the run of the command, pytest or JUnit: "passed", "failed" or "skipped".

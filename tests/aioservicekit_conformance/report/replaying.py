@@ -9,7 +9,7 @@ from ..agents.agent import Agent
 from ..checks.check import Escaped, NotTakenOn
 from ..checks.registry import BY_NAME
 from ..checks.runner import run_check
-from ..running.case import Subject, replay
+from ..running.case import MOST_STATES, Subject, replay
 from ..running.stepped import hanging
 from ..running.watchdog import Hang, watched
 from ..target import Target, TargetError
@@ -54,6 +54,11 @@ def _cant_be_judged(console: Console, target: Subject, escape_: object) -> int:
     return 1
 
 
+def _given_up(console: Console, target: Subject) -> int:
+    console.print(f"{escape(target.name)} can't be judged: more than {MOST_STATES} states explain the history")
+    return 1
+
+
 def _case(console: Console, target: Subject, failure: KeptFailure) -> int:
     case = replay(target, failure.default_size, failure.actions)
     for each in timeline(case):
@@ -63,7 +68,7 @@ def _case(console: Console, target: Subject, failure: KeptFailure) -> int:
     if case.escaped:
         return _cant_be_judged(console, target, case.escaped)
     if case.refused is None:
-        return _keeps(console, target)
+        return _given_up(console, target) if case.given_up else _keeps(console, target)
     expected, observed = explain(case)
     rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
     print_finding(console, 0, expected, observed, because(case))

@@ -114,6 +114,8 @@ def print_report(console: Console, report: Report, seed: int) -> None:
     if any(verdict.history for verdict in report.verdicts):
         say(console, 2, "", f"[dim]{escape(KEY)}[/]")
     say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
+    if report.given_up:
+        say(console, 2, "", f"[dim]{report.given_up} cases were given up, because too many states explain them[/]")
     say(console, 2, "", _summary(report))
 
 

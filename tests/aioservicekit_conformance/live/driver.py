@@ -1,0 +1,397 @@
+"""The driver: threads that carry out a plan on a target, each on its own event loop, and what they record.
+
+Between two bursts the driver waits until all is at rest, and records that. A rest that is none would accuse a sound target, and one
+that is never seen would let a lost wake-up pass. So the loops themselves tell what is left to run (`loops`), and a loop that sleeps
+beside a ready callback is at rest.
+"""
+
+import asyncio
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from aioservicekit_model.channel.history import (
+    JOINS,
+    READS,
+    Event,
+    abandon,
+    call,
+    cancel,
+    raised,
+    rest,
+    returned,
+    settle,
+)
+
+from ..running.case import Message
+from ..running.watchdog import describe_error, where
+from ..target import Target
+from .chaos import Chaos, switching_often
+from .loops import LOOPS, Callback, LiveLoop, Work
+from .plan import Action, Plan
+from .recording import Recorded, Recording, Settling
+
+__all__ = ["Run", "perform"]
+
+ROUNDS = 20  # a callback or a timer that recurs this often and changes nothing that can be seen is no obstacle to a rest
+LOOK = 0.0002  # seconds between two looks at what is left to run
+GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
+PATIENCE = 15.0  # seconds without any callback's end or any event, after which the target hangs
+
+
+class Hang(Exception):
+    """The target hangs; the text says where."""
+
+
+class Run:
+    """What a plan has led to.
+
+    Attributes:
+        recorded: what the threads have seen.
+        errors: for operations that raised, the error with its text, and the file and line that raised it.
+        slept: whether a loop slept beside a callback that was ready, at the last rest.
+        hung: where the target hangs, or "".
+    """
+
+    def __init__(self, plan: Plan, recording: Recording) -> None:
+        self.plan = plan
+        self.recorded: list[Recorded] = recording.events
+        self.errors = recording.errors
+        self.slept = False
+        self.hung = ""
+
+    @property
+    def history(self) -> list[Event]:
+        return [event for _, event in self.recorded]
+
+
+def perform(target: Target, plan: Plan) -> Run:
+    """Carry out a plan on a new channel; it ends, even if the target hangs."""
+    return _Driver(target, plan).run()
+
+
+class _Driver:
+    def __init__(self, target: Target, plan: Plan) -> None:
+        self.target = target
+        self.channel = target.channel(plan.default_size)
+        self.work = Work()
+        self.recording = Recording()
+        self.chaos = Chaos(plan.chaos, plan.seed)
+        self.endpoints: dict[str, list[tuple[str, Any]]] = {"connect": [], "subscribe": []}
+        self.loop_class = LOOPS[plan.loops]
+        self._plan = plan
+        self._before = set(threading.enumerate())
+        self._lanes = [_Lane(self, number) for number in range(1, plan.threads + 1)]
+        self._run = Run(plan, self.recording)
+
+    def run(self) -> Run:
+        with ExitStack() as stack:
+            stack.enter_context(switching_often())
+            stack.enter_context(self.chaos.in_new_threads())
+            for lane in self._lanes:
+                lane.start()
+            try:
+                self._carry_out()
+            except Hang as hang:
+                self._run.hung = str(hang)
+                self.chaos.over = True
+            for lane in self._lanes:
+                lane.end(wait=not self._run.hung)
+        return self._run
+
+    def _carry_out(self) -> None:
+        chance = Random(self._plan.seed)
+        for burst in self._plan.bursts:
+            together = threading.Barrier(len(self._lanes))
+            for lane, actions in zip(self._lanes, burst, strict=True):
+                lane.begin(actions, together)
+            if chance.random() < 0.5:
+                self._let_time_pass()
+            self._rest()
+        self._lanes[0].drain()
+        self._rest()
+
+    # Rest
+
+    def _rest(self) -> None:
+        """Wait until all is at rest, and record it."""
+        seen, passed = -1, 0
+        while True:
+            self._wait_until_settled()
+            if seen != len(self.recording.events):
+                seen, passed = len(self.recording.events), 0
+            if passed == ROUNDS or not self._let_time_pass():
+                break
+            passed += 1
+        self._run.slept = any(not stray.never_runs for stray in self.work.strays)
+        self.recording.see(0, rest())
+
+    def _let_time_pass(self) -> bool:
+        """Let time jump to the last of the timers; False if there are none."""
+        timers = [timer for lane in self._lanes for timer in lane.loop.timers if not timer.cancelled()]
+        if not timers:
+            return False
+        self.work.now = max(self.work.now, *(timer.when() for timer in timers))
+        for lane in self._lanes:
+            lane.call(lane.fire)
+        return True
+
+    def _wait_until_settled(self) -> None:
+        """Wait until no callback is left but those that recur and change nothing."""
+        silence = _Silence(self)
+        while not silence.over():
+            time.sleep(LOOK)
+            if silence.lasts(PATIENCE) and not silence.moves():
+                raise Hang(self._where())
+
+    @property
+    def loops(self) -> list[LiveLoop]:
+        return [lane.loop for lane in self._lanes]
+
+    def outside(self) -> bool:
+        """Whether something may wake a loop unseen."""
+        return self.work.reaches_out or bool(self.strangers())
+
+    def strangers(self) -> list[threading.Thread]:
+        """The threads that the target has started."""
+        ours = {lane.thread for lane in self._lanes} | self._before
+        return [thread for thread in threading.enumerate() if thread not in ours]
+
+    def _where(self) -> str:
+        frames = sys._current_frames()
+        busy = [lane for lane in self._lanes if any(getattr(each, "loop", None) is lane.loop for each in self.work.due)]
+        return "; ".join(f"thread {lane.number} at {where(frames.get(lane.thread.ident or 0))}" for lane in busy)
+
+
+class _Silence:
+    """How long nothing that can be seen has changed."""
+
+    def __init__(self, driver: _Driver) -> None:
+        self._driver = driver
+        self._begin()
+
+    def _begin(self) -> None:
+        self._events = len(self._driver.recording.events)
+        self._ran = {loop: loop.ran for loop in self._driver.loops}
+        self._since = self._moved = time.monotonic()
+        self._callbacks = -1
+
+    def lasts(self, seconds: float) -> bool:
+        return time.monotonic() - self._since >= seconds
+
+    def moves(self) -> bool:
+        """Whether a callback has ended within the time after which a target hangs."""
+        callbacks = sum(loop.ran for loop in self._driver.loops)
+        if callbacks != self._callbacks:
+            self._callbacks, self._moved = callbacks, time.monotonic()
+        return time.monotonic() - self._moved < PATIENCE
+
+    def over(self) -> bool:
+        """Whether all is at rest, but for what recurs and changes nothing."""
+        if len(self._driver.recording.events) != self._events or {*self._ran} != {*self._driver.loops}:
+            self._begin()
+            return False
+        due = [each for each in self._driver.work.due.copy() if not getattr(each, "never_runs", False)]
+        if not all(self._recurs(each, len(due)) for each in due):
+            return False
+        unseen = self._driver.outside() or any(not stray.never_runs for stray in self._driver.work.strays.copy())
+        if unseen and (not self.lasts(GRACE) or any(map(_is_running, self._driver.strangers()))):
+            return False
+        return len(self._driver.recording.events) == self._events
+
+    def _recurs(self, each: object, due: int) -> bool:
+        """Whether a callback's loop has run so many that each that is due has come again and again."""
+        return isinstance(each, Callback) and each.loop.ran - self._ran[each.loop] > ROUNDS * (1 + due)
+
+
+def _is_running(thread: threading.Thread) -> bool:
+    """Whether the system says that a thread is about to do something; only Linux does."""
+    try:
+        told = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[0] == "R"
+
+
+class _Lane:
+    """A thread, and the loop that runs in it at present."""
+
+    loop: LiveLoop
+
+    def __init__(self, driver: _Driver, number: int) -> None:
+        self.number = number
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self._driver = driver
+        self._started = threading.Event()
+        self._over = False
+        self._to_do: deque[Action] = deque()
+        self._tasks: dict[int, asyncio.Task[Any]] = {}  # the operations under way
+        self._left_behind: list[asyncio.Task[Any]] = []  # on loops that have gone
+        self._kept: list[object] = []  # iterators, which nothing ends
+
+    # The thread
+
+    def start(self) -> None:
+        self.thread.start()
+        self._started.wait()
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        self.loop.call_soon_threadsafe(function, *arguments)
+
+    def begin(self, actions: tuple[Action, ...], together: threading.Barrier) -> None:
+        self._to_do = deque(actions)
+        self.call(self._begin, together)
+
+    def drain(self) -> None:
+        """Close the channel, send in vain, read what is left: this shows whatever has gone wrong by now."""
+        self.call(self._keep, self._drain)
+
+    def fire(self) -> None:
+        self.loop.fire()
+
+    def end(self, *, wait: bool) -> None:
+        self._over = True
+        self.call(self.loop.stop)
+        if wait:
+            self.thread.join()
+
+    def _serve(self) -> None:
+        with self._driver.chaos.here():
+            while not self._over:
+                self.loop = self._driver.loop_class(self._driver.work)
+                if self._started.is_set():  # the last loop has died
+                    self._keep(self._go_on)
+                    self._driver.work.due.discard(self)
+                self._started.set()
+                try:
+                    self.loop.run_forever()
+                finally:
+                    self.loop.gone = True
+                    self.loop.close()
+
+    def _begin(self, together: threading.Barrier) -> None:
+        together.wait()
+        self._keep(self._go_on)
+
+    def _keep(self, coroutine_function: Callable[[], Any]) -> None:
+        self._left_behind.append(self.loop.create_task(coroutine_function()))
+
+    # What it does
+
+    async def _go_on(self) -> None:
+        while self._to_do:
+            action = self._to_do.popleft()
+            if action.what == "die":
+                self._die()
+                return
+            self._act(action)
+            for _ in range(action.pause):
+                await asyncio.sleep(0)
+
+    def _die(self) -> None:
+        """Close the loop with all that waits on it, and go on with a new one."""
+        self._driver.work.due.add(self)  # until there is a new one
+        for number in self._tasks:
+            self._see(abandon(number))
+        self._left_behind += self._tasks.values()
+        self._tasks = {}
+        self.loop.gone = True
+        self.loop.stop()
+
+    def _act(self, action: Action) -> None:
+        what = action.what
+        if what == "cancel":
+            if self._tasks:
+                number, task = [*self._tasks.items()][action.which % len(self._tasks)]
+                self._see(cancel(number))  # first the record, since others may see its effect at once
+                task.cancel()
+        elif what == "observe":
+            self._observe()
+        elif what in JOINS:
+            self._start(what, None, action.size)
+        else:
+            there = {"send": ("connect",), "close": ("connect", "subscribe")}.get(what, ("subscribe",))
+            ends = [end for kind in there for end in self._driver.endpoints[kind]]
+            if what == "close" and action.which % 10 == 0:
+                self._start(what, ("channel", self._driver.channel))
+            elif ends:
+                self._start(what, ends[action.which % len(ends)])
+
+    def _start(self, what: str, end: tuple[str, Any] | None, size: int | None = None) -> None:
+        self._left_behind.append(self.loop.create_task(self._do(what, end, size)))
+
+    async def _do(self, what: str, end: tuple[str, Any] | None, size: int | None = None) -> bool:
+        """Carry out an operation, and record it; return whether it has returned."""
+        number = self._driver.recording.next_number()
+        name, whose = end or (f"{'s' if what == 'subscribe' else 'p'}{number}", self._driver.channel)
+        self._see(call(number, what, name, number if what == "send" else size))
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[number] = task
+        loop = self.loop
+        try:
+            result = await Settling(self._operation(what, whose, number, size), partial(self._see, settle(number)))
+        except BaseException as error:
+            if loop.gone:
+                raise
+            del self._tasks[number]
+            if not isinstance(error, (self._driver.target.closed_error, asyncio.CancelledError, StopAsyncIteration)):
+                self._driver.recording.errors[number] = describe_error(error)
+            self._see(raised(number, self._error_name(error)))
+            return False
+        del self._tasks[number]
+        self._see(returned(number, self._message(result) if what in READS else None))
+        if what in JOINS:  # others see it only now: a call on it comes after the end of its join
+            self._driver.endpoints[what].append((name, result))
+        return True
+
+    def _operation(self, what: str, whose: Any, number: int, size: int | None) -> Awaitable[Any]:
+        if what == "send":
+            return whose.send(Message(number))  # type: ignore[no-any-return]
+        if what == "next":
+            iterator = aiter(whose)
+            self._kept.append(iterator)
+            return anext(iterator)  # type: ignore[no-any-return]
+        arguments = {} if size is None else {"buffer_size": size}
+        return getattr(whose, what)(**arguments)  # type: ignore[no-any-return]
+
+    def _observe(self) -> None:
+        number = self._driver.recording.next_number()
+        self._see(call(number, "observe", "channel"))
+        try:
+            state = self._driver.channel.state
+            seen = self._driver.target.states.get(state, repr(state))
+        except Exception as error:
+            seen = f"state raises {describe_error(error)}"
+        self._see(returned(number, seen))
+
+    async def _drain(self) -> None:
+        self._observe()
+        await self._do("close", ("channel", self._driver.channel))
+        self._observe()
+        for what in JOINS:
+            await self._do(what, None)
+        for end in self._driver.endpoints["connect"]:
+            await self._do("send", end)
+        sent = sum(event.kind == "send" for _, event in self._driver.recording.events)
+        for end in self._driver.endpoints["subscribe"]:
+            for _ in range(sent + 1):  # a target may return messages for ever
+                if not await self._do("read", end):
+                    break
+
+    def _see(self, event: Event) -> None:
+        if not self.loop.gone:
+            self._driver.recording.see(self.number, event)
+
+    def _error_name(self, error: BaseException) -> str:
+        return "ChannelClosedError" if isinstance(error, self._driver.target.closed_error) else type(error).__name__
+
+    def _message(self, value: object) -> int | str:
+        return value.number if isinstance(value, Message) else repr(value)

@@ -34,7 +34,7 @@ from ..running.case import Message
 from ..running.watchdog import describe_error, where
 from ..target import Target
 from .chaos import Chaos, switching_often
-from .loops import LOOPS, Callback, LiveLoop, Work
+from .loops import LOOPS, Due, LiveLoop, Work
 from .plan import Action, Plan
 from .recording import Recorded, Recording, Settling
 
@@ -130,7 +130,7 @@ class _Driver:
             if passed == ROUNDS or not self._let_time_pass():
                 break
             passed += 1
-        self._run.slept = any(not stray.never_runs for stray in self.work.strays)
+        self._run.slept = bool(self.work.strays)
         self.recording.see(0, rest())
 
     def _let_time_pass(self) -> bool:
@@ -198,17 +198,17 @@ class _Silence:
         if len(self._driver.recording.events) != self._events or {*self._ran} != {*self._driver.loops}:
             self._begin()
             return False
-        due = [each for each in self._driver.work.due.copy() if not getattr(each, "never_runs", False)]
+        due = self._driver.work.due.copy()
         if not all(self._recurs(each, len(due)) for each in due):
             return False
-        unseen = self._driver.outside() or any(not stray.never_runs for stray in self._driver.work.strays.copy())
+        unseen = self._driver.outside() or self._driver.work.strays
         if unseen and (not self.lasts(GRACE) or any(map(_is_running, self._driver.strangers()))):
             return False
         return len(self._driver.recording.events) == self._events
 
     def _recurs(self, each: object, due: int) -> bool:
         """Whether a callback's loop has run so many that each that is due has come again and again."""
-        return isinstance(each, Callback) and each.loop.ran - self._ran[each.loop] > ROUNDS * (1 + due)
+        return isinstance(each, Due) and each.loop.ran - self._ran[each.loop] > ROUNDS * (1 + due)
 
 
 def _is_running(thread: threading.Thread) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["LOOPS", "LiveLoop", "Work"]
+__all__ = ["LOOPS", "Due", "LiveLoop", "Work"]
 
 if TYPE_CHECKING:  # a mixin: the loop that it is mixed into has the methods
     _Mixin: Any = asyncio.SelectorEventLoop
@@ -36,37 +36,50 @@ class Work:
 
     def __init__(self) -> None:
         self.due: set[object] = set()
-        self.strays: set[Callback] = set()
+        self.strays: set[Due] = set()
         self.reaches_out = False
         self.now = 0.0
 
 
-class Callback:
-    """A callback that is in a set until it has run."""
+class Due:
+    """Stands for one scheduled callback."""
 
-    __slots__ = ("_arguments", "_function", "_where", "handle", "loop")
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: "LiveLoop") -> None:
+        self.loop = loop
+
+
+class Callback:
+    """A callback that is due until it has run, or will never run: it was cancelled, or its loop has closed.
+
+    Only its loop refers to it, so what it refers to is freed with the loop's queue: a target may rely on that.
+    """
+
+    __slots__ = ("_arguments", "_due", "_function", "_where")
 
     def __init__(
         self, where: set[Any], loop: "LiveLoop", function: Callable[..., object], arguments: tuple[Any, ...]
     ) -> None:
         self._where = where
+        self._due = Due(loop)
         self._function = function
         self._arguments = arguments
-        self.loop = loop
-        self.handle: asyncio.Handle | None = None
-        where.add(self)
+        where.add(self._due)
 
     def __call__(self) -> None:
+        loop = self._due.loop
+        if loop.gone:
+            loop.left.append(self)
+            return
         try:
-            if not self.loop.gone:
-                self._function(*self._arguments)
+            self._function(*self._arguments)
         finally:
-            self.loop.ran += 1
-            self._where.discard(self)
+            loop.ran += 1
+            self._where.discard(self._due)
 
-    @property
-    def never_runs(self) -> bool:
-        return self.loop.gone or (self.handle is not None and self.handle.cancelled())
+    def __del__(self) -> None:
+        self._where.discard(self._due)
 
 
 class LiveLoop(_Mixin):  # type: ignore[misc]
@@ -75,6 +88,7 @@ class LiveLoop(_Mixin):  # type: ignore[misc]
     Attributes:
         ran: the number of callbacks that have run.
         gone: no callback runs any more; the loop is about to close.
+        left: callbacks that came too late for that. They count as in the loop's queue until it has closed.
         timers: the pending timers.
     """
 
@@ -82,6 +96,7 @@ class LiveLoop(_Mixin):  # type: ignore[misc]
         self.work = work
         self.ran = 0
         self.gone = False
+        self.left: list[Callback] = []
         self.timers: list[asyncio.TimerHandle] = []
         self._in = threading.get_ident()
         super().__init__()
@@ -103,13 +118,11 @@ class LiveLoop(_Mixin):  # type: ignore[misc]
         arguments: tuple[Any, ...],
         context: Context | None,
     ) -> asyncio.Handle:
-        noted = Callback(where, self, callback, arguments)
-        try:
-            noted.handle = schedule(noted, context=context)
-        except BaseException:  # the loop is closed
-            where.discard(noted)
-            raise
-        return noted.handle
+        return schedule(Callback(where, self, callback, arguments), context=context)
+
+    def close(self) -> None:
+        super().close()
+        self.left.clear()
 
     def time(self) -> float:
         return self.work.now

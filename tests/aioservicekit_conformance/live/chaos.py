@@ -15,9 +15,10 @@ from random import Random
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Chaos", "switching_often"]
+__all__ = ["LONG", "PAUSES", "Chaos", "switching_often"]
 
 PAUSES = (0.0, 0.0, 0.0001, 0.0005)  # seconds: now and then, others get through a whole operation
+LONG = (0.0001, 0.0005, 0.001)
 SWITCH_INTERVAL = 1e-6  # seconds
 
 OURS = str(Path(__file__).parents[1])
@@ -38,9 +39,10 @@ class Chaos:
         over: set it to end all threads that are still in the target's code.
     """
 
-    def __init__(self, share: float, seed: int) -> None:
-        """`share` is how many of the target's instructions are preceded by a pause, from 0 to 1."""
+    def __init__(self, share: float, pauses: tuple[float, ...], seed: int) -> None:
+        """`share` is how many of the target's instructions are preceded by one of these pauses, from 0 to 1."""
         self.over = False
+        self._pauses = pauses
         self._share = share
         self._chance = Random(seed)
         self._theirs: dict[CodeType, bool] = {}
@@ -83,7 +85,7 @@ class Chaos:
             if self.over:
                 raise SystemExit
             if self._chance.random() < self._share:
-                time.sleep(self._chance.choice(PAUSES))
+                time.sleep(self._chance.choice(self._pauses))
         return self._trace
 
 

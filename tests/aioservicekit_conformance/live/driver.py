@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -33,7 +33,7 @@ from aioservicekit_model.channel.history import (
 from ..running.case import Message
 from ..running.watchdog import describe_error, where
 from ..target import Target
-from .chaos import Chaos, switching_often
+from .chaos import LONG, PAUSES, Chaos, switching_often
 from .loops import LOOPS, Due, LiveLoop, Work
 from .plan import Action, Plan
 from .recording import Recorded, Recording, Settling
@@ -43,6 +43,7 @@ __all__ = ["Run", "perform"]
 ROUNDS = 20  # a callback or a timer that recurs this often and changes nothing that can be seen is no obstacle to a rest
 LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
+BLOCKED = 0.0005  # seconds: a loop that dies may be blocked before, and leaves a queue behind
 PATIENCE = 15.0  # seconds without any callback's end or any event, after which the target hangs
 
 
@@ -56,7 +57,7 @@ class Run:
     Attributes:
         recorded: what the threads have seen.
         errors: for operations that raised, the error with its text, and the file and line that raised it.
-        slept: whether a loop slept beside a callback that was ready, at the last rest.
+        slept: the rests, as indices in the history, at which a loop slept beside a callback that was ready.
         hung: where the target hangs, or "".
     """
 
@@ -64,7 +65,7 @@ class Run:
         self.plan = plan
         self.recorded: list[Recorded] = recording.events
         self.errors = recording.errors
-        self.slept = False
+        self.slept: set[int] = set()
         self.hung = ""
 
     @property
@@ -83,10 +84,10 @@ class _Driver:
         self.channel = target.channel(plan.default_size)
         self.work = Work()
         self.recording = Recording()
-        self.chaos = Chaos(plan.chaos, plan.seed)
+        self.chaos = Chaos(plan.chaos, LONG if plan.alone else PAUSES, plan.seed)
         self.endpoints: dict[str, list[tuple[str, Any]]] = {"connect": [], "subscribe": []}
         self.loop_class = LOOPS[plan.loops]
-        self._plan = plan
+        self.plan = plan
         self._before = set(threading.enumerate())
         self._lanes = [_Lane(self, number) for number in range(1, plan.threads + 1)]
         self._run = Run(plan, self.recording)
@@ -107,8 +108,8 @@ class _Driver:
         return self._run
 
     def _carry_out(self) -> None:
-        chance = Random(self._plan.seed)
-        for burst in self._plan.bursts:
+        chance = Random(self.plan.seed)
+        for burst in self.plan.bursts:
             together = threading.Barrier(len(self._lanes))
             for lane, actions in zip(self._lanes, burst, strict=True):
                 lane.begin(actions, together)
@@ -130,7 +131,8 @@ class _Driver:
             if passed == ROUNDS or not self._let_time_pass():
                 break
             passed += 1
-        self._run.slept = bool(self.work.strays)
+        if self.work.strays:
+            self._run.slept.add(len(self.recording.events))
         self.recording.see(0, rest())
 
     def _let_time_pass(self) -> bool:
@@ -229,6 +231,7 @@ class _Lane:
         self.number = number
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self._driver = driver
+        self._has_chaos = number == 1 or not driver.plan.alone
         self._started = threading.Event()
         self._over = False
         self._to_do: deque[Action] = deque()
@@ -263,7 +266,7 @@ class _Lane:
             self.thread.join()
 
     def _serve(self) -> None:
-        with self._driver.chaos.here():
+        with self._driver.chaos.here() if self._has_chaos else nullcontext():
             while not self._over:
                 self.loop = self._driver.loop_class(self._driver.work)
                 if self._started.is_set():  # the last loop has died
@@ -289,11 +292,16 @@ class _Lane:
         while self._to_do:
             action = self._to_do.popleft()
             if action.what == "die":
+                time.sleep(action.which % 4 * BLOCKED)
                 self._die()
                 return
-            self._act(action)
-            for _ in range(action.pause):
+            task = self._act(action)
+            if action.pause < 0:
+                time.sleep(-action.pause / 10_000)  # others act on beside it
+            for _ in range(max(action.pause, action.hurried)):
                 await asyncio.sleep(0)
+            if action.hurried:
+                self._cancel(task)
 
     def _die(self) -> None:
         """Close the loop with all that waits on it, and go on with a new one."""
@@ -305,27 +313,33 @@ class _Lane:
         self.loop.gone = True
         self.loop.stop()
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: Action) -> asyncio.Task[Any] | None:
         what = action.what
         if what == "cancel":
-            if self._tasks:
-                number, task = [*self._tasks.items()][action.which % len(self._tasks)]
-                self._see(cancel(number))  # first the record, since others may see its effect at once
-                task.cancel()
+            self._cancel([*self._tasks.values()][action.which % len(self._tasks)] if self._tasks else None)
         elif what == "observe":
             self._observe()
         elif what in JOINS:
-            self._start(what, None, action.size)
+            return self._start(what, None, action.size)
         else:
             there = {"send": ("connect",), "close": ("connect", "subscribe")}.get(what, ("subscribe",))
             ends = [end for kind in there for end in self._driver.endpoints[kind]]
             if what == "close" and action.which % 10 == 0:
-                self._start(what, ("channel", self._driver.channel))
-            elif ends:
-                self._start(what, ends[action.which % len(ends)])
+                return self._start(what, ("channel", self._driver.channel))
+            if ends:
+                return self._start(what, ends[action.which % len(ends)])
+        return None
 
-    def _start(self, what: str, end: tuple[str, Any] | None, size: int | None = None) -> None:
-        self._left_behind.append(self.loop.create_task(self._do(what, end, size)))
+    def _cancel(self, task: asyncio.Task[Any] | None) -> None:
+        """Ask an operation to cancel, unless it has ended."""
+        for number in [number for number, each in self._tasks.items() if each is task]:
+            self._see(cancel(number))  # first the record, since others may see its effect at once
+            self._tasks[number].cancel()
+
+    def _start(self, what: str, end: tuple[str, Any] | None, size: int | None = None) -> asyncio.Task[Any]:
+        task = self.loop.create_task(self._do(what, end, size))
+        self._left_behind.append(task)
+        return task
 
     async def _do(self, what: str, end: tuple[str, Any] | None, size: int | None = None) -> bool:
         """Carry out an operation, and record it; return whether it has returned."""

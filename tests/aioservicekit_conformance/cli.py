@@ -12,16 +12,20 @@ from rich.markup import escape
 from aioservicekit_model.rules import RULES
 
 from .judging import Interrupted
+from .judging import judge as judge_in_steps
 from .known_failing import known_failing
+from .live.judging import judge_live
 from .report.failure_file import KeptFailure, read
 from .report.output_files import Outputs
 from .report.replaying import replayed
-from .report.terminal import judged, print_known, print_report, print_summary
+from .report.terminal import Judge, judged, print_known, print_report, print_summary
 from .running.watchdog import Hang
 from .target import Target, TargetError, load
 from .verdicts import Report
 
 __all__ = ["main"]
+
+CASES, RUNS = 2000, 300  # per target: a minute or less
 
 EPILOG = """
 Exit status: 0 if every MUST was judged and holds for every target, 1 if not, 2 if a target can't be loaded or lacks a part of the
@@ -64,7 +68,18 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="rules, one per line, that are known to fail; if one of them passes, the run fails",
     )
-    parser.add_argument("--max-examples", metavar="N", type=_positive, help="cases per target (default: 2000)")
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        default=None,
+        help="judge real threads with an event loop each, as they run, instead of stepped cases; shows the rules of CH-6",
+    )
+    parser.add_argument(
+        "--max-examples",
+        metavar="N",
+        type=_positive,
+        help=f"cases per target (default: {CASES}), or runs with --live (default: {RUNS})",
+    )
     parser.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same cases (default: 0)")
     parser.add_argument("--version", action="version", version=_version())
     return parser
@@ -131,9 +146,10 @@ def _run(options: argparse.Namespace) -> int:
         console = Console(highlight=False)
         return max(replayed(console, target, failure) for target in targets)
     known = known_failing(options.known_failing) if options.known_failing else frozenset()
-    max_examples, seed = options.max_examples or 2000, options.seed or 0
+    judge = judge_live if options.live else judge_in_steps
+    max_examples, seed = options.max_examples or (RUNS if options.live else CASES), options.seed or 0
     with Outputs(options.json, options.junit, options.html, options.failures) as outputs:
-        reports, interrupted = _judge(targets, frozenset(options.rule or RULES), max_examples, seed, known)
+        reports, interrupted = _judge(targets, judge, frozenset(options.rule or RULES), max_examples, seed, known)
         complaints = outputs.write(reports, _version(), seed)
     for complaint in complaints:
         _say(complaint, 2)
@@ -145,7 +161,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    targets: list[Target], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
+    targets: list[Target], judge: Judge, rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
 ) -> tuple[list[Report], str]:
     """Judge the targets; return the reports and, after Ctrl+C, one line about that."""
     console = Console(highlight=False)
@@ -154,7 +170,7 @@ def _judge(
     interrupted = ""
     for target in targets:
         try:
-            report, printed = judged(target, rules, max_examples, seed)
+            report, printed = judged(target, rules, max_examples, seed, judge)
         except Interrupted as error:
             interrupted = f"interrupted while {target.name} was judged: {error}"
             break

@@ -20,6 +20,7 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
                 "target": report.target,
                 "conforms": report.conforms,
                 "cases": report.explored,
+                "given_up": report.given_up,
                 "reached": report.reached,
                 "rules": [
                     {

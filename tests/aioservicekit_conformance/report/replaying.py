@@ -8,6 +8,9 @@ from aioservicekit_model.channel.blame import blame
 from ..checks.check import Escaped, NotTakenOn
 from ..checks.registry import BY_NAME
 from ..checks.runner import run_check
+from ..live.drawing import NO_ORDER, live_timeline
+from ..live.drawing import explain as live_explain
+from ..live.exploring import refused_at
 from ..running.case import replay
 from ..running.watchdog import Hang, watched
 from ..target import Target
@@ -24,6 +27,8 @@ def replayed(console: Console, target: Target, failure: KeptFailure) -> int:
     """Run the failure again, and say what happens; return the exit status."""
     try:
         with watched():
+            if failure.recorded:
+                return _history(console, failure)
             return _check(console, target, failure) if failure.check else _case(console, target, failure)
     except Hang as hang:
         console.print(f"{escape(target.name)} hangs: for seconds it ran at {hang}")
@@ -54,6 +59,20 @@ def _case(console: Console, target: Target, failure: KeptFailure) -> int:
     rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
     print_finding(console, 0, expected, observed, because(case))
     console.print(f"explained by a breach of: {rules}")
+    console.print(f"[dim]{escape(KEY)}[/]")
+    return 1
+
+
+def _history(console: Console, failure: KeptFailure) -> int:
+    """Judge a kept live history again: threads would never repeat it."""
+    history = [event for _, event in failure.recorded]
+    refused = refused_at(failure.default_size, history)
+    for each in live_timeline(failure.default_size, failure.recorded, refused):
+        console.print(escape(each), soft_wrap=True)
+    if refused is None:
+        console.print("this history [green]keeps the rules[/]")
+        return 0
+    print_finding(console, 0, *live_explain(failure.default_size, history[: refused + 1], {}), NO_ORDER)
     console.print(f"[dim]{escape(KEY)}[/]")
     return 1
 

@@ -1,6 +1,7 @@
 """What the command prints on a terminal: lines wrapped at the terminal's width, each below its heading."""
 
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import RawIOBase, TextIOBase
 from typing import Any
@@ -17,7 +18,7 @@ from ..target import Target
 from ..verdicts import Report, Verdict
 from .wording import KEY
 
-__all__ = ["judged", "print_finding", "print_known", "print_report", "print_summary", "say"]
+__all__ = ["Judge", "judged", "print_finding", "print_known", "print_report", "print_summary", "say"]
 
 MARKS = {
     "pass": "[green]pass[/]",
@@ -43,7 +44,12 @@ def say(console: Console, indent: int, label: str, text: str, width: int = 0) ->
         console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
 
 
-def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
+Judge = Callable[[Target, frozenset[str], int, int, Callable[[int, int], None]], Report]
+
+
+def judged(
+    target: Target, rules: frozenset[str], max_examples: int, seed: int, judge: Judge = judge
+) -> tuple[Report, str]:
     """Judge, with a counter on the terminal that runs from zero to the number of cases.
 
     Returns:
@@ -112,6 +118,9 @@ def print_report(console: Console, report: Report, seed: int) -> None:
     if any(verdict.history for verdict in report.verdicts):
         say(console, 2, "", f"[dim]{escape(KEY)}[/]")
     say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
+    if report.given_up:
+        told = f"{report.given_up} of {report.explored} runs were given up, because too many orders explain them"
+        say(console, 2, "", f"[yellow]{told}[/]")
     say(console, 2, "", _summary(report))
 
 

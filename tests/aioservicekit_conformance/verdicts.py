@@ -8,10 +8,8 @@ from .report.diagram import Moment
 
 __all__ = ["OPTIONAL", "UNTESTED", "Report", "Verdict"]
 
-UNTESTED = {
-    rule: "threads and their event loops are judged as they run: use --live"
-    for rule in ("CH-6.1", "CH-6.2", "CH-6.3")
-}
+LIVE = ("CH-6.1", "CH-6.2", "CH-6.3")
+UNTESTED = dict.fromkeys(LIVE, "threads and their event loops are judged as they run: use --live")
 OPTIONAL = frozenset({*UNTESTED, "CH-7.1", "CH-7.2", "CH-7.3"})  # a target that does not claim these still conforms
 
 
@@ -55,7 +53,14 @@ class Report(NamedTuple):
     verdicts: tuple[Verdict, ...]
     explored: int
     reached: dict[str, int]
-    given_up: int = 0  # live runs that have too many explanations to be judged
+    given_up: int | None = (
+        None  # of live runs, those that have too many explanations to be judged; None if there are no live runs
+    )
+
+    @property
+    def made(self) -> str:
+        """How many cases or live runs there were."""
+        return f"{self.explored} {'cases' if self.given_up is None else 'live runs'}"
 
     def status(self, verdict: Verdict) -> str:
         """What a verdict means for the run of the command, pytest or JUnit: "passed", "failed" or "skipped".

@@ -31,7 +31,6 @@ def is_the_targets(file: str) -> bool:
     return not file.startswith(("<", OURS)) and (file.startswith(INSTALLED) or not file.startswith(LIBRARY))
 
 
-
 class Chaos:
     """Pauses of the threads of one run.
 
@@ -65,11 +64,11 @@ class Chaos:
     def in_new_threads(self) -> Iterator[None]:
         """Have chaos in the threads that the target starts."""
         before = threading.gettrace()
-        threading.settrace(self._trace if self._share else before)  # type: ignore[arg-type]
+        threading.settrace(self._trace if self._share else before)
         try:
             yield
         finally:
-            threading.settrace(before)  # type: ignore[arg-type]
+            threading.settrace(before)
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:
         code = frame.f_code

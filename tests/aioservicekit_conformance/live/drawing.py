@@ -31,7 +31,7 @@ def live_moments(recorded: Sequence[Recorded]) -> tuple[Moment, ...]:
             course[lane or 0] = "through" if under_way[thread] else "point"
         text = line(event, calls.get(event.op)).strip()
         last = at == len(recorded) - 1
-        names = tuple(f"thread {each}" for each in threads)
+        names = tuple(f"T{each}" for each in threads)
         drawn.append(Moment(event.what, text, tuple(course), lane, last, names=names))
     return tuple(drawn)
 
@@ -51,8 +51,8 @@ def live_timeline(default_size: int, recorded: Sequence[Recorded], refused: int 
     events = recorded if refused is None else recorded[: refused + 1]
     moments = live_moments(events)
     lanes = len(moments[0].lanes) if moments else 0
-    head = " ".join(name.removeprefix("thread ") for name in moments[0].names) if moments else ""
-    lines = [f"{head}  threads; channel = Channel(buffer_size={default_size})"]
+    head = " ".join(name.removeprefix("T") for name in moments[0].names) if moments else ""
+    lines = [f"{head}  threads, and channel = Channel(buffer_size={default_size})"]
     for moment in moments:
         marks = [DRAWN[course] for course in moment.lanes]
         if moment.lane is not None:

@@ -6,15 +6,18 @@ beside a ready callback is at rest.
 """
 
 import asyncio
+import inspect
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import FrameType
 from typing import Any
 
 from aioservicekit_model.channel.history import (
@@ -31,16 +34,18 @@ from aioservicekit_model.channel.history import (
 )
 
 from ..running.case import Message
-from ..running.watchdog import describe_error, where
+from ..running.watchdog import alive, describe_error
 from ..target import Target
-from .chaos import LONG, PAUSES, Chaos, switching_often
+from .chaos import LONG, PAUSES, Chaos, is_the_targets, switching_often
 from .loops import LOOPS, Due, LiveLoop, Work
 from .plan import Action, Plan
 from .recording import Recorded, Recording, Settling
 
 __all__ = ["Run", "perform"]
 
-ROUNDS = 20  # a callback or a timer that recurs this often and changes nothing that can be seen is no obstacle to a rest
+ROUNDS = (
+    20  # a callback or a timer that recurs this often and changes nothing that can be seen is no obstacle to a rest
+)
 LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
 BLOCKED = 0.0005  # seconds: a loop that dies may be blocked before, and leaves a queue behind
@@ -150,6 +155,7 @@ class _Driver:
         silence = _Silence(self)
         while not silence.over():
             time.sleep(LOOK)
+            alive()  # it has its own patience
             if silence.lasts(PATIENCE) and not silence.moves():
                 raise Hang(self._where())
 
@@ -169,7 +175,7 @@ class _Driver:
     def _where(self) -> str:
         frames = sys._current_frames()
         busy = [lane for lane in self._lanes if any(getattr(each, "loop", None) is lane.loop for each in self.work.due)]
-        return "; ".join(f"thread {lane.number} at {where(frames.get(lane.thread.ident or 0))}" for lane in busy)
+        return "; ".join(f"{_place(frames.get(lane.thread.ident or 0))} (thread {lane.number})" for lane in busy)
 
 
 class _Silence:
@@ -211,6 +217,18 @@ class _Silence:
     def _recurs(self, each: object, due: int) -> bool:
         """Whether a callback's loop has run so many that each that is due has come again and again."""
         return isinstance(each, Due) and each.loop.ran - self._ran[each.loop] > ROUNDS * (1 + due)
+
+
+def _place(frame: FrameType | None) -> str:
+    """The innermost line of the target on a thread's stack."""
+    lines = ((each.f_code.co_filename, line) for each, line in traceback.walk_stack(frame))
+    file, line = next((each for each in lines if is_the_targets(each[0])), ("?", 0))
+    return f"{Path(file).name}, line {line}"
+
+
+def block(seconds: float) -> None:
+    """Block this thread's loop."""
+    time.sleep(seconds)
 
 
 def _is_running(thread: threading.Thread) -> bool:
@@ -292,12 +310,12 @@ class _Lane:
         while self._to_do:
             action = self._to_do.popleft()
             if action.what == "die":
-                time.sleep(action.which % 4 * BLOCKED)
+                block(action.which % 4 * BLOCKED)
                 self._die()
                 return
             task = self._act(action)
             if action.pause < 0:
-                time.sleep(-action.pause / 10_000)  # others act on beside it
+                block(-action.pause / 10_000)  # others act on beside it
             for _ in range(max(action.pause, action.hurried)):
                 await asyncio.sleep(0)
             if action.hurried:
@@ -308,7 +326,9 @@ class _Lane:
         self._driver.work.due.add(self)  # until there is a new one
         for number in self._tasks:
             self._see(abandon(number))
-        self._left_behind += self._tasks.values()
+        for coroutine in [task.get_coro() for task in self._left_behind]:
+            if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()  # it never called its operation
         self._tasks = {}
         self.loop.gone = True
         self.loop.stop()
@@ -337,7 +357,7 @@ class _Lane:
             self._tasks[number].cancel()
 
     def _start(self, what: str, end: tuple[str, Any] | None, size: int | None = None) -> asyncio.Task[Any]:
-        task = self.loop.create_task(self._do(what, end, size))
+        task: asyncio.Task[Any] = self.loop.create_task(self._do(what, end, size))
         self._left_behind.append(task)
         return task
 
@@ -372,7 +392,7 @@ class _Lane:
         if what == "next":
             iterator = aiter(whose)
             self._kept.append(iterator)
-            return anext(iterator)  # type: ignore[no-any-return]
+            return anext(iterator)
         arguments = {} if size is None else {"buffer_size": size}
         return getattr(whose, what)(**arguments)  # type: ignore[no-any-return]
 

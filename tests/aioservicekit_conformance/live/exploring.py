@@ -32,15 +32,15 @@ WITHOUT_DYING = 25  # runs after which a failure counts as one of loops that clo
 
 
 class Refusal(NamedTuple):
-    """A refused run: `index` is that of the event that no order explains, and `rule` the one to blame."""
+    """A refused run: `at` is the index of the event that no order explains; each of the `rules` would explain it alone."""
 
     run: Run
-    index: int
-    rule: str
+    at: int
+    rules: frozenset[str]
 
     @property
     def recorded(self) -> list[Recorded]:
-        return self.run.recorded[: self.index + 1]
+        return self.run.recorded[: self.at + 1]
 
 
 class LiveExploration:
@@ -50,6 +50,7 @@ class LiveExploration:
         runs: how many were made.
         given_up: how many of them had too many explanations to be judged.
         refusals: the refused runs.
+        failures: for each rule to blame, a refused run that has been shrunk; once all runs are made.
         shown: for each situation, in how many runs it has come about, and in how many runs of a single thread.
         hung: the run in which the target hung, if there is one; no more were made after it.
     """
@@ -58,6 +59,7 @@ class LiveExploration:
         self.runs = 0
         self.given_up = 0
         self.refusals: list[Refusal] = []
+        self.failures: dict[str, Refusal] = {}
         self.shown: Counter[str] = Counter()
         self.shown_by_one_thread: Counter[str] = Counter()
         self.hung: Run | None = None
@@ -99,7 +101,9 @@ def explore_live(
         if exploration.enough:
             break
     if not exploration.hung:
-        exploration.refusals = [_shortest(target, each) for each in _one_of_each(exploration.refusals)]
+        exploration.failures = dict(
+            _shortest(target, rule, refusal) for rule, refusal in _one_of_each(exploration.refusals).items()
+        )
     progress(runs, runs)
 
 
@@ -114,16 +118,16 @@ def refused_at(default_size: int, history: list[Event]) -> int | None:
 
 def refused(run: Run) -> Refusal | None:
     index = refused_at(run.plan.default_size, run.history)
-    return None if index is None else Refusal(run, index, _rule(run, index))
+    return None if index is None else Refusal(run, index, _rules(run, index))
 
 
-def _rule(run: Run, index: int) -> str:
+def _rules(run: Run, index: int) -> frozenset[str]:
     if run.plan.threads == 1:
-        return _blamed(run.plan.default_size, as_stepped(run.history[: index + 1]))
+        return blame(run.plan.default_size, as_stepped(run.history[: index + 1])) or frozenset({"CH-6.1"})
     if index in run.slept:
-        return "CH-6.2"
+        return frozenset({"CH-6.2"})
     closed = any(event.what == "abandon" for event in run.history[:index])
-    return "CH-6.3" if closed else "CH-6.1"
+    return frozenset({"CH-6.3" if closed else "CH-6.1"})
 
 
 def as_stepped(history: Iterable[Event]) -> list[Event]:
@@ -137,39 +141,38 @@ def as_stepped(history: Iterable[Event]) -> list[Event]:
     ]
 
 
-def _blamed(default_size: int, history: list[Event]) -> str:
-    rules = blame(default_size, history)
-    return min(rules, key=lambda rule: (rule in GENERAL and GENERAL.index(rule) + 1, rule), default="CH-6.1")
+def _one_of_each(refusals: list[Refusal]) -> dict[str, Refusal]:
+    """The shortest refusal for each rule to blame; one that closes no loop explains those that do."""
+    explained = Counter(rule for refusal in refusals for rule in refusal.rules)
+
+    def blamed(refusal: Refusal) -> str:
+        """The rule that explains the most, and of several the narrowest."""
+        return min(
+            refusal.rules, key=lambda rule: (-explained[rule], rule in GENERAL and GENERAL.index(rule) + 1, rule)
+        )
+
+    found: dict[str, Refusal] = {}
+    for each in sorted(refusals, key=lambda refusal: refusal.at):
+        found.setdefault(blamed(each), each)
+    if "CH-6.1" in found:
+        found.pop("CH-6.3", None)
+    return found
 
 
-def _one_of_each(refusals: list[Refusal]) -> list[Refusal]:
-    """For each rule, the refusal with the shortest history; one that closes no loop explains those that do."""
-    shortest: dict[str, Refusal] = {}
-    for each in sorted(refusals, key=lambda refusal: refusal.index):
-        shortest.setdefault(each.rule, each)
-    if "CH-6.1" in shortest:
-        shortest.pop("CH-6.3", None)
-    return list(shortest.values())
-
-
-def _shortest(target: Target, refusal: Refusal) -> Refusal:
+def _shortest(target: Target, rule: str, refusal: Refusal) -> tuple[str, Refusal]:
     """Run smaller plans, several times each, and keep what is still refused for the same reason."""
+    if rule == "CH-6.3" and (calmer := _again(target, refusal.run.plan.without("die"), "CH-6.1", WITHOUT_DYING)):
+        rule, refusal = "CH-6.1", calmer
     left = SHRINKING
-    if refusal.rule == "CH-6.3":
-        calmer = _again(target, refusal.run.plan.without("die"), "CH-6.1", WITHOUT_DYING)
-        refusal = calmer or refusal
-    found = True
+    found: Refusal | None = refusal
     while found and left > 0:
-        found = False
+        refusal, found = found, None
         for plan in smaller(refusal.run.plan):
-            if left <= 0:
-                break
-            again = _again(target, plan, refusal.rule, min(AGAIN, left))
             left -= AGAIN
-            if again:
-                refusal, found = again, True
+            found = _again(target, plan, rule, AGAIN)
+            if found or left <= 0:
                 break
-    return refusal
+    return rule, found or refusal
 
 
 def _again(target: Target, plan: Plan, rule: str, times: int) -> Refusal | None:
@@ -179,6 +182,6 @@ def _again(target: Target, plan: Plan, rule: str, times: int) -> Refusal | None:
             refusal = refused(perform(target, plan._replace(seed=plan.seed + number)))
         except TooManyStates:
             continue
-        if refusal and refusal.rule == rule:
+        if refusal and rule in refusal.rules:
             return refusal
     return None

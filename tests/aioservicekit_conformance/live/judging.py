@@ -17,6 +17,8 @@ from .situations import SHOWN_BY, SITUATIONS
 
 __all__ = ["judge_live"]
 
+BECAUSE = {"CH-6.2": "nothing is left to run but a callback beside which its loop sleeps, and this changes the outcome"}
+
 
 def judge_live(
     target: Target, rules: frozenset[str], runs: int, seed: int, progress: Callable[[int, int], None]
@@ -52,22 +54,25 @@ class _LiveJudging(Judging):
         except KeyboardInterrupt:
             told = f"{exploration.runs} runs made, {len(exploration.refusals)} refused"
             raise Interrupted(told) from None
-        for refusal in exploration.refusals:
-            self._show_live(refusal, exploration)
+        for rule, refusal in exploration.failures.items():
+            self._show_live(rule, refusal, exploration)
         if exploration.hung:
             run = exploration.hung
             self._fail_live(
                 *("CH-6.1", "the target does not let go of its event loops", "every operation ends, or waits"),
-                *(f"hangs: for seconds it ran at {run.hung}", tuple(live_timeline(run.plan.default_size, run.recorded, None))),
+                *(
+                    f"hangs: for seconds it ran at {run.hung}",
+                    tuple(live_timeline(run.plan.default_size, run.recorded, None)),
+                ),
             )
         verdicts = tuple(self._live_verdict(rule, exploration) for rule in RULES if rule in self._rules)
         reached = {name: exploration.shown[name] for name in SITUATIONS}
         return Report(self._target.name, verdicts, exploration.runs, reached, exploration.given_up)
 
-    def _show_live(self, refusal: Refusal, exploration: LiveExploration) -> None:
-        run, rule = refusal.run, refusal.rule
+    def _show_live(self, rule: str, refusal: Refusal, exploration: LiveExploration) -> None:
+        run = refusal.run
         size = run.plan.default_size
-        history = run.history[: refusal.index + 1]
+        history = run.history[: refusal.at + 1]
         expected, observed = explain(size, history, run.errors)
         threads = "one thread" if run.plan.threads == 1 else f"{run.plan.threads} threads"
         evidence = f"refused on {run.plan.loops} with {threads}, after {exploration.runs} runs"
@@ -76,19 +81,15 @@ class _LiveJudging(Judging):
             rule,
             Verdict(
                 *(rule, RULES[rule].level, "fail", 1, evidence, expected, observed),
-                because=NO_ORDER if run.plan.threads > 1 else "",
-                history=tuple(live_timeline(size, run.recorded, refusal.index)),
+                because=BECAUSE.get(rule, NO_ORDER) if run.plan.threads > 1 else "",
+                history=tuple(live_timeline(size, run.recorded, refusal.at)),
                 replay=as_text(failure),
                 moments=live_moments(refusal.recorded),
             ),
         )
 
-    def _fail_live(
-        self, rule: str, evidence: str, expected: str, observed: str, history: tuple[str, ...]
-    ) -> None:
-        self._failed[rule] = Verdict(
-            rule, RULES[rule].level, "fail", 1, evidence, expected, observed, history=history
-        )
+    def _fail_live(self, rule: str, evidence: str, expected: str, observed: str, history: tuple[str, ...]) -> None:
+        self._failed[rule] = Verdict(rule, RULES[rule].level, "fail", 1, evidence, expected, observed, history=history)
 
     def _live_verdict(self, rule: str, exploration: LiveExploration) -> Verdict:
         level = RULES[rule].level

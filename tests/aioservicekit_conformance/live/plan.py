@@ -27,6 +27,7 @@ WEIGHTS = {
     "close": 0.7,
     "cancel": 2.5,
 }
+ONE_SIDED = 0.2  # of the runs
 SWARM = 0.2, 1, 1, 2
 HURRIED = {"send": 0.2, "read": 0.5, "next": 0.5}  # how many of these are asked to cancel if they wait
 DYING = 0.15, 3  # the weight of "die", in most runs and in deadly ones; a single thread never dies
@@ -106,6 +107,14 @@ def draw(seed: int, number: int) -> Plan:
     weights = {what: weight * chance.choice(SWARM) for what, weight in WEIGHTS.items()}
     weights["die"] = DYING[chance.randrange(DEADLY) == 0] if threads > 1 else 0
     bursts = [first, *(_burst(chance, threads, weights) for _ in range(chance.randint(3, 6)))]
+    if chance.random() < ONE_SIDED:  # come, send and go before the other side is there
+        side = chance.choice(("connect", "subscribe"))
+        early: list[list[Action]] = [[] for _ in range(threads)]
+        late: list[list[Action]] = [[] for _ in range(threads)]
+        chance.choice(early).append(_action(chance, side))
+        for what in ("send", "read", "close"):
+            chance.choice(late).append(_action(chance, what)._replace(which=1))
+        bursts = [early, late, *bursts]
     return Plan(
         loops=chance.choice(list(LOOPS)),
         default_size=chance.choice((0, 0, 1, 2)),

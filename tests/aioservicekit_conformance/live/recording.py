@@ -62,6 +62,9 @@ class Settling:
                 self._settled()
             try:
                 yield waits_for
+            except GeneratorExit:  # its task is collected
+                steps.close()
+                raise
             except BaseException as error:
                 resume = partial(steps.throw, error)
             else:

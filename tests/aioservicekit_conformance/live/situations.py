@@ -78,7 +78,9 @@ def closings(lives: Lives, first_letter: str) -> Lives:
 
 def delivered(lives: Lives) -> Iterator[tuple[object, int]]:
     """Messages, each with the number of the subscribers by which it was read."""
-    yield from Counter(message for _, message in {(each.on, each.result) for each in of(lives, *READS, how="return")}).items()
+    yield from Counter(
+        message for _, message in {(each.on, each.result) for each in of(lives, *READS, how="return")}
+    ).items()
 
 
 def before(lives: Lives, *kinds: str) -> float:

@@ -103,7 +103,7 @@ class _PrintedBytes(RawIOBase):
 
 
 def print_report(console: Console, report: Report, seed: int) -> None:
-    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, seed {seed})")
+    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.made}, seed {seed})")
     last = ""
     for verdict in report.verdicts:
         if section(verdict.rule) != last:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["Hang", "alive", "describe_error", "watched", "where"]
+__all__ = ["Hang", "alive", "describe_error", "watched"]
 
 SECONDS = 5  # between two looks
 LOOKS = 3  # more looks in a row without a step are too many

@@ -122,7 +122,8 @@ async def _message_kept(target: Target, ending: str) -> bool:
         else:
             await other.close()
         await asyncio.wait([sending])
-        sending.cancelled() or sending.exception()
+        if not sending.cancelled() and sending.exception() is None:
+            return False  # it was sent all the same: whichever rule that breaks, it is another one
         del sending
     else:
         await publisher.send(message)

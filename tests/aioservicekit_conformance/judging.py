@@ -26,7 +26,7 @@ from .running.watchdog import Hang, watched
 from .target import Target
 from .verdicts import UNTESTED, Report, Verdict
 
-__all__ = ["Interrupted", "judge"]
+__all__ = ["Interrupted", "Judging", "judge"]
 
 GIVEN_UP_AT_MOST = 0.1  # if more of the cases than this were given up, too little was judged for a verdict
 
@@ -54,13 +54,13 @@ def judge(
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
         try:
             with watched():
-                return _Judging(target, rules).judge(max_examples, number, progress)
+                return Judging(target, rules).judge(max_examples, number, progress)
         finally:
             gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody is told of it
 
 
-class _Judging:
+class Judging:
     """Everything that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
 
     def __init__(self, target: Target | Agent, rules: frozenset[str]) -> None:

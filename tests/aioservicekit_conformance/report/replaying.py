@@ -9,6 +9,9 @@ from ..agents.agent import Agent
 from ..checks.check import Escaped, NotTakenOn
 from ..checks.registry import BY_NAME
 from ..checks.runner import run_check
+from ..live.drawing import NO_ORDER, live_timeline
+from ..live.drawing import explain as live_explain
+from ..live.exploring import refused_at
 from ..running.case import MOST_STATES, Subject, replay
 from ..running.stepped import hanging
 from ..running.watchdog import Hang, watched
@@ -32,6 +35,8 @@ def replayed(console: Console, target: Target | Agent, failure: KeptFailure) -> 
         raise TargetError(f"agent {target.name!r} can't run a check, a program in Python: {failure.check}")
     try:
         with watched():
+            if failure.recorded:
+                return _history(console, failure)
             if isinstance(target, Target) and failure.check:
                 return _check(console, target, failure)
             return _case(console, target, failure)
@@ -73,6 +78,20 @@ def _case(console: Console, target: Subject, failure: KeptFailure) -> int:
     rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
     print_finding(console, 0, expected, observed, because(case))
     console.print(f"explained by a breach of: {rules}")
+    console.print(f"[dim]{escape(KEY)}[/]")
+    return 1
+
+
+def _history(console: Console, failure: KeptFailure) -> int:
+    """Judge a kept live history again: threads would never repeat it."""
+    history = [event for _, event in failure.recorded]
+    refused = refused_at(failure.default_size, history)
+    for each in live_timeline(failure.default_size, failure.recorded, refused):
+        console.print(escape(each), soft_wrap=True)
+    if refused is None:
+        console.print("this history [green]keeps the rules[/]")
+        return 0
+    print_finding(console, 0, *live_explain(failure.default_size, history[: refused + 1], {}), NO_ORDER)
     console.print(f"[dim]{escape(KEY)}[/]")
     return 1
 

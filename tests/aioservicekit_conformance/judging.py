@@ -20,13 +20,15 @@ from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
 from .report.program import as_program, program_of_check
 from .report.timeline import timeline
-from .running.case import REACHED, Case, replay
+from .running.case import MOST_STATES, REACHED, Case, replay
 from .running.stepped import hanging
 from .running.watchdog import Hang, watched
 from .target import Target
 from .verdicts import UNTESTED, Report, Verdict
 
-__all__ = ["Interrupted", "judge"]
+__all__ = ["Interrupted", "Judging", "judge"]
+
+GIVEN_UP_AT_MOST = 0.1  # if more of the cases than this were given up, too little was judged for a verdict
 
 
 class Interrupted(Exception):
@@ -52,13 +54,13 @@ def judge(
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
         try:
             with watched():
-                return _Judging(target, rules).judge(max_examples, number, progress)
+                return Judging(target, rules).judge(max_examples, number, progress)
         finally:
             gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody is told of it
 
 
-class _Judging:
+class Judging:
     """Everything that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
 
     def __init__(self, target: Target | Agent, rules: frozenset[str]) -> None:
@@ -90,7 +92,7 @@ class _Judging:
         masked = exploration.failures.masked()
         verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
         reached = {what: exploration.reached[what] for what in REACHED}
-        return Report(self._target.name, verdicts, exploration.cases, reached)
+        return Report(self._target.name, verdicts, exploration.cases, reached, exploration.given_up)
 
     def _run_checks(self, target: Target) -> None:
         gc.freeze()  # the checks collect garbage often, and none of it is older than they are
@@ -205,6 +207,9 @@ class _Judging:
         if exploration.escapes and not (passed and rule not in RULES_OF_THE_MACHINE):
             escape, count = exploration.escapes.most_common(1)[0]
             return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
+        given_up = f"{exploration.given_up} of {exploration.cases} cases were given up: more than {MOST_STATES} states explain them"
+        if rule in RULES_OF_THE_MACHINE and exploration.given_up > exploration.cases * GIVEN_UP_AT_MOST:
+            return untold("unsupported", given_up)
         if self._hung:
             return untold("untested", f"nothing more was judged, because the target {self._hung}")
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
@@ -216,6 +221,8 @@ class _Judging:
             evidence += "; its named checks, which are programs in Python, were left out"
         if passed:
             evidence += f"; check: {'; '.join(passed)}"
+        if exploration.given_up:
+            evidence += f"; {given_up}"
         return Verdict(rule, level, "pass", exercised, evidence)
 
 

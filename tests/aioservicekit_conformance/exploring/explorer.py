@@ -33,6 +33,7 @@ class Exploration:
         cases: the number of cases made.
         failures: the refused cases, and the rules that they blame.
         escapes: why cases could not be judged, and how many.
+        given_up: the number of cases that too many states explain: they were judged up to some event only.
         reached: the number of cases that met each interesting situation.
         sampled: the number of cases in which the exercised rules were counted.
         exercised: for each rule, how many of these cases exercised it.
@@ -45,6 +46,7 @@ class Exploration:
         self.cases = 0
         self.failures = Failures(self.rules)
         self.escapes: Counter[str] = Counter()
+        self.given_up = 0
         self.reached: Counter[str] = Counter()
         self.sampled = 0
         self.exercised: Counter[str] = Counter()
@@ -55,6 +57,7 @@ class Exploration:
     def add(self, case: Case, *, script: bool = False) -> None:
         self.cases += 1
         self.reached.update(case.reached.keys())
+        self.given_up += case.given_up
         if case.hung:
             self.hung = case
         elif case.escaped:

@@ -9,7 +9,10 @@ from ..agents.agent import Agent
 from ..checks.check import Escaped, NotTakenOn
 from ..checks.registry import BY_NAME
 from ..checks.runner import run_check
-from ..running.case import Subject, replay
+from ..live.drawing import NO_ORDER, live_timeline
+from ..live.drawing import explain as live_explain
+from ..live.exploring import refused_at
+from ..running.case import MOST_STATES, Subject, replay
 from ..running.stepped import hanging
 from ..running.watchdog import Hang, watched
 from ..target import Target, TargetError
@@ -32,6 +35,8 @@ def replayed(console: Console, target: Target | Agent, failure: KeptFailure) -> 
         raise TargetError(f"agent {target.name!r} can't run a check, a program in Python: {failure.check}")
     try:
         with watched():
+            if failure.recorded:
+                return _history(console, failure)
             if isinstance(target, Target) and failure.check:
                 return _check(console, target, failure)
             return _case(console, target, failure)
@@ -54,6 +59,11 @@ def _cant_be_judged(console: Console, target: Subject, escape_: object) -> int:
     return 1
 
 
+def _given_up(console: Console, target: Subject) -> int:
+    console.print(f"{escape(target.name)} can't be judged: more than {MOST_STATES} states explain the history")
+    return 1
+
+
 def _case(console: Console, target: Subject, failure: KeptFailure) -> int:
     case = replay(target, failure.default_size, failure.actions)
     for each in timeline(case):
@@ -63,11 +73,25 @@ def _case(console: Console, target: Subject, failure: KeptFailure) -> int:
     if case.escaped:
         return _cant_be_judged(console, target, case.escaped)
     if case.refused is None:
-        return _keeps(console, target)
+        return _given_up(console, target) if case.given_up else _keeps(console, target)
     expected, observed = explain(case)
     rules = ", ".join(sorted(blame(case.default_size, case.history))) or "no single rule"
     print_finding(console, 0, expected, observed, because(case))
     console.print(f"explained by a breach of: {rules}")
+    console.print(f"[dim]{escape(KEY)}[/]")
+    return 1
+
+
+def _history(console: Console, failure: KeptFailure) -> int:
+    """Judge a kept live history again: threads would never repeat it."""
+    history = [event for _, event in failure.recorded]
+    refused = refused_at(failure.default_size, history)
+    for each in live_timeline(failure.default_size, failure.recorded, refused):
+        console.print(escape(each), soft_wrap=True)
+    if refused is None:
+        console.print("this history [green]keeps the rules[/]")
+        return 0
+    print_finding(console, 0, *live_explain(failure.default_size, history[: refused + 1], {}), NO_ORDER)
     console.print(f"[dim]{escape(KEY)}[/]")
     return 1
 

@@ -431,11 +431,11 @@ def _fail(future: "asyncio.Future[Any]") -> None:
 
 
 class Entry(Generic[T]):
-    """One message in the log, and the way to the next one. Messages that all cursors have passed are freed."""
+    """A place in the log, with the message that follows and the next place. What all cursors have passed is freed."""
 
-    def __init__(self, index: int, message: T | None = None) -> None:
+    def __init__(self, index: int) -> None:
         self.index = index
-        self.message = message
+        self.message: T | None = None
         self.next: Entry[T] | None = None
 
 
@@ -504,9 +504,9 @@ class LogChannel(Closing, Generic[T]):
         return not any(cursor.size and self.last.index - cursor.at.index >= cursor.size for cursor in self.cursors)
 
     def append(self, message: T) -> None:
-        entry = Entry(self.last.index + 1, message)
-        self.last.next = entry
-        self.last = entry
+        self.last.message = message
+        self.last.next = Entry(self.last.index + 1)
+        self.last = self.last.next
         for cursor in self.cursors:
             cursor.pulse.beat()
 
@@ -536,9 +536,9 @@ class LogSubscriber(Reading[T]):
             if not self.more():
                 raise ChannelClosedError
             assert self.at.next is not None
-            self.at = self.at.next
+            message, self.at = self.at.message, self.at.next
             self.channel.pulse.beat()
-            return self.at.message  # type: ignore[return-value]
+            return message  # type: ignore[return-value]
         finally:
             self.tickets.remove(ticket)
             self.pulse.beat()

@@ -14,7 +14,7 @@ from aioservicekit_conformance.agents.agent import Agent
 from aioservicekit_conformance.agents.process import AgentProcess
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.cli import main
-from aioservicekit_conformance.judging import judge
+from aioservicekit_conformance.judging import Interrupted, judge
 from aioservicekit_conformance.report.html import as_html
 from aioservicekit_conformance.running.case import Action
 from aioservicekit_conformance.verdicts import Report, Verdict
@@ -155,6 +155,13 @@ def test_an_agent_that_does_not_answer_fails_when_its_time_is_up(make: Make) -> 
     (failed,) = [verdict for verdict in report.verdicts if verdict.verdict == "fail"]
     assert "does not answer" in failed.observed
     assert "0.1 seconds" in failed.observed
+
+
+def test_ctrl_c_ends_the_wait_for_an_answer(make: Make) -> None:
+    """Whoever interrupts a run is told what was known by then, and the agent ends."""
+    presses_ctrl_c = "import os, signal; os.kill(os.getppid(), signal.SIGINT); time.sleep(1_000_000)"
+    with pytest.raises(Interrupted, match="0 cases made"):
+        judged(make(presses_ctrl_c))
 
 
 def test_an_agent_that_goes_on_when_its_input_ends_is_killed() -> None:

@@ -45,6 +45,11 @@ function* lines() {
   }
 }
 
+async function rest() {
+  do await new Promise(setImmediate);
+  while (process.getActiveResourcesInfo().some((each) => each === "Timeout" || each === "Immediate"));
+}
+
 async function main() {
   for (const line of lines()) {
     const command = JSON.parse(line);
@@ -54,7 +59,7 @@ async function main() {
     else if (command.do === "state") answer = { state: endpoints.channel.state };
     else if (command.do === "cancel") aborts[command.op].abort();
     else if (command.do === "step") await null; // what is in line to run, runs
-    else if (command.do === "rest") await new Promise(setImmediate); // everything runs: the channel has no timers
+    else if (command.do === "rest") await rest();
     else begin(command);
     writeSync(1, `${JSON.stringify({ ...answer, ended: ended?.splice(0) })}\n`);
   }

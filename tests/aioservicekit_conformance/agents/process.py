@@ -36,7 +36,7 @@ class AgentProcess:
         """
         self.seconds: float = SECONDS
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the process
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         pipe = asyncio.subprocess.PIPE
         starting = asyncio.create_subprocess_exec(
             *command,
@@ -47,10 +47,10 @@ class AgentProcess:
             start_new_session=True,  # Ctrl+C is ours: the agent ends with its standard input
         )
         try:
-            self._process = self._loop.run_until_complete(starting)
+            self._process = self._runner.run(starting)
         except BaseException:
             self._stderr.close()
-            self._loop.close()
+            self._runner.close()
             raise
 
     def ask(self, commands: Sequence[Command]) -> list[str]:
@@ -60,7 +60,7 @@ class AgentProcess:
             AgentGone: it ends, or does not answer in time.
             ProtocolError: a line is too long, or no text.
         """
-        return self._loop.run_until_complete(self._ask(commands))
+        return self._runner.run(self._ask(commands))
 
     async def _ask(self, commands: Sequence[Command]) -> list[str]:
         into, out = self._process.stdin, self._process.stdout
@@ -101,10 +101,10 @@ class AgentProcess:
     def close(self) -> None:
         """End its standard input, and with it the agent; one that goes on is killed."""
         try:
-            self._loop.run_until_complete(self._close())
+            self._runner.run(self._close())
         finally:
             self._stderr.close()
-            self._loop.close()
+            self._runner.close()
 
     async def _close(self) -> None:
         assert self._process.stdin is not None

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import traceback
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 from aioservicekit_model.rules import RULES
 
+from .agents.agent import Agent
 from .judging import Interrupted
 from .known_failing import known_failing
 from .report.failure_file import KeptFailure, read
@@ -41,6 +43,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TARGET",
         help="module, module:attribute or path/to/file.py that offers Channel, ChannelState and ChannelClosedError;"
         " `aioservicekit` is the reference",
+    )
+    parser.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="judge a channel in any language through the agent that COMMAND starts, such as 'node agent.js'; may be repeated",
     )
     parser.add_argument(
         "--rule",
@@ -97,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.replay:
         _refuse_beside_replay(parser, options)
-    elif not options.targets:
+    elif not options.targets and not options.agent:
         parser.error("name a TARGET to judge; `aioservicekit` is the reference")
     try:
         return _run(options)
@@ -120,13 +129,22 @@ def _say(text: str, status: int) -> int:
 
 def _refuse_beside_replay(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     for name, value in vars(options).items():
-        if name not in ("replay", "targets") and value is not None:
+        if name not in ("replay", "targets", "agent") and value is not None:
             parser.error(f"--replay runs one failure again: it can't be combined with --{name.replace('_', '-')}")
 
 
 def _run(options: argparse.Namespace) -> int:
     failure = _failure(options.replay) if options.replay else None
-    targets = [load(name) for name in options.targets or [failure.target if failure else ""]]
+    modules, agents = options.targets, options.agent
+    if failure and not (modules or agents):
+        modules, agents = ([], [failure.target]) if failure.kind == "agent" else ([failure.target], [])
+    with ExitStack() as running:
+        targets: list[Target | Agent] = [*map(load, modules)]
+        targets += [running.enter_context(Agent(command)) for command in agents]
+        return _judged(options, targets, failure)
+
+
+def _judged(options: argparse.Namespace, targets: list[Target | Agent], failure: KeptFailure | None) -> int:
     if failure:
         console = Console(highlight=False)
         return max(replayed(console, target, failure) for target in targets)
@@ -145,7 +163,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    targets: list[Target], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
+    targets: list[Target | Agent], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
 ) -> tuple[list[Report], str]:
     """Judge the targets; return the reports and, after Ctrl+C, one line about that."""
     console = Console(highlight=False)

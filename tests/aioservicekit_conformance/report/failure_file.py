@@ -15,7 +15,7 @@ __all__ = ["KeptFailure", "as_text", "read"]
 HEAD = "aioservicekit-conformance failure"
 HEADS = (
     (HEAD, repr(HEAD)),
-    (r"target (.+)", "'target' and its name"),
+    (r"(target|agent) (.+)", "'target' and its name, or 'agent' and its command"),
     (r"rule (\S+)", "'rule' and its id"),
     (r"(?:channel of size (\d+)|check (.+))", "'channel of size' and a number, or 'check' and its name"),
 )
@@ -35,6 +35,7 @@ class KeptFailure(NamedTuple):
         default_size: the channel's default buffer size.
         actions: what to do to the channel.
         check: the name of the failing check, instead of a channel and actions.
+        kind: "target", or "agent" if `target` is the command that starts an agent.
     """
 
     target: str
@@ -42,11 +43,12 @@ class KeptFailure(NamedTuple):
     default_size: int = 0
     actions: tuple[Action, ...] = ()
     check: str = ""
+    kind: str = "target"
 
 
 def as_text(failure: KeptFailure) -> str:
     """The file's text, with one line per action."""
-    lines = [HEAD, f"target {failure.target}", f"rule {failure.rule}"]
+    lines = [HEAD, f"{failure.kind} {failure.target}", f"rule {failure.rule}"]
     lines.append(f"check {failure.check}" if failure.check else f"channel of size {failure.default_size}")
     for action in failure.actions:
         what = f"cancel {action.op}" if action.what == "cancel" else f"{action.op} {action.what} {action.on}"
@@ -71,19 +73,19 @@ def read(path: Path) -> KeptFailure:
         if not match:
             raise ValueError(f"line {number + 1}: expected {words}, not {line!r}")
         found += match.groups()
-    target, rule, size, check = found
+    kind, target, rule, size, check = found
     if rule not in RULES:
         raise ValueError(f"line 3: there is no rule {rule!r}")
     if check:
         if len(lines) > len(HEADS) or (rule, check) not in BY_NAME:
             raise ValueError(f"line 4: there is no check of {rule} by this name alone: {check!r}")
-        return KeptFailure(target, rule, check=check)
+        return KeptFailure(target, rule, check=check, kind=kind)
     actions: list[Action] = []
     for number, line in enumerate(lines[len(HEADS) :], len(HEADS) + 1):
         actions.append(_action(line, number))
         if missing := _missing(actions):
             raise ValueError(f"line {number}: {missing}: {line!r}")
-    return KeptFailure(target, rule, int(size), tuple(actions))
+    return KeptFailure(target, rule, int(size), tuple(actions), kind=kind)
 
 
 def _action(line: str, number: int) -> Action:

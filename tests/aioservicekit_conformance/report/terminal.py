@@ -12,6 +12,7 @@ from rich.text import Text
 
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
+from ..agents.agent import Agent
 from ..judging import judge
 from ..target import Target
 from ..verdicts import Report, Verdict
@@ -25,6 +26,7 @@ MARKS = {
     "masked": "[yellow]masked[/]",
     "unsupported": "[yellow]unsupported[/]",
     "untested": "[dim]untested[/]",
+    "not applicable": "[dim]not applicable[/]",
 }
 
 
@@ -43,7 +45,7 @@ def say(console: Console, indent: int, label: str, text: str, width: int = 0) ->
         console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
 
 
-def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
+def judged(target: Target | Agent, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
     """Judge, with a counter on the terminal that runs from zero to the number of cases.
 
     Returns:
@@ -112,6 +114,8 @@ def print_report(console: Console, report: Report, seed: int) -> None:
     if any(verdict.history for verdict in report.verdicts):
         say(console, 2, "", f"[dim]{escape(KEY)}[/]")
     say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
+    if report.given_up:
+        say(console, 2, "", f"[dim]{report.given_up} cases were given up, because too many states explain them[/]")
     say(console, 2, "", _summary(report))
 
 
@@ -124,8 +128,8 @@ def print_summary(console: Console, reports: list[Report]) -> None:
 
 def _summary(report: Report) -> str:
     counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
-    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
-    return f"{escape(report.target)} {conforms}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
+    claim = f"[{'green' if report.conforms else 'red'}]{report.claim}[/]"
+    return f"{escape(report.target)} {claim}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
 
 
 def print_known(console: Console, report: Report, known: frozenset[str]) -> None:

@@ -54,6 +54,7 @@ def test_every_question_is_proved(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  !" not in told
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.text)
 def test_no_promise_goes_without_saying(promise: Clause) -> None:
     """Of a channel of which the clauses need not hold, no promise is proved."""
@@ -220,6 +221,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_fault_breaks_a_clause(fault: Fault) -> None:
     """With a guard less, or another effect, an action does not keep some clause, and a channel with few things shows it."""
@@ -266,18 +268,20 @@ def test_a_prover_that_gives_up_proves_nothing(monkeypatch: pytest.MonkeyPatch) 
 # ------------------------------------------------------------------------------------------------------- the same channel
 
 SMALL = Bounds(["p1"], {"s1": 1}, sends=1, reads=1, cancellations=1)
-A_LINE = Bounds(["p1"], {"s1": 1}, sends=2, reads=1, cancellations=0)
+LARGER = {
+    "a line of sends": Bounds(["p1"], {"s1": 1}, sends=2, reads=1, cancellations=0),
+    "a line of reads": Bounds(["p1"], {"s1": 1}, sends=1, reads=2, cancellations=1),
+    "two publishers": Bounds(["p1", "p2"], {"s1": 1}, sends=1, reads=1, cancellations=0),
+    "two subscribers": Bounds(["p1"], {"s1": 1, "s2": 0}, sends=1, reads=1, cancellations=0),
+    "a-line, as in TLA+": read_bounds("a-line"),
+}
 
 
 @pytest.mark.parametrize(
     "bounds",
     [
         SMALL,
-        A_LINE,
-        *(
-            pytest.param(read_bounds(name), marks=pytest.mark.exhaustive, id=name)
-            for name in ("a-line", "two-subscribers")
-        ),
+        *(pytest.param(bounds, marks=pytest.mark.exhaustive, id=name) for name, bounds in LARGER.items()),
     ],
 )
 def test_the_formulas_are_the_machine(bounds: Bounds) -> None:

@@ -84,6 +84,7 @@ BOUNDS = (
 # These do no harm by themselves: they only come after another one, which is switched on with them.
 AFTER = {
     "leave the endpoints forgotten": "close and forget endpoints",
+    "leave open what has joined late": "join what is closed",
     "commit to the rest": "deliver to one",
     "close and go on receiving": "commit to the lingering too",
     "commit to the lingering too": "close and go on receiving",

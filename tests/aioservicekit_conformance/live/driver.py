@@ -33,7 +33,7 @@ from aioservicekit_model.channel.history import (
     settle,
 )
 
-from ..running.case import Message
+from ..running.stepped import Message
 from ..running.watchdog import alive, describe_error
 from ..target import Target
 from .chaos import LONG, PAUSES, Chaos, is_the_targets, switching_often

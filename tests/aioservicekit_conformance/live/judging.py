@@ -44,13 +44,15 @@ def judge_live(
 class _LiveJudging(Judging):
     """What live runs and named checks have found out about one target."""
 
+    _target: Target
+
     def judge_live(self, runs: int, seed: int, progress: Callable[[int, int], None]) -> Report:
         exploration = LiveExploration()
         try:
             if self._rules & SHOWN_BY.keys():
                 explore_live(self._target, runs, seed, progress, exploration)
             if exploration.hung is None:
-                self._run_checks()
+                self._run_checks(self._target)
         except KeyboardInterrupt:
             told = f"{exploration.runs} runs made, {len(exploration.refusals)} refused"
             raise Interrupted(told) from None
@@ -67,7 +69,7 @@ class _LiveJudging(Judging):
             )
         verdicts = tuple(self._live_verdict(rule, exploration) for rule in RULES if rule in self._rules)
         reached = {name: exploration.shown[name] for name in SITUATIONS}
-        return Report(self._target.name, verdicts, exploration.runs, reached, exploration.given_up)
+        return Report(self._target.name, verdicts, exploration.runs, reached, exploration.given_up, "live runs")
 
     def _show_live(self, rule: str, refusal: Refusal, exploration: LiveExploration) -> None:
         run = refusal.run
@@ -101,7 +103,7 @@ class _LiveJudging(Judging):
         if rule in self._failed:
             return self._failed[rule]
         if rule in self._left_out and not rule.startswith("CH-6"):
-            return untold("untested", self._left_out[rule])
+            return untold(*self._left_out[rule])
         if rule not in SHOWN_BY:
             if rule in self._escaped:
                 return untold("unsupported", self._escaped[rule])

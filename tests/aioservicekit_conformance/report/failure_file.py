@@ -16,7 +16,7 @@ __all__ = ["KeptFailure", "as_text", "read"]
 HEAD = "aioservicekit-conformance failure"
 HEADS = (
     (HEAD, repr(HEAD)),
-    (r"target (.+)", "'target' and its name"),
+    (r"(target|agent) (.+)", "'target' and its name, or 'agent' and its command"),
     (r"rule (\S+)", "'rule' and its id"),
     (
         r"(?:(live )?channel of size (\d+)|check (.+))",
@@ -43,6 +43,7 @@ class KeptFailure(NamedTuple):
         default_size: the channel's default buffer size.
         actions: what to do to the channel.
         check: the name of the failing check, instead of a channel and actions.
+        kind: "target", or "agent" if `target` is the command that starts an agent.
         recorded: a live history, which no run repeats, instead of actions.
     """
 
@@ -51,12 +52,13 @@ class KeptFailure(NamedTuple):
     default_size: int = 0
     actions: tuple[Action, ...] = ()
     check: str = ""
+    kind: str = "target"
     recorded: tuple[Recorded, ...] = ()
 
 
 def as_text(failure: KeptFailure) -> str:
     """The file's text, with one line per action."""
-    lines = [HEAD, f"target {failure.target}", f"rule {failure.rule}"]
+    lines = [HEAD, f"{failure.kind} {failure.target}", f"rule {failure.rule}"]
     channel = f"{'live ' if failure.recorded else ''}channel of size {failure.default_size}"
     lines.append(f"check {failure.check}" if failure.check else channel)
     for thread, event in failure.recorded:
@@ -85,13 +87,13 @@ def read(path: Path) -> KeptFailure:
         if not match:
             raise ValueError(f"line {number + 1}: expected {words}, not {line!r}")
         found += match.groups()
-    target, rule, live, size, check = found
+    kind, target, rule, live, size, check = found
     if rule not in RULES:
         raise ValueError(f"line 3: there is no rule {rule!r}")
     if check:
         if len(lines) > len(HEADS) or (rule, check) not in BY_NAME:
             raise ValueError(f"line 4: there is no check of {rule} by this name alone: {check!r}")
-        return KeptFailure(target, rule, check=check)
+        return KeptFailure(target, rule, check=check, kind=kind)
     if live:
         seen = [_seen(line, number) for number, line in enumerate(lines[len(HEADS) :], len(HEADS) + 1)]
         return KeptFailure(target, rule, int(size), recorded=tuple(seen))
@@ -100,7 +102,7 @@ def read(path: Path) -> KeptFailure:
         actions.append(_action(line, number))
         if missing := _missing(actions):
             raise ValueError(f"line {number}: {missing}: {line!r}")
-    return KeptFailure(target, rule, int(size), tuple(actions))
+    return KeptFailure(target, rule, int(size), tuple(actions), kind=kind)
 
 
 def _action(line: str, number: int) -> Action:

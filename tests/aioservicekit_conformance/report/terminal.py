@@ -13,8 +13,6 @@ from rich.text import Text
 
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
-from ..judging import judge
-from ..target import Target
 from ..verdicts import Report, Verdict
 from .wording import KEY
 
@@ -26,6 +24,7 @@ MARKS = {
     "masked": "[yellow]masked[/]",
     "unsupported": "[yellow]unsupported[/]",
     "untested": "[dim]untested[/]",
+    "not applicable": "[dim]not applicable[/]",
 }
 
 
@@ -44,12 +43,10 @@ def say(console: Console, indent: int, label: str, text: str, width: int = 0) ->
         console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
 
 
-Judge = Callable[[Target, frozenset[str], int, int, Callable[[int, int], None]], Report]
+Judge = Callable[[frozenset[str], int, int, Callable[[int, int], None]], Report]
 
 
-def judged(
-    target: Target, rules: frozenset[str], max_examples: int, seed: int, judge: Judge = judge
-) -> tuple[Report, str]:
+def judged(name: str, judge: Judge, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
     """Judge, with a counter on the terminal that runs from zero to the number of cases.
 
     Returns:
@@ -63,12 +60,12 @@ def judged(
         redirect_stdout(printed),
         redirect_stderr(printed),
     ):
-        task = progress.add_task(f"{escape(target.name)}: exploring", total=max_examples)
+        task = progress.add_task(f"{escape(name)}: exploring", total=max_examples)
 
         def made(cases: int, total: int) -> None:
             progress.update(task, completed=cases, total=total)
 
-        report = judge(target, rules, max_examples, seed, made)
+        report = judge(rules, max_examples, seed, made)
     return report, printed.summary
 
 
@@ -119,7 +116,9 @@ def print_report(console: Console, report: Report, seed: int) -> None:
         say(console, 2, "", f"[dim]{escape(KEY)}[/]")
     say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
     if report.given_up:
-        told = f"{report.given_up} of {report.explored} runs were given up, because too many orders explain them"
+        told = (
+            f"{report.given_up} of {report.explored} {report.cases} were given up, because too many states explain them"
+        )
         say(console, 2, "", f"[yellow]{told}[/]")
     say(console, 2, "", _summary(report))
 
@@ -133,8 +132,8 @@ def print_summary(console: Console, reports: list[Report]) -> None:
 
 def _summary(report: Report) -> str:
     counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
-    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
-    return f"{escape(report.target)} {conforms}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
+    claim = f"[{'green' if report.conforms else 'red'}]{report.claim}[/]"
+    return f"{escape(report.target)} {claim}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
 
 
 def print_known(console: Console, report: Report, known: frozenset[str]) -> None:

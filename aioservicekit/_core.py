@@ -191,9 +191,10 @@ class Core(Generic[_T]):
             if running and buffer.home is running:
                 waiting.set_result(None)
                 return True
-            woken = wake(waiting, None, partial(when_free, self, self.take_back, buffer))
-            if woken or waiting not in buffer.handed:  # its loop may have closed after the read took the message
+            if wake(waiting, None, partial(when_free, self, self.take_back, buffer)):
                 return True
+            if waiting not in buffer.handed:
+                return True  # the read has taken it, and then its loop has closed
             del buffer.handed[waiting]  # its loop is gone (CH-6.3)
         return False
 

@@ -14,6 +14,7 @@ import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
 from rich.console import Console
 
+from aioservicekit_conformance.checks.check import NotTakenOn
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.checks.runner import run_check
 from aioservicekit_conformance.cli import main
@@ -92,6 +93,14 @@ class StaysOpenWithNobody(PlainChannel[Any]):
         if end is self and not (self._publishers or self._subscribers):
             return False
         return await super()._exit(end, error)
+
+
+class CancelsItsUsers(PlainChannel[Any]):
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+        await super()._send(publisher, message)
+        await asyncio.sleep(0)
 
 
 class ReadsOfTheClosedWait(PlainChannel[Any]):
@@ -265,6 +274,13 @@ def test_an_iteration_is_not_blamed_for_what_read_does(channel: type[Any], kept:
     """Where read waits for ever on a closed subscriber, so may async for: CH-4.7b breaks only if read would end."""
     (check,) = (check for check in CHECKS if check.obligation == "CH-4.7b")
     assert (run_check(check, describe("theirs", Target(channel))) is None) == kept
+
+
+def test_a_target_that_cancels_its_users_can_be_judged() -> None:
+    """A check that the target cancels could not be run; the cases show which rule that breaks."""
+    (check,) = (check for check in CHECKS if check.obligation == "CH-1.1b")
+    with pytest.raises(NotTakenOn, match="could not be inspected: CancelledError"):
+        run_check(check, describe("theirs", Target(CancelsItsUsers)))
 
 
 def test_a_request_is_tried_before_what_lets_an_operation_go_on_has_returned() -> None:

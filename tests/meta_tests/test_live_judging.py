@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from channels import SOUND
 from channels.live_defects import LIVE_DEFECTS, LiveDefect, edited
 from channels.plain import Target as Offered
-from channels.sound_timers import PollingChannel, TickingChannel
+from channels.sound.timers import PollingChannel
 
 import aioservicekit
 from aioservicekit_conformance.cli import main
@@ -57,16 +58,13 @@ def test_a_planted_defect_is_refused(name: str) -> None:
     assert exploration.runs < RUNS
 
 
-@pytest.mark.parametrize("channel", [PollingChannel, TickingChannel])
-def test_what_polls_comes_to_rest(channel: type) -> None:
-    """A channel that polls, at each turn of its loop or on a timer, is judged with one thread: all is explained (CH-3.4)."""
-    exploration = LiveExploration()
-    target = describe("target", Offered(channel))
-    alone = [number for number in range(1, 40) if draw(1, number).threads == 1]
-    for number in alone:
-        exploration.add(perform(target, draw(1, number)))
-    assert (exploration.runs, exploration.refusals, exploration.hung) == (len(alone), [], None)
-    assert exploration.shown["a send that waited returns"]
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_channel_is_explained(name: str) -> None:
+    """Channels for a single loop, those that poll and those with timers among them, come to rest, and all is explained."""
+    exploration, target = LiveExploration(), describe(name, SOUND[name])
+    for plan in [plan for number in range(40) if (plan := draw(1, number)).threads == 1]:
+        exploration.add(perform(target, plan))
+    assert (exploration.runs, exploration.refusals, exploration.hung) == (10, [], None)
 
 
 class Forgetful(PollingChannel):

@@ -11,6 +11,9 @@ from aioservicekit._runtime import Waiting
 from benchmarks.__main__ import main
 from benchmarks.soak import SLACK, Outcome, growth, soak
 
+# Defective channels leave endpoints and loops behind.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SHORT = 3 * 4  # rounds: as many as it takes to compare memory
 
 
@@ -19,6 +22,7 @@ def run(rounds: int, calls: int = 300, patience: float = 120.0) -> Outcome:
 
 
 @pytest.mark.exhaustive
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_nothing_is_lost_and_nothing_is_left() -> None:
     """A short soak of our channel: some hundred thousand calls (CH-3, CH-4, CH-6, CH-7.1)."""
     outcome = run(60, calls=1_000)

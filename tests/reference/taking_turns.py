@@ -191,7 +191,7 @@ class Stop:
     def __enter__(self) -> Self:
         self._before = sys.gettrace()
         if self._number:
-            sys._getframe().f_trace_opcodes = True  # CPython 3.12 checks this when the function is set, and not later
+            sys._getframe(1).f_trace_opcodes = True  # CPython 3.12 checks this when the function is set, and not later
             sys.settrace(self._trace)
         return self
 
@@ -214,7 +214,7 @@ class Stop:
                     self._meanwhile()
                     return None
         else:
-            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+            frame.f_trace_opcodes = True
         return self._trace
 
 

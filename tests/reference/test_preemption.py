@@ -113,9 +113,9 @@ PAIRS = {
     "read and send": (Scenario((1,), "p.send", "s1.read", "p.send"), 300),
     "two reads of one message": (Scenario((1,), "p.send", "s1.read", "s1.read"), 100),
     "cancel and commit": (Scenario((1,), "p.send first: p.send", "cancel", "s1.read"), 200),
-    "send and read": (Scenario((1,), "p.send", "p.send", "s1.read"), 1000),
 }
 LONGER_PAIRS = {
+    "send and read": (Scenario((1,), "p.send", "p.send", "s1.read"), 1000),
     "send and close": (Scenario((0,), "", "p.send", "s1.close"), 1000),
     "send and subscribe": (Scenario((0,), "", "p.send", "channel.subscribe"), 1000),
     "two reads, and a send that waits": (Scenario((2,), "p.send p.send p.send", "s1.read", "s1.read"), 1000),
@@ -129,9 +129,7 @@ LONGER_PAIRS = {
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_instruction_is_a_bad_one_to_be_stopped_at(name: str) -> None:
     """Wherever one thread is stopped while another one runs, the model explains what both have seen (CH-6.1)."""
-    swept = single_stops(SCENARIOS[name])
-    assert swept.trials > 20, "hardly any instruction was stopped at"
-    assert single_stops(SCENARIOS[name], SHARED).histories == swept.histories, "others notice one that is left out"
+    assert single_stops(SCENARIOS[name], SHARED).trials > 5, "hardly any instruction was stopped at"
 
 
 def test_what_comes_back_is_the_oldest_from_the_first_instruction_on() -> None:
@@ -170,6 +168,15 @@ def test_every_operation_beside_every_other(name: str) -> None:
     assert sum(len(each.histories) for each in swept) > 150, "hardly anything depends on where a thread is stopped"
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_other_threads_notice_nothing_of_the_instructions_left_out(name: str) -> None:
+    """Stopping at each instruction shows the same histories as stopping at those that touch shared state."""
+    every, shared = single_stops(SCENARIOS[name]), single_stops(SCENARIOS[name], SHARED)
+    assert every.trials > 1.5 * shared.trials, "hardly any instruction was left out"
+    assert every.histories == shared.histories
+
+
 def test_nearly_every_line_is_stopped_at() -> None:
     """The scenarios lead through the code: few lines are left, and those of interrupts and finalizers have tests of their own."""
     stopped_at = {line for scenario in SCENARIOS.values() for line in lines_of(scenario)}
@@ -189,8 +196,9 @@ def test_nearly_every_line_is_stopped_at() -> None:
 
 
 class Defect(NamedTuple):
-    """A function with a defect: each text is replaced by another one, where it first stands."""
+    """A function with a defect: each text is replaced by another one, where it first stands; and a scenario that shows it."""
 
+    scenario: str
     owner: type
     function: str
     changes: tuple[tuple[str, str], ...]
@@ -198,6 +206,7 @@ class Defect(NamedTuple):
 
 DEFECTS = {
     "an unbounded buffer counts as full when it is empty": Defect(
+        "a commit goes round",
         _core.Core,
         "commit",
         (
@@ -205,35 +214,61 @@ DEFECTS = {
             ("len(messages) >= buffer.capacity", "len(messages) == buffer.size"),
         ),
     ),
-    "a send takes no lock": Defect(Publisher, "send", (("with core.lock:", "if True:"),)),
+    "a send takes no lock": Defect(
+        "one of two full buffers is read beside a send", Publisher, "send", (("with core.lock:", "if True:"),)
+    ),
     "a send checks and commits under two holds of the lock": Defect(
+        "closing beside a send",
         Publisher,
         "send",
-        (("                if not core.sends and", "            with core.lock:\n                if not core.sends and"),),
+        (
+            (
+                "                if not core.sends and",
+                "            with core.lock:\n                if not core.sends and",
+            ),
+        ),
     ),
-    "a subscribe takes no lock": Defect(Channel, "subscribe", (("with self._core.lock:", "if True:"),)),
+    "a subscribe takes no lock": Defect(
+        "a send beside one who joins", Channel, "subscribe", (("with self._core.lock:", "if True:"),)
+    ),
     "a read looks for waiting sends before it takes its message": Defect(
+        "two reads and sends that fill it again",
         Subscriber,
         "read",
         (
-            ("if messages and not buffer.handed:", "looked = bool(core.sends)\n                if messages and not buffer.handed:"),
+            (
+                "if messages and not buffer.handed:",
+                "looked = bool(core.sends)\n                if messages and not buffer.handed:",
+            ),
             ("if core.sends:", "if looked:"),
         ),
     ),
     "a send joins the line and does not look for room again": Defect(
-        Publisher, "send", (("core.commit_waiting()", "pass"),)
+        "one of two full buffers is read beside a send", Publisher, "send", (("core.commit_waiting()", "pass"),)
     ),
-    "a close takes no lock": Defect(channels._Endpoint, "close", (("at_once(self._core, self._close)", "self._close()"),)),
+    "a close takes no lock": Defect(
+        "the last subscriber closes beside a send",
+        channels._Endpoint,
+        "close",
+        (("at_once(self._core, self._close)", "self._close()"),),
+    ),
     "a message that is handed to a loop which closes is lost": Defect(
-        _core.Core, "_hand", (("wake(waiting, None, partial(when_free, self, self.take_back, buffer))", "wake(waiting, None)"),)
+        "a message comes back to a read that waits on another loop",
+        _core.Core,
+        "_hand",
+        (("wake(waiting, None, partial(when_free, self, self.take_back, buffer))", "wake(waiting, None)"),),
     ),
     "a task is woken on the wrong loop": Defect(
-        _core.Core, "commit_waiting", (("wake(waiting, _get_running_loop())", "waiting.set_result(None)"),)
+        "two full buffers",
+        _core.Core,
+        "commit_waiting",
+        (("wake(waiting, _get_running_loop())", "waiting.set_result(None)"),),
     ),
-}  # fmt: skip
+}
 
 # Of two reads the last one looks for waiting sends; each may believe that the other one is the last.
 NEEDS_TWO = Defect(
+    "",
     Subscriber,
     "read",
     (
@@ -259,10 +294,8 @@ def plant(monkeypatch: pytest.MonkeyPatch, defect: Defect) -> None:
 def test_a_defect_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some instruction is a bad one to be stopped at, and is found for certain (CH-6.1)."""
     plant(monkeypatch, DEFECTS[name])
-    with pytest.raises(Refused) as refused:  # noqa: PT012 - any of them
-        for scenario in SCENARIOS.values():
-            single_stops(scenario, SHARED)
-    print(refused.value)
+    with pytest.raises(Refused):
+        single_stops(SCENARIOS[DEFECTS[name].scenario], SHARED)
 
 
 def test_some_defects_need_two_instructions(monkeypatch: pytest.MonkeyPatch) -> None:

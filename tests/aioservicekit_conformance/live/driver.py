@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,7 @@ ROUNDS = (
 LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
 BLOCKED = 0.0005  # seconds: a loop that dies may be blocked before, and leaves a queue behind
+NO_REST = 60.0  # seconds in which nothing that can be seen changes, and yet there is no rest
 PATIENCE = 15.0  # seconds without any callback's end or any event, after which the target hangs
 
 
@@ -78,13 +79,17 @@ class Run:
         return [event for _, event in self.recorded]
 
 
-def perform(target: Target, plan: Plan) -> Run:
-    """Carry out a plan on a new channel; it ends, even if the target hangs."""
-    return _Driver(target, plan).run()
+def perform(target: Target, plan: Plan, bystanders: Iterable[threading.Thread] | None = None) -> Run:
+    """Carry out a plan on a new channel; it ends, even if the target hangs.
+
+    Args:
+        bystanders: threads that are none of the target's; by default, those that there are by now.
+    """
+    return _Driver(target, plan, threading.enumerate() if bystanders is None else bystanders).run()
 
 
 class _Driver:
-    def __init__(self, target: Target, plan: Plan) -> None:
+    def __init__(self, target: Target, plan: Plan, bystanders: Iterable[threading.Thread]) -> None:
         self.target = target
         self.channel = target.channel(plan.default_size)
         self.work = Work()
@@ -93,7 +98,7 @@ class _Driver:
         self.endpoints: dict[str, list[tuple[str, Any]]] = {"connect": [], "subscribe": []}
         self.loop_class = LOOPS[plan.loops]
         self.plan = plan
-        self._before = set(threading.enumerate())
+        self._bystanders = set(bystanders)
         self._lanes = [_Lane(self, number) for number in range(1, plan.threads + 1)]
         self._run = Run(plan, self.recording)
 
@@ -156,7 +161,7 @@ class _Driver:
         while not silence.over():
             time.sleep(LOOK)
             alive()  # it has its own patience
-            if silence.lasts(PATIENCE) and not silence.moves():
+            if (silence.lasts(PATIENCE) and not silence.moves()) or silence.lasts(NO_REST):
                 raise Hang(self._where())
 
     @property
@@ -169,7 +174,7 @@ class _Driver:
 
     def strangers(self) -> list[threading.Thread]:
         """The threads that the target has started."""
-        ours = {lane.thread for lane in self._lanes} | self._before
+        ours = {lane.thread for lane in self._lanes} | self._bystanders
         return [thread for thread in threading.enumerate() if thread not in ours]
 
     def _where(self) -> str:
@@ -188,7 +193,7 @@ class _Silence:
     def _begin(self) -> None:
         self._events = len(self._driver.recording.events)
         self._ran = {loop: loop.ran for loop in self._driver.loops}
-        self._since = self._moved = time.monotonic()
+        self._since = self._moved = self._busy = time.monotonic()
         self._callbacks = -1
 
     def lasts(self, seconds: float) -> bool:
@@ -210,7 +215,9 @@ class _Silence:
         if not all(self._recurs(each, len(due)) for each in due):
             return False
         unseen = self._driver.outside() or self._driver.work.strays
-        if unseen and (not self.lasts(GRACE) or any(map(_is_running, self._driver.strangers()))):
+        if unseen and any(map(_is_running, self._driver.strangers())):
+            self._busy = time.monotonic()
+        if unseen and time.monotonic() - max(self._since, self._busy) < GRACE:
             return False
         return len(self._driver.recording.events) == self._events
 

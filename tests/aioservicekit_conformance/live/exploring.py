@@ -5,6 +5,7 @@ order explains breaks a rule of CH-6: CH-6.2 if a loop slept beside a callback t
 and CH-6.1 otherwise.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -95,8 +96,9 @@ def explore_live(
     target: Target, runs: int, seed: int, progress: Callable[[int, int], None], exploration: LiveExploration
 ) -> None:
     """Make so many runs, or fewer if the target is refused again and again, and shrink the failures."""
+    bystanders = threading.enumerate()
     for number in range(1, runs + 1):
-        exploration.add(perform(target, draw(seed, number)))
+        exploration.add(perform(target, draw(seed, number), bystanders))
         progress(number, runs)
         if exploration.enough:
             break

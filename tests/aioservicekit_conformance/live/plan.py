@@ -27,7 +27,14 @@ WEIGHTS = {
     "close": 0.7,
     "cancel": 2.5,
 }
+DUELS = 0.3  # of the runs
 ONE_SIDED = 0.2  # of the runs
+ROLES: tuple[dict[str, float], ...] = (
+    {},
+    {},
+    {"send": 1},
+    {"read": 1},
+)  # of a thread, in a burst; {}: it does anything
 SWARM = 0.2, 1, 1, 2
 HURRIED = {"send": 0.2, "read": 0.5, "next": 0.5}  # how many of these are asked to cancel if they wait
 DYING = 0.15, 3  # the weight of "die", in most runs and in deadly ones; a single thread never dies
@@ -107,6 +114,10 @@ def draw(seed: int, number: int) -> Plan:
     weights = {what: weight * chance.choice(SWARM) for what, weight in WEIGHTS.items()}
     weights["die"] = DYING[chance.randrange(DEADLY) == 0] if threads > 1 else 0
     bursts = [first, *(_burst(chance, threads, weights) for _ in range(chance.randint(3, 6)))]
+    if threads > 1 and chance.random() < DUELS:
+        bursts[1:1] = [_duel(chance, threads) for _ in range(2)]
+    if weights["die"] == DYING[1]:
+        bursts[1:1] = _deaths(chance, threads)
     if chance.random() < ONE_SIDED:  # come, send and go before the other side is there
         side = chance.choice(("connect", "subscribe"))
         early: list[list[Action]] = [[] for _ in range(threads)]
@@ -130,11 +141,31 @@ def _burst(chance: Random, threads: int, weights: dict[str, float]) -> list[list
     burst: list[list[Action]] = [[] for _ in range(threads)]
     sends = 0
     for actions in burst:
-        for what in chance.choices(list(weights), list(weights.values()), k=each):
+        role = chance.choice(ROLES) or weights
+        for what in chance.choices(list(role), list(role.values()), k=each):
             sends += what == "send"
             if what != "send" or sends <= MOST_SENDS:
                 actions.append(_action(chance, what))
     return burst
+
+
+def _duel(chance: Random, threads: int) -> list[list[Action]]:
+    """A burst in which the first thread sends, and another one reads as often, and waits for nothing."""
+    duel: list[list[Action]] = [[] for _ in range(threads)]
+    duel[0] = [_action(chance, "send") for _ in range(4)]
+    read = _action(chance, "read")._replace(hurried=True)
+    duel[chance.randrange(1, threads)] = [read._replace(pause=chance.choice((0, -1, -2))) for _ in range(6)]
+    return duel
+
+
+def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
+    """Bursts in which a read waits on a loop and one behind it on another, and the first loop closes as it is woken."""
+    for _ in range(2):
+        dying, other = chance.sample(range(threads), 2)
+        read = _action(chance, "read")._replace(hurried=False)
+        last = {dying: _action(chance, "die"), other: _action(chance, "send")}
+        for acting in ({dying: read}, {other: read}, last):
+            yield [[acting[thread]] if thread in acting else [] for thread in range(threads)]
 
 
 def _action(chance: Random, what: str) -> Action:

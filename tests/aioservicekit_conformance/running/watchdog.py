@@ -47,8 +47,8 @@ def describe_error(error: BaseException) -> str:
     """An error with its text, and the file and line of the target that raised it, if the target raised it."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frames = [(each.f_code.co_filename, line) for each, line in traceback.walk_tb(error.__traceback__)]
-    theirs = [frame for frame in frames if _is_theirs(frame[0])]
-    return f"{said} ({_place(theirs[-1:])})" if theirs else said
+    theirs = next((frame for frame in reversed(frames) if _is_theirs(frame[0])), None)
+    return f"{said} ({_place([theirs])})" if theirs else said
 
 
 def _place(lines: Iterable[tuple[str, int]]) -> str:

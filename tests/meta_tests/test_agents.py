@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from aioservicekit_conformance.agents import protocol
-from aioservicekit_conformance.agents.agent import Agent
+from aioservicekit_conformance.agents.agent import CHECKED_IN_PYTHON, IN_PYTHON_ALONE, Agent
 from aioservicekit_conformance.agents.process import AgentProcess
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.cli import main
@@ -131,6 +131,8 @@ def test_an_agent_with_words_of_its_own_is_unsupported(make: Make) -> None:
     assert verdicts["CH-3.1"].verdict == "unsupported"
     assert "not 'debugging', in " in verdicts["CH-3.1"].evidence
     assert verdicts["CH-1.1"].verdict == "not applicable"
+    assert (verdicts["CH-2.3"].verdict, verdicts["CH-2.3"].evidence) == ("untested", CHECKED_IN_PYTHON)
+    assert (verdicts["CH-6.1"].verdict, verdicts["CH-6.1"].evidence) == ("untested", IN_PYTHON_ALONE)
     assert not report.conforms
 
 

@@ -223,7 +223,7 @@ def test_known_failures_are_no_failure_and_stale_ones_are(deaf: Path) -> None:
         ),
         (
             f"{HEAD}\ntarget a\nrule CH-1.4",
-            "line 4: expected 'channel of size' and a number, or 'check' and its name, not ''",
+            "line 4: expected 'channel of size' and a number, with 'live' before it or without, or 'check' and its name, not ''",
         ),
         (f"{HEAD}\ntarget a\nrule CH-0.1\nchannel of size 0", "line 3: there is no rule 'CH-0.1'"),
         (f"{HEAD}\ntarget a\nrule CH-1.4\ncheck nothing", "there is no check of CH-1.4 by this name alone: 'nothing'"),

@@ -9,7 +9,6 @@ from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE, rule_of
 from aioservicekit_model.rules import RULES
 
 from ..target import TargetError
-from ..verdicts import UNTESTED
 from .case import AgentCase
 from .process import AgentGone, AgentProcess
 from .protocol import HELLO, MAY_DO_WITHOUT, ProtocolError, hello
@@ -17,6 +16,7 @@ from .protocol import HELLO, MAY_DO_WITHOUT, ProtocolError, hello
 __all__ = ["Agent"]
 
 CHECKED_IN_PYTHON = "its checks are programs in Python; an agent that does without this rule says so"
+IN_PYTHON_ALONE = "it is judged in Python alone: no line of an agent shows it"
 NEEDS_REST = "it says what has happened when all is at rest, and the agent can't tell rests"
 
 
@@ -80,7 +80,9 @@ class Agent:
     def left_out(self) -> dict[str, tuple[str, str]]:
         """The rules that can't be judged through it, each with its verdict and the reason."""
         found = {
-            rule: ("untested", CHECKED_IN_PYTHON) for rule in RULES if rule not in {*RULES_OF_THE_MACHINE, *UNTESTED}
+            rule: ("untested", CHECKED_IN_PYTHON if rule in MAY_DO_WITHOUT else IN_PYTHON_ALONE)
+            for rule in RULES
+            if rule not in RULES_OF_THE_MACHINE
         }
         if not self.hello.rests:
             found |= {rule_of(each.rule): ("untested", NEEDS_REST) for each in OBLIGATIONS}

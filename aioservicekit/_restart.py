@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import application
-from ._life import Life, part, pause_after, resolve
+from ._futures import resolve
+from ._life import Life
 from ._outcome import outcome_of
+from ._parts import part
+from ._work import pause_after
 from .states import ServiceStoppedError, is_given_up
 
 if TYPE_CHECKING:
@@ -78,7 +81,7 @@ class Restart:
         if self._abandoned.done():
             return self._was_stopped()
         while error := await self._start(asked_at):
-            if not self.after_failure or is_given_up(error) or not self._of.may_start_again():
+            if not self.after_failure or is_given_up(error) or not self._of.failures.may_start_again():
                 return error
         started = self._of.life
         outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in self._again))
@@ -91,8 +94,8 @@ class Restart:
 
     async def _start(self, asked_at: int) -> BaseException | None:
         if self.after_failure:
-            self._of.restarts += 1
-            pause = pause_after(self._of.restarts)
+            self._of.failures.restarts += 1
+            pause = pause_after(self._of.failures.restarts)
             _logger.info("%s: starting again in %s s", self._of.name, pause)
             await asyncio.wait([self._abandoned], timeout=pause)
             if self._abandoned.done():
@@ -102,13 +105,13 @@ class Restart:
     async def _bring_up(self, each: "Lifecycle", asked_at: int) -> BaseException | None:
         error = await outcome_of(lambda: each.bring_up(asked_at))
         if error and self.after_failure and not is_given_up(error):
-            each.report(error)  # no caller gets it
+            each.failures.report(error)  # no caller gets it
         return error
 
     def _end(self, task: "asyncio.Task[BaseException | None]") -> None:
         error = None if task.cancelled() else task.result()
         if error and not (self._callers or self.after_failure or is_given_up(error)):
-            self._of.report(error)
+            self._of.failures.report(error)
         for each in (self._of, *self._again):
             if each.restart is self:
                 each.restart = None

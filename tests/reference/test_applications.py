@@ -702,7 +702,7 @@ def test_work_that_waits_for_nothing_is_named_once(
 
     A burst that takes no time, such as that of a consumer which takes what is buffered, is none.
     """
-    monkeypatch.setattr("aioservicekit._life._SPINNING_SECONDS", seconds)
+    monkeypatch.setattr("aioservicekit._work._SPINNING_SECONDS", seconds)
 
     async def main() -> None:
         spinning = Spinning(name="spinning")
@@ -723,7 +723,7 @@ def test_work_that_waits_now_and_then_is_not_named(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Work that takes what is there, and waits if there is nothing, does useful work (SV-3.4)."""
-    monkeypatch.setattr("aioservicekit._life._SPINNING_SECONDS", 0)
+    monkeypatch.setattr("aioservicekit._work._SPINNING_SECONDS", 0)
 
     class Taking(Spinning):
         async def __work__(self) -> None:

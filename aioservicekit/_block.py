@@ -40,7 +40,7 @@ class Block:
         self._block_timer: asyncio.TimerHandle | None = None
         self._stops: dict[Lifecycle, asyncio.Task[None]] = {}
         self._shuts_down = False  # it has begun
-        self._is_entered = self._ends = False
+        self._is_entered = self._has_started = self._ends = False
         self._was_cancelled = False
 
     async def __aenter__(self) -> "asyncio.Future[None]":
@@ -55,8 +55,11 @@ class Block:
         self._future = AllStopped(self._loop)
         self._application.blocks[self] = None
         for each in self._started:
+            each.failure = None  # of an earlier run
             each.heeds_signals = self.heeds_signals
             each.failures.default_policy = "stop" if self._fails_fast else "retry"
+        for each in self._needed:
+            each.watchers[self._look] = None
         try:
             if failure := _combined(await self._start()):
                 raise failure
@@ -64,8 +67,7 @@ class Block:
             await self._leave()
             self._application.take_exit()
             raise
-        for each in self._needed:
-            each.watchers[self._look] = None
+        self._has_started = True
         self._look()
         if self._tells_supervisor and not self._shuts_down:
             _systemd.notify("READY=1")
@@ -105,8 +107,7 @@ class Block:
     async def _leave(self) -> None:
         """Stop everything that entering has started, and wait until it is STOPPED, even if cancelled meanwhile."""
         self._ends = True
-        for each in self._started:
-            each.blocks_that_end[self] = None
+        self._end_all_starts()
         self.hear_of_shutdown()
         self._stops = {
             each: asyncio.create_task(_stop(each))
@@ -137,6 +138,11 @@ class Block:
 
     # The shutdown
 
+    def _end_all_starts(self) -> None:
+        """Nothing starts any more in this block, whoever asks (SV-6.2, SV-6.6)."""
+        for each in self._started:
+            each.blocks_that_end[self] = None
+
     def hear_of_shutdown(self) -> None:
         """The shutdown begins: a signal, an exit, a failure or the end of the block has caused it."""
         if self._shuts_down:
@@ -157,16 +163,19 @@ class Block:
     def _look(self) -> None:
         """Check whether all have stopped for good, or one has failed; called whenever this may be the case."""
         if self._fails_fast and self._failures():
+            self._end_all_starts()
             self.hear_of_shutdown()
             for each in self._started:
                 each.ask_to_stop()
-        if not any(each.pending for each in self._listed) and not self._future.has_ended:
+        if not self._has_started or self._future.has_ended:
+            return
+        if not any(each.pending for each in self._listed):
             self._future.end(_combined(self._failures()))
             if not self._ends:
                 self._block_timer = self._loop.call_later(_TIME_TO_END, self._tell)
 
     def _failures(self) -> list[BaseException]:
-        return [each.failure for each in self._listed if each.failure and not each.pending]
+        return [each.failure for each in self._listed if each.failure and not each.restart]
 
     def _tell(self) -> None:
         """Cancel the block if it waits for something other than its services, and nothing else tells it what has stopped them."""
@@ -188,7 +197,7 @@ class Block:
             if timer:
                 timer.cancel()
         for each in self._started:
-            each.blocks_that_end.pop(self)
+            each.blocks_that_end.pop(self, None)
             each.heeds_signals, each.failures.default_policy = True, "retry"
         for each in self._needed:
             each.watchers.pop(self._look, None)

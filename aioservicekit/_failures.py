@@ -28,7 +28,7 @@ class Failures:
         policy: "retry", "stop" or "restart" after an exception from the work; None: the default policy.
         default_policy: the policy that a block of `run_services` has set, or "retry".
         max_restarts: the number of consecutive restarts that "restart" makes; None: no limit.
-        restarts: the number of consecutive restarts so far.
+        restarts: the number of consecutive restarts so far. Work that ends well resets it, and so does a start on request.
     """
 
     def __init__(self, owner: "Lifecycle") -> None:
@@ -53,6 +53,7 @@ class Failures:
     def fail_to_start(self, error: BaseException) -> None:
         """The start hook or a dependency has failed: the callers of `start` get the exception."""
         self._owner.stop(self._failure(error, "start hook"), failed=not is_given_up(error))
+        self._owner.tell_watchers()
         self._exit_if_asked(error)
 
     def fail_at_work(self, error: BaseException) -> bool:
@@ -62,15 +63,19 @@ class Failures:
         policy = self.policy or self.default_policy
         if policy == "retry" and not exit_in(error):
             return True
-        starts_again = policy == "restart" and not owner.is_stopping and not exit_in(error) and self.may_start_again()
+        starts_again = (
+            policy == "restart" and not owner.is_stopping and not exit_in(error) and self.may_restart(self.restarts + 1)
+        )
         owner.stop(self._failure(error, "work"), failed=True)
         if starts_again:
             Restart(owner, owner.all_taken_down(), after_failure=True)
+        owner.tell_watchers()
         self._exit_if_asked(error)
         return False
 
-    def may_start_again(self) -> bool:
-        return self.max_restarts is None or self.restarts < self.max_restarts
+    def may_restart(self, times: int) -> bool:
+        """Whether it may be started again so many times in a row."""
+        return self.max_restarts is None or times <= self.max_restarts
 
     def _failure(self, error: BaseException, what: str) -> BaseException:
         if not isinstance(error, asyncio.CancelledError):

@@ -139,7 +139,7 @@ class Life:
         if self._was_given_up:
             return  # `_drains` handles its outcome
         if not self.start.done():
-            self.owner.stop(TimeoutError(f"{self.owner!r} did not start within {seconds} s"), failed=True)
+            self.owner.failures.fail_to_start(TimeoutError(f"{self.owner!r} did not start within {seconds} s"))
         elif self.start.cancelled():
             self.owner.stop(self._cancelled())
         elif error := self.start.result():

@@ -76,14 +76,20 @@ class Lifecycle:
 
     # Starting
 
-    async def bring_up(self, asked_at: int, dependent: Life | None = None) -> None:
-        """Start; `asked_at` is the number of shutdowns before the request, which may come from a dependent."""
+    async def bring_up(self, asked_at: int, dependent: Life | None = None, *, restarts: int = 0) -> None:
+        """Start.
+
+        Args:
+            asked_at: the number of shutdowns before the request.
+            dependent: the dependent that requests the start.
+            restarts: the number of restarts in a row, counting this start if it is one (SV-3.2).
+        """
         self._refuse_in_a_shutdown(asked_at)
         given_up = False
         self._callers += 1
         try:
             try:
-                life = await self._settled(asked_at, dependent)
+                life = await self._settled(asked_at, dependent, restarts)
             finally:
                 self._callers -= 1
                 given_up = self._is_unwanted()
@@ -96,7 +102,7 @@ class Lifecycle:
         if life and life.why and not life.ran:
             raise life.why
 
-    async def _settled(self, asked_at: int, dependent: Life | None) -> Life | None:
+    async def _settled(self, asked_at: int, dependent: Life | None, restarts: int) -> Life | None:
         """The life that all callers of this start share, once it is RUNNING, or STOPPED without ever running."""
         life = self._life_here()
         if self.state is ServiceState.STOPPING and life:
@@ -107,6 +113,7 @@ class Lifecycle:
             return None
         if life is self.life and (life is None or life.stopped.done()):
             self._begin()
+            self.failures.restarts = restarts
         life = self.life
         assert life is not None
         await asyncio.wait([life.settled])
@@ -163,6 +170,11 @@ class Lifecycle:
         return self.state is ServiceState.RUNNING and self.life is not None and not self.life.loop.is_closed()
 
     @property
+    def is_up(self) -> bool:
+        """Whether it is STARTING or RUNNING."""
+        return self.state in (ServiceState.STARTING, ServiceState.RUNNING)
+
+    @property
     def is_stopping(self) -> bool:
         return self.life is not None and self.life.stop_requested.done()
 
@@ -190,7 +202,7 @@ class Lifecycle:
         if self.life is not life:
             return  # meanwhile it has stopped and started again
         if self.restart and self.restart.after_failure:
-            self.restart.shut_down()
+            self.restart.leave_out(self)
         self.stop(ServiceStoppedError(f"{self!r} was stopped"))
 
     def stop(self, why: BaseException, *, failed: bool = False) -> None:

@@ -175,7 +175,7 @@ class Block:
                 self._block_timer = self._loop.call_later(_TIME_TO_END, self._tell)
 
     def _failures(self) -> list[BaseException]:
-        return [each.failure for each in self._listed if each.failure and not each.restart]
+        return [each.failure for each in self._listed if each.failure and not each.is_to_start_again]
 
     def _tell(self) -> None:
         """Cancel the block if it waits for something other than its services, and nothing else tells it what has stopped them."""

@@ -179,6 +179,10 @@ class Lifecycle:
         return self.life is not None and self.life.stop_requested.done()
 
     @property
+    def is_to_start_again(self) -> bool:
+        return self.restart is not None and self.restart.is_to_start(self)
+
+    @property
     def pending(self) -> "asyncio.Future[Any] | None":
         """What must complete before the service is STOPPED for good: its life, or a restart that starts it again."""
         if self.restart:

@@ -69,6 +69,10 @@ class Restart:
         if error:
             raise error
 
+    def is_to_start(self, service: "Lifecycle") -> bool:
+        """Whether it is going to start a service, or to start it once more if that fails."""
+        return service in self.followers or (service is self._of and self.after_failure)
+
     def shut_down(self) -> None:
         """Start nothing any more. So a shutdown need not wait for this restart."""
         resolve(self._abandoned)

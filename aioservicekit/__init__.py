@@ -12,8 +12,9 @@ from .channels import (
     _ChannelSubscriber,
 )
 from .events import Event, EventClosedError
+from .factories import service
 from .running import main, run, run_services
-from .services import Service, ServiceCancelledError, ServiceState, ServiceStoppedError, service
+from .services import Service, ServiceCancelledError, ServiceState, ServiceStoppedError
 from .shutdown import on_shutdown
 
 __version__ = "1.0.0.dev0"

@@ -1,51 +1,34 @@
 """The life of a service, from STARTING to STOPPED.
 
 One task, `Life._live`, goes through the phases of a life. Other tasks run the user's parts: the start hook, the work, the stop
-hook. Calls only ask: a stop resolves `stop_requested`, and that one task does the rest. So a service reaches STOPPED in one
-place, whatever the user's parts do. A part's exception becomes its task's result (`_outcome`), because asyncio would let a
-SystemExit escape through the whole loop.
+hook (`_parts`). Calls only ask: a stop resolves `stop_requested`, and that one task does the rest. So a service reaches STOPPED in
+one place, whatever the user's parts do.
 """
 
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
-from contextvars import Context, ContextVar, copy_context
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import Application, application
-from ._call import Call
-from ._outcome import current_task, outcome_of
+from ._futures import after_turns, resolve
+from ._outcome import outcome_of
+from ._parts import Part, Parts, made_task, part
+from ._work import call_again_and_again
 from .states import ServiceState, ServiceStoppedError, is_given_up
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
 
-__all__ = [
-    "Life",
-    "part",
-    "pause_after",
-    "resolve",
-]
+__all__ = ["Life"]
 
-_T = TypeVar("_T")
 _logger = logging.getLogger("aioservicekit")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
 _TURNS = 10  # turns of the loop for a cancelled task to end in, even with no grace: nested tasks take one turn each
-_SPINNING, _SPINNING_SECONDS = 1000, 0.5  # consecutive calls of work without any wait, and for how long (SV-3.4)
-
-_Part = asyncio.Task[BaseException | None]
-
-part: ContextVar[tuple["Life", str] | None] = ContextVar("part", default=None)  # which part of which life runs here
-
-
-def pause_after(failures: int) -> float:
-    """The pause in seconds after this many consecutive failures."""
-    return min(_FIRST_PAUSE * float(2 ** min(failures - 1, 30)), _LONGEST_PAUSE)
 
 
 class Life:
@@ -83,14 +66,13 @@ class Life:
         self.users: dict[Lifecycle, None] = {}  # dependents that must stop before the work may end
         self.taken_down: tuple[Lifecycle, ...] = ()  # the dependents that its stop has stopped
         self.tasks: set[asyncio.Task[Any]] = set()  # the user's, from `create_task`
-        self.start: _Part | None = None
-        self.work: _Part | None = None
-        self._context = copy_context()  # hooks and work share it: the work sees what the start hook sets
-        self._running: dict[str, asyncio.Task[Any] | None] = {}  # the parts, known before an eager task returns
+        self.start: Part | None = None
+        self.work: Part | None = None
+        self.parts = Parts(self)
         self._was_given_up = False
         self._waiting_for_itself = 0
         # Last: if no task can be made, nothing has begun.
-        self._task = _task(loop, self._live(), owner.name, None)
+        self._task = made_task(loop, self._live(), owner.name, None)
         self._task.add_done_callback(self._end)
 
     # Requests
@@ -107,12 +89,6 @@ class Life:
             _logger.error("%r is cut short: the shutdown has taken more than %s s", self.owner, seconds)
             resolve(self.grace_over)
             resolve(self.time_over)
-
-    def is_in_own_hook(self) -> bool:
-        """Whether the caller is this life's own hook, which must end before the life can."""
-        if "start hook" in self._running:
-            return self._running["start hook"] is current_task()
-        return "stop hook" in self._running and part.get() == (self, "stop hook")
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:
@@ -137,12 +113,12 @@ class Life:
 
     async def _live(self) -> None:
         part.set(None)  # another service's work may have started this one
-        await self._until([_after_turns(1)])  # so that `__init__` completes before a hook runs, even with eager tasks
+        await self._until([after_turns(1)])  # so that `__init__` completes before a hook runs, even with eager tasks
         for phase in (self._starts, self._works, self._drains, self._ends_its_work, self._cleans_up):
             try:
                 await phase()
             except Exception as error:  # out of memory, or no task can be made
-                self.owner.report(error)
+                self.owner.failures.report(error)
                 self.owner.stop(error, failed=True)
 
     async def _starts(self) -> None:
@@ -155,19 +131,19 @@ class Life:
     async def _try_to_start(
         self, what: str, function: Callable[[], Coroutine[Any, Any, None]], seconds: float | None
     ) -> None:
-        self.start = self._part(what, function)
+        self.start = self.parts.begin(what, function)
         await self._until([self.start], seconds, unless=self.stop_requested)
         if seconds == 0 and not self.stop_requested.done():
-            await self._until([self.start], unless=_after_turns(_TURNS))  # it may end at once
+            await self._until([self.start], unless=after_turns(_TURNS))  # it may end at once
         self._was_given_up = self.stop_requested.done()
         if self._was_given_up:
             return  # `_drains` handles its outcome
         if not self.start.done():
-            self.owner.stop(TimeoutError(f"{self.owner!r} did not start within {seconds} s"), failed=True)
+            self.owner.failures.fail_to_start(TimeoutError(f"{self.owner!r} did not start within {seconds} s"))
         elif self.start.cancelled():
             self.owner.stop(self._cancelled())
         elif error := self.start.result():
-            self.owner.fail_to_start(error)
+            self.owner.failures.fail_to_start(error)
 
     async def _start_dependencies(self) -> None:
         refusals: list[BaseException] = []  # in a shutdown; a failing dependency asks its dependents to stop itself
@@ -195,7 +171,7 @@ class Life:
             self.ran = True
             self.owner.enter(ServiceState.RUNNING)
             resolve(self.settled)
-            self.work = self._part("work", self._work)
+            self.work = self.parts.begin("work", lambda: call_again_and_again(self))
             await self._until([self.work], unless=self.stop_requested)
             self.owner.stop(self._cancelled())
 
@@ -204,7 +180,7 @@ class Life:
         if self.start and self._was_given_up:
             await self._cancel([self.start])
             if (error := _result(self.start)) and not is_given_up(error):
-                self.owner.fail(error)  # no caller gets it
+                self.owner.failures.fail(error)  # no caller gets it
 
     async def _ends_its_work(self) -> None:
         if self.work:
@@ -214,16 +190,16 @@ class Life:
 
     async def _cleans_up(self) -> None:
         if self.prepared:
-            stop = self._part("stop hook", self.owner.service.__on_stop__)
+            stop = self.parts.begin("stop hook", self.owner.service.__on_stop__)
             seconds = self.owner.stop_timeout
             await self._until([stop], seconds, unless=self.time_over)
             if not stop.done():
-                await self._until([stop], unless=_after_turns(_TURNS))  # the hook is due, and may end at once
+                await self._until([stop], unless=after_turns(_TURNS))  # the hook is due, and may end at once
             if not stop.done() and not self.time_over.done():
                 _logger.error("%r: its stop hook has taken more than %s s, and is cancelled", self.owner, seconds)
             await self._cancel([stop])
             if error := _result(stop):
-                self.owner.fail(error)
+                self.owner.failures.fail(error)
             await self._cancel(self.tasks)
 
     def _end(self, task: "asyncio.Task[None]") -> None:
@@ -233,44 +209,7 @@ class Life:
     def _cancelled(self) -> ServiceStoppedError:
         return ServiceStoppedError(f"{self.owner!r} was cancelled")
 
-    # Working
-
-    async def _work(self) -> None:
-        failures, without_waiting, since, is_named = 0, 0, 0.0, False
-        while not self.work_may_end.done():
-            if self.stop_announced and not self.stop_requested.done():
-                await asyncio.wait([self.stop_requested])
-                continue
-            call = Call(self.owner.service.__work__)
-            if error := await outcome_of(call):
-                failures += 1
-                if not self.owner.fail_at_work(error):
-                    return
-                await asyncio.wait([self.work_may_end], timeout=pause_after(failures))
-                continue
-            failures = self.owner.restarts = 0
-            without_waiting = 0 if call.has_waited else without_waiting + 1
-            if without_waiting == 1:
-                since = self.loop.time()
-            elif without_waiting >= _SPINNING and not is_named and self.loop.time() - since >= _SPINNING_SECONDS:
-                is_named = True
-                _logger.warning(_ADVICE, self.owner, without_waiting)
-            await asyncio.sleep(0)  # the work may never have suspended (SV-3.3)
-
-    # Tasks
-
-    def _part(self, what: str, function: Callable[[], Awaitable[None] | None]) -> _Part:
-        """Make a task for one of the user's parts. Its result is the part's exception: asyncio would let a SystemExit escape."""
-
-        async def run() -> BaseException | None:
-            part.set((self, what))
-            self._running[what] = asyncio.current_task()
-            try:
-                return await outcome_of(function)
-            finally:
-                del self._running[what]
-
-        return _task(self.loop, run(), f"{self.owner.name}-{what}", self._context)
+    # Waiting and cancelling
 
     async def _until(
         self,
@@ -305,51 +244,15 @@ class Life:
         if self.owner.grace != 0:
             await self._until(cancelled, self.owner.grace, unless=self.time_over)
         if self.owner.grace == 0 or self.time_over.done():
-            await self._until(cancelled, unless=_after_turns(_TURNS))
+            await self._until(cancelled, unless=after_turns(_TURNS))
         for task in cancelled:
             if not task.done():
                 _logger.error("%r leaves behind a task that refuses to be cancelled: %r", self.owner, task)
-
-
-_ADVICE = (
-    "%r: its work has returned %d times in a row without waiting for anything: if it has finished for good, call self.stop(); "
-    "if not, wait for the next piece of work"
-)
 
 
 class _RefusedError(Exception):
     """A dependency does not start."""
 
 
-def _task(
-    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, _T], name: str, context: Context | None
-) -> "asyncio.Task[_T]":
-    try:
-        return loop.create_task(coro, name=name, context=context)
-    except BaseException:
-        coro.close()
-        raise
-
-
-def _result(task: _Part) -> BaseException | None:
+def _result(task: Part) -> BaseException | None:
     return task.result() if task.done() and not task.cancelled() else None
-
-
-def _after_turns(turns: int) -> "asyncio.Future[None]":
-    """A future that is done after this many turns of the loop."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def turn(left: int) -> None:
-        if left:
-            loop.call_soon(turn, left - 1)
-        else:
-            resolve(future)
-
-    turn(turns)
-    return future
-
-
-def resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

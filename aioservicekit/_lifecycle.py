@@ -5,28 +5,27 @@ their own `repr` is never called.
 """
 
 import asyncio
-import concurrent.futures
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import nullcontext
-from contextvars import Context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import application, was_told_in_shutdown
-from ._life import Life, part, resolve
-from ._outcome import current_task, exit_in
+from ._failures import Failures
+from ._futures import resolve, seen_from_elsewhere
+from ._life import Life
+from ._parts import part
 from ._restart import Restart
 from .events import Event
-from .states import ServiceCancelledError, ServiceState, ServiceStoppedError, is_given_up
+from .states import ServiceState, ServiceStoppedError
 
 if TYPE_CHECKING:
     from .services import Service
 
 __all__ = ["Lifecycle"]
 
-_T = TypeVar("_T")
 _logger = logging.getLogger("aioservicekit")
 
 
@@ -40,18 +39,14 @@ class Lifecycle:
         self.grace: float | None = 5.0
         self.start_timeout: float | None = None
         self.stop_timeout: float | None = None
-        self.on_failure: str | None = None
-        self.max_restarts: int | None = None
         self.heeds_signals: bool = True
-        self.on_failure_by_default: str = "retry"  # a block of `run_services` may set another default
         self.state: ServiceState = ServiceState.STOPPED
         self.failure: BaseException | None = None
         self.on_state_change: Event[[ServiceState]] = Event()
-        self.on_error: Event[[BaseException]] = Event()
+        self.failures = Failures(self)
         self.life: Life | None = None
         self.dependents: dict[Lifecycle, None] = {}  # those that are not STOPPED
         self.restart: Restart | None = None
-        self.restarts: int = 0  # consecutive ones, after failures
         self.watchers: dict[Callable[[], None], None] = {}  # called whenever it may have stopped for good
         self.blocks_that_end: dict[object, None] = {}  # nothing starts in these any more
         self._callers = 0  # that wait for a start
@@ -81,14 +76,20 @@ class Lifecycle:
 
     # Starting
 
-    async def bring_up(self, asked_at: int, dependent: Life | None = None) -> None:
-        """Start; `asked_at` is the number of shutdowns before the request, which may come from a dependent."""
+    async def bring_up(self, asked_at: int, dependent: Life | None = None, *, restarts: int = 0) -> None:
+        """Start.
+
+        Args:
+            asked_at: the number of shutdowns before the request.
+            dependent: the dependent that requests the start.
+            restarts: the number of restarts in a row, counting this start if it is one (SV-3.2).
+        """
         self._refuse_in_a_shutdown(asked_at)
         given_up = False
         self._callers += 1
         try:
             try:
-                life = await self._settled(asked_at, dependent)
+                life = await self._settled(asked_at, dependent, restarts)
             finally:
                 self._callers -= 1
                 given_up = self._is_unwanted()
@@ -101,7 +102,7 @@ class Lifecycle:
         if life and life.why and not life.ran:
             raise life.why
 
-    async def _settled(self, asked_at: int, dependent: Life | None) -> Life | None:
+    async def _settled(self, asked_at: int, dependent: Life | None, restarts: int) -> Life | None:
         """The life that all callers of this start share, once it is RUNNING, or STOPPED without ever running."""
         life = self._life_here()
         if self.state is ServiceState.STOPPING and life:
@@ -112,6 +113,7 @@ class Lifecycle:
             return None
         if life is self.life and (life is None or life.stopped.done()):
             self._begin()
+            self.failures.restarts = restarts
         life = self.life
         assert life is not None
         await asyncio.wait([life.settled])
@@ -168,8 +170,17 @@ class Lifecycle:
         return self.state is ServiceState.RUNNING and self.life is not None and not self.life.loop.is_closed()
 
     @property
+    def is_up(self) -> bool:
+        """Whether it is STARTING or RUNNING."""
+        return self.state in (ServiceState.STARTING, ServiceState.RUNNING)
+
+    @property
     def is_stopping(self) -> bool:
         return self.life is not None and self.life.stop_requested.done()
+
+    @property
+    def is_to_start_again(self) -> bool:
+        return self.restart is not None and self.restart.is_to_start(self)
 
     @property
     def pending(self) -> "asyncio.Future[Any] | None":
@@ -195,7 +206,7 @@ class Lifecycle:
         if self.life is not life:
             return  # meanwhile it has stopped and started again
         if self.restart and self.restart.after_failure:
-            self.restart.shut_down()
+            self.restart.leave_out(self)
         self.stop(ServiceStoppedError(f"{self!r} was stopped"))
 
     def stop(self, why: BaseException, *, failed: bool = False) -> None:
@@ -254,8 +265,8 @@ class Lifecycle:
         if life is None or life.loop.is_closed():
             return
         if life.loop is not asyncio.get_running_loop():
-            await asyncio.wrap_future(_seen_from_elsewhere(life.loop, life.stopped))
-        elif not life.is_in_own_hook():
+            await asyncio.wrap_future(seen_from_elsewhere(life.loop, life.stopped))
+        elif not life.parts.is_in_own_hook():
             with life.waited_for():
                 await asyncio.wait([life.stopped])
 
@@ -274,13 +285,13 @@ class Lifecycle:
             self._refuse_in_a_shutdown(shutdown.shutdowns())
             was_up = self.state is not ServiceState.STOPPED
             self.stop(ServiceStoppedError(f"{self!r} was stopped in order to start again"))
-            Restart(self, self._all_taken_down() if was_up else [])
+            Restart(self, self.all_taken_down() if was_up else [])
         assert self.restart is not None
-        if not (life and life.is_in_own_hook()):
+        if not (life and life.parts.is_in_own_hook()):
             with life.waited_for() if life else nullcontext():
                 await self.restart.wait()
 
-    def _all_taken_down(self) -> "list[Lifecycle]":
+    def all_taken_down(self) -> "list[Lifecycle]":
         """The dependents that the last stop stopped too, directly or not."""
         found: dict[Lifecycle, None] = {}
         to_visit = [self]
@@ -290,51 +301,6 @@ class Lifecycle:
             found.update(dict.fromkeys(new))
             to_visit += new
         return list(found)
-
-    def may_start_again(self) -> bool:
-        return self.max_restarts is None or self.restarts < self.max_restarts
-
-    # Failures
-
-    def report(self, error: BaseException) -> None:
-        if self.on_error.has_listeners:
-            self.on_error.notify(error)
-        elif not exit_in(error):  # the process ends with an exit, and shows it
-            _logger.error("%r failed", self, exc_info=error)
-
-    def fail(self, error: BaseException) -> None:
-        """The user's code has failed while the service was already stopping."""
-        self.report(error)
-        self._exit_if_asked(error)
-
-    def fail_to_start(self, error: BaseException) -> None:
-        """The start hook or a dependency has failed: the callers of `start` get the exception."""
-        self.stop(self._failure(error, "start hook"), failed=not is_given_up(error))
-        self._exit_if_asked(error)
-
-    def fail_at_work(self, error: BaseException) -> bool:
-        """The work has failed (SV-3.2); return whether it is called again."""
-        self.report(error)
-        policy = self.on_failure or self.on_failure_by_default
-        if policy == "retry" and not exit_in(error):
-            return True
-        starts_again = policy == "restart" and not self.is_stopping and not exit_in(error) and self.may_start_again()
-        self.stop(self._failure(error, "work"), failed=True)
-        if starts_again:
-            Restart(self, self._all_taken_down(), after_failure=True)
-        self._exit_if_asked(error)
-        return False
-
-    def _failure(self, error: BaseException, what: str) -> BaseException:
-        if not isinstance(error, asyncio.CancelledError):
-            return exit_in(error) or error
-        failure = ServiceCancelledError(f"the {what} of {self!r} raised a CancelledError that nobody had requested")
-        failure.__cause__ = error
-        return failure
-
-    def _exit_if_asked(self, error: BaseException) -> None:
-        if found := exit_in(error):
-            application().exit_with(found)
 
     # What others see
 
@@ -360,56 +326,6 @@ class Lifecycle:
         for watcher in tuple(self.watchers):
             watcher()
 
-    def create_task(
-        self, coro: Coroutine[Any, Any, _T], name: str | None, context: Context | None
-    ) -> "asyncio.Task[_T]":
-        if not asyncio.iscoroutine(coro):
-            raise TypeError(f"create_task needs a coroutine, not {coro!r}")
-        life = self.life
-        if life is None or life.stopped.done():
-            coro.close()
-            raise RuntimeError(f"{self!r} is STOPPED: it runs no tasks")
-        if life.loop is not asyncio.get_running_loop():
-            coro.close()
-            raise RuntimeError(f"{self!r} was started in another event loop, and belongs to it: {life.loop!r}")
-        task = asyncio.create_task(self._as_task(coro), name=name, context=context)
-        life.tasks.add(task)
-        task.add_done_callback(life.tasks.discard)
-        task.add_done_callback(self._report_failed)
-        return task
-
-    async def _as_task(self, coro: Coroutine[Any, Any, _T]) -> _T:
-        part.set(None)  # the work that makes a task does not wait for it
-        task = current_task()
-        assert task is not None
-        try:
-            return await coro
-        except asyncio.CancelledError as error:
-            if not task.cancelling():
-                self.report(error)
-            raise
-        except (SystemExit, KeyboardInterrupt) as error:
-            self.fail(error)
-            raise asyncio.CancelledError from error
-
-    def _report_failed(self, task: "asyncio.Task[Any]") -> None:
-        if not task.cancelled() and (error := task.exception()):
-            self.report(error)
-
 
 def _nothing() -> None:
     pass
-
-
-def _seen_from_elsewhere(
-    loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]"
-) -> "concurrent.futures.Future[None]":
-    """A future that is done when a future of another thread's loop is done."""
-    seen: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-    def done(_: object) -> None:
-        if seen.set_running_or_notify_cancel():
-            seen.set_result(None)
-
-    loop.call_soon_threadsafe(future.add_done_callback, done)
-    return seen

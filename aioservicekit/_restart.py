@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import application
-from ._life import Life, part, pause_after, resolve
+from ._futures import resolve
+from ._life import Life
 from ._outcome import outcome_of
+from ._parts import part
+from ._work import pause_after
 from .states import ServiceStoppedError, is_given_up
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ class Restart:
     Attributes:
         task: its result is the exception with which the restart failed.
         after_failure: nobody has asked for this restart. It starts the service after a pause, as often as necessary, and ends
-            if the service is stopped meanwhile.
+            if the service is stopped meanwhile, or one of its dependencies is.
     """
 
     def __init__(self, of: "Lifecycle", again: "list[Lifecycle]", *, after_failure: bool = False) -> None:
@@ -36,7 +39,11 @@ class Restart:
         self.stop_announced: bool = False
         self.after_failure = after_failure
         self._of = of
-        self._again = again
+        before = of.restart
+        left = before.followers if before and before._of is of else {}
+        self.followers: dict[Lifecycle, None] = dict.fromkeys([*again, *left])  # those that are not started again yet
+        self._involved = (of, *self.followers)
+        self._times = of.failures.restarts + 1  # in a row, counting this one
         self._callers = 0
         self._abandoned: asyncio.Future[None] = self.loop.create_future()
         self._application = application()
@@ -45,10 +52,12 @@ class Restart:
         )
         self.end: asyncio.Future[Any] = self.task
         self.task.add_done_callback(self._end)
-        for each in (of, *again):
+        for each in self._involved:
             each.restart = self
         self._application.lives[self] = None
         shutdown.begin(self)
+        if before and before.after_failure and before._of is of:
+            before.shut_down()
 
     async def wait(self) -> None:
         """Wait until the restart ends, and raise its failure."""
@@ -60,10 +69,23 @@ class Restart:
         if error:
             raise error
 
+    def is_to_start(self, service: "Lifecycle") -> bool:
+        """Whether it is going to start a service, or to start it once more if that fails."""
+        return service in self.followers or (service is self._of and self.after_failure)
+
     def shut_down(self) -> None:
         """Start nothing any more. So a shutdown need not wait for this restart."""
         resolve(self._abandoned)
         self._leave()
+
+    def leave_out(self, stopped: "Lifecycle") -> None:
+        """Do not start a service that was stopped. If it is the one that has failed, start nothing any more (SV-3.2)."""
+        if stopped is self._of:
+            self.shut_down()
+        else:
+            self.followers.pop(stopped, None)
+            stopped.restart = None
+            stopped.tell_watchers()
 
     def _leave(self) -> None:
         self._application.lives.pop(self, None)
@@ -75,45 +97,55 @@ class Restart:
         await asyncio.sleep(0)
         if life:
             await asyncio.wait([life.stopped])
-        if self._abandoned.done():
-            return self._was_stopped()
-        while error := await self._start(asked_at):
-            if not self.after_failure or is_given_up(error) or not self._of.may_start_again():
-                return error
+        if error := await (
+            self._start_after_failure(asked_at) if self.after_failure else self._bring_up(self._of, asked_at)
+        ):
+            return error
         started = self._of.life
-        outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in self._again))
+        outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in tuple(self.followers)))
         return next((failed for failed in outcomes if failed), None)
+
+    async def _start_after_failure(self, asked_at: int) -> BaseException | None:
+        """Start the service after a pause, again if that fails, and as often as `max_restarts` permits (SV-3.2)."""
+        while True:
+            pause = pause_after(self._times)
+            _logger.info("%s: starting again in %s s", self._of.name, pause)
+            await asyncio.wait([self._abandoned], timeout=pause)
+            if self._abandoned.done() or not await self._dependencies_are_up():
+                return ServiceStoppedError(f"{self._of!r} was stopped before it started again")
+            error = await self._bring_up(self._of, asked_at, self._times)
+            if error is None or is_given_up(error) or not self._of.failures.may_restart(self._times + 1):
+                return error
+            self._times += 1
+
+    async def _dependencies_are_up(self) -> bool:
+        """Whether no dependency has stopped for good, which has stopped this service too (SV-4.5)."""
+        for each in self._of.dependencies:
+            while each.restart and not self._abandoned.done():
+                ends: list[asyncio.Future[Any]] = [each.restart.task, self._abandoned]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        return not self._abandoned.done() and all(each.is_up for each in self._of.dependencies)
 
     async def _follow(self, each: "Lifecycle", started: Life | None, asked_at: int) -> BaseException | None:
         if self._of.life is not started or self._of.is_stopping:  # or its start would undo the stop (SV-5.2)
             return ServiceStoppedError(f"{each!r} was not started again: {self._of!r} was stopped")
+        if each not in self.followers:
+            return None  # it was stopped
+        del self.followers[each]
         return await self._bring_up(each, asked_at)
 
-    async def _start(self, asked_at: int) -> BaseException | None:
-        if self.after_failure:
-            self._of.restarts += 1
-            pause = pause_after(self._of.restarts)
-            _logger.info("%s: starting again in %s s", self._of.name, pause)
-            await asyncio.wait([self._abandoned], timeout=pause)
-            if self._abandoned.done():
-                return self._was_stopped()
-        return await self._bring_up(self._of, asked_at)
-
-    async def _bring_up(self, each: "Lifecycle", asked_at: int) -> BaseException | None:
-        error = await outcome_of(lambda: each.bring_up(asked_at))
+    async def _bring_up(self, each: "Lifecycle", asked_at: int, restarts: int = 0) -> BaseException | None:
+        error = await outcome_of(lambda: each.bring_up(asked_at, restarts=restarts))
         if error and self.after_failure and not is_given_up(error):
-            each.report(error)  # no caller gets it
+            each.failures.report(error)  # no caller gets it
         return error
 
     def _end(self, task: "asyncio.Task[BaseException | None]") -> None:
         error = None if task.cancelled() else task.result()
         if error and not (self._callers or self.after_failure or is_given_up(error)):
-            self._of.report(error)
-        for each in (self._of, *self._again):
+            self._of.failures.report(error)
+        for each in self._involved:
             if each.restart is self:
                 each.restart = None
                 each.tell_watchers()
         self._leave()
-
-    def _was_stopped(self) -> ServiceStoppedError:
-        return ServiceStoppedError(f"{self._of!r} was stopped before it started again")

@@ -9,17 +9,16 @@
                      │ then            │ again          │ are; then __on_stop__
                      │ __on_start__                     │
 
-This module has what users subclass and call. `_lifecycle` has what lies behind it, and `_life` has the way from STARTING to
-STOPPED. The rules, SV-1.1 to SV-6.6, are in specs/service.md.
+This module has what users subclass and call. `_lifecycle` has what lies behind it, `_life` has the way from STARTING to STOPPED,
+and `_work` calls `__work__` again and again. `factories` makes services from functions. The rules, SV-1.1 to SV-6.6, are in
+specs/service.md.
 """
 
 import asyncio
-import functools
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
+from collections.abc import Awaitable, Collection, Coroutine, Generator
 from contextvars import Context
-from typing import Any, Literal, Never, ParamSpec, Self, TypeVar, cast
+from typing import Any, Literal, Never, Self, TypeVar, cast
 
 from . import shutdown
 from ._arguments import (
@@ -32,12 +31,12 @@ from ._arguments import (
     checked_seconds,
 )
 from ._lifecycle import Lifecycle
+from ._tasks import create_task
 from .events import Event
 from .states import ServiceCancelledError, ServiceState, ServiceStoppedError
 
-__all__ = ["Service", "ServiceCancelledError", "ServiceState", "ServiceStoppedError", "Stopping", "service"]
+__all__ = ["Service", "ServiceCancelledError", "ServiceState", "ServiceStoppedError", "Stopping"]
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 OnFailure = Literal["retry", "stop", "restart"]
@@ -108,8 +107,8 @@ class Service(ABC):
         lifecycle.name = checked_name(name) or lifecycle.name
         lifecycle.dependencies = tuple(map(lifecycle_of, checked_instances(given, Service, "dependencies")))
         lifecycle.grace = checked_seconds(grace, "grace")
-        lifecycle.on_failure = on_failure
-        lifecycle.max_restarts = checked_count(max_restarts, "max_restarts")
+        lifecycle.failures.policy = on_failure
+        lifecycle.failures.max_restarts = checked_count(max_restarts, "max_restarts")
         lifecycle.start_timeout = checked_seconds(start_timeout, "start_timeout")
         lifecycle.stop_timeout = checked_seconds(stop_timeout, "stop_timeout")
         classes = type(self).__mro__
@@ -160,7 +159,7 @@ class Service(ABC):
     def on_error(self) -> Event[[BaseException]]:
         """Emitted with each exception from the work, the tasks and the stop hook. Without listeners, they go to the log
         (SV-3.2, SV-4.4, SV-5.1)."""
-        return lifecycle_of(self).on_error
+        return lifecycle_of(self).failures.on_error
 
     @property
     def stopping(self) -> "Stopping":
@@ -187,7 +186,7 @@ class Service(ABC):
                 was started in another event loop.
         """
         lifecycle = lifecycle_of(self)
-        if lifecycle.life and lifecycle.life.is_in_own_hook():
+        if lifecycle.life and lifecycle.life.parts.is_in_own_hook():
             raise RuntimeError(f"{lifecycle!r} can't be started by its own hook")
         try:
             await lifecycle.bring_up(shutdown.shutdowns())
@@ -237,7 +236,7 @@ class Service(ABC):
             TypeError: `coro` is not a coroutine.
             RuntimeError: the service is STOPPED, or was started in another event loop.
         """
-        return lifecycle_of(self).create_task(coro, name, context)
+        return create_task(lifecycle_of(self), coro, name, context)
 
 
 def lifecycle_of(service: Service) -> Lifecycle:
@@ -278,57 +277,3 @@ class Stopping:
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.wait().__await__()
-
-
-class _FunctionService(Service):
-    """A service whose work is a coroutine function, called with the same arguments each time."""
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, Any]], **options: Any) -> None:
-        self._function = work
-        super().__init__(**options)
-
-    async def __work__(self) -> None:
-        await self._function()
-
-
-def service(
-    *,
-    name: str | None = None,
-    dependences: Collection[Service] | None = None,
-    dependencies: Collection[Service] | None = None,
-    grace: float | None = 5.0,
-    on_failure: OnFailure | None = None,
-    max_restarts: int | None = None,
-    start_timeout: float | None = None,
-    stop_timeout: float | None = None,
-) -> Callable[[Callable[_P, Coroutine[Any, Any, Any]]], Callable[_P, Service]]:
-    """Make a service factory from a coroutine function, which is the work (SV-5.3).
-
-    The factory takes the function's arguments, and every call of the work gets them. The service's name is the function's
-    name by default. The other arguments are those of `Service`.
-
-    Raises:
-        TypeError: the decorated object is not a coroutine function.
-    """
-
-    def decorate(function: Callable[_P, Coroutine[Any, Any, Any]]) -> Callable[_P, Service]:
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"@service decorates a coroutine function, not {function!r}")
-
-        @functools.wraps(function)
-        def factory(*args: _P.args, **kwargs: _P.kwargs) -> Service:
-            return _FunctionService(
-                functools.partial(function, *args, **kwargs),
-                name=name or function.__name__,
-                dependences=dependences,
-                dependencies=dependencies,
-                grace=grace,
-                on_failure=on_failure,
-                max_restarts=max_restarts,
-                start_timeout=start_timeout,
-                stop_timeout=stop_timeout,
-            )
-
-        return factory
-
-    return decorate

@@ -5,13 +5,14 @@ the rules that the machine of channels keeps in effects.
 """
 
 from collections.abc import Hashable, Iterator
+from itertools import chain
 from typing import TypeVar
 
 from aioservicekit_model.channel import machine as channels
 from aioservicekit_model.channel.history import CANCELLED, JOINS, READS
 from aioservicekit_model.channel.world import Bounds, Label, channel, closed_world
 from aioservicekit_model.explorer import Machine, explore
-from aioservicekit_model.service import ACTIONS
+from aioservicekit_model.service import ACTIONS, BLOCKS, POLICIES
 from aioservicekit_model.service.machine import STOPPED, World
 from aioservicekit_model.service.properties import bounded
 
@@ -126,7 +127,11 @@ def service_states() -> str:
     """The states that users see of a service; it has a dependency here, and is stopped with it."""
     rules = {action.name: ", ".join(action.rules) for action in ACTIONS}
     ways = {("", STOPPED, "Service()\nSV-1.1b")}
-    for before, label, after in explored(bounded(World(((), (0,))), ACTIONS)):
+    pair = World(((), (0,)))
+    without_blocks, without_policies = (
+        tuple(action for action in ACTIONS if action not in left_out) for left_out in (BLOCKS, POLICIES)
+    )  # both together have many states, and no other ways
+    for before, label, after in chain(*(explored(bounded(pair, each)) for each in (without_blocks, without_policies))):
         for s, (was, now) in enumerate(zip(before.services, after.services, strict=True)):
             if was.phase != now.phase:
                 own = f"{label.action}: {rules[label.action]}"

@@ -13,8 +13,7 @@ from .channel.situations import situations as channel_situations
 from .channel.world import CALL, CANCEL, ENDS, OBSERVE, REST, Bounds, closed_world
 from .channel.world import Label as ChannelLabel
 from .explorer import Graph, Machine, Property, Sometimes, explore, violations
-from .service import ACTIONS
-from .service.blocks import BLOCK
+from .service import ACTIONS, BLOCKS, POLICIES
 from .service.faults import FAULTS
 from .service.machine import Dependencies, Label, World
 from .service.properties import bounded, promises, situations
@@ -70,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a service, and which of those before it it depends on; `a b:a c:a d:b,c` is a diamond",
     )
     services.add_argument("--block", action="store_true", help="put them into a block of run_services with a timeout")
+    services.add_argument("--policies", action="store_true", help="let them retry, or start again, after failures")
     services.add_argument("--no-restarts", action="store_true", help="call no restart(), which leaves fewer states")
     services.add_argument("--fault", choices=FAULTS, metavar="FAULT", help=f"make a mistake: {'; '.join(FAULTS)}")
     _add_channel(
@@ -185,12 +185,14 @@ def _services(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Ex
             )
         dependencies = (*dependencies, tuple(sorted({names.index(each) for each in before})))
         names.append(name)
-    left_out = (() if parsed.block else BLOCK) + (RESTART if parsed.no_restarts else ())
+    left_out = (() if parsed.block else BLOCKS) + (() if parsed.policies else POLICIES)
+    left_out += RESTART if parsed.no_restarts else ()
     actions = tuple(action for action in ACTIONS if action not in left_out)
     properties = promises(World(dependencies)) | situations(World(dependencies), actions)
     if parsed.fault:
         if FAULTS[parsed.fault].action not in {action.name for action in actions}:
-            parser.error(f"--fault {parsed.fault!r}: add --block")
+            needed = "--policies" if FAULTS[parsed.fault].action in {action.name for action in POLICIES} else "--block"
+            parser.error(f"--fault {parsed.fault!r}: add {needed}")
         actions = FAULTS[parsed.fault].made_in(actions)
 
     def told(label: Label) -> str:

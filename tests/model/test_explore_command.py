@@ -18,7 +18,7 @@ def test_what_holds_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr()
     assert "holds: no stop is ignored (SV-4.1, SV-4.6)\n" in told.out
     assert "seen: a restart brings up what it took down\n" in told.out
-    assert re.search(r"^2,794 states, 21,333 steps, depth 20; [\d,]+ states a second.*\n\Z", told.out, re.MULTILINE)
+    assert re.search(r"^2,794 states, 24,139 steps, depth 20; [\d,]+ states a second.*\n\Z", told.out, re.MULTILINE)
     assert told.err == ""
 
 
@@ -145,6 +145,7 @@ def test_wrong_bounds_are_refused(arguments: list[str], message: str, capsys: py
         (["db", "db"], "'db': each service needs a name of its own"),
         (["db", ":db"], "':db': each service needs a name of its own"),
         (["db", "--fault", "a limit that spares stop hooks"], "--fault 'a limit that spares stop hooks': add --block"),
+        (["db", "--fault", "restarts that nobody counts"], "--fault 'restarts that nobody counts': add --policies"),
         (["db", "--fault", "none"], "invalid choice: 'none'"),
     ],
 )

@@ -1,8 +1,9 @@
 """Services and their model side by side: the model does what the services do, and must explain what is observed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Literal
 
 from aioservicekit import Service, ServiceState
 from aioservicekit_conformance.running.loop import SteppedLoop
@@ -13,6 +14,7 @@ from aioservicekit_model.service.machine import (
     FAILED,
     IDLE,
     INTERNAL,
+    MAX_RESTARTS,
     NOTHING,
     READY,
     START_HOOK,
@@ -27,14 +29,23 @@ from aioservicekit_model.service.machine import (
     initial,
     steps,
 )
-from aioservicekit_model.service.properties import OF_ANY, OF_DEPENDENTS, OF_RESTARTS
+from aioservicekit_model.service.policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE
+from aioservicekit_model.service.properties import OF_ANY, OF_DEPENDENTS, OF_FAILURES, OF_RESTARTS
 from aioservicekit_model.service.restarts import RESTART, RESTARTING
+from aioservicekit_model.service.signals import SIGNALS
 
 __all__ = ["ACTIONS", "ENDS", "SITUATIONS", "Comparison", "Directed"]
 
-ACTIONS = {action.name: action for action in CALLS + RESTART + USERS_PART}
-HIDDEN = INTERNAL + RESTARTING
-SITUATIONS = OF_ANY | OF_DEPENDENTS | OF_RESTARTS
+ACTIONS = {action.name: action for action in CALLS + SIGNALS[:2] + RESTART + USERS_PART + FAILING + STOPPED_MEANWHILE}
+HIDDEN = INTERNAL + RESTARTING + STARTING_AGAIN
+SITUATIONS = OF_ANY | OF_DEPENDENTS | OF_RESTARTS | OF_FAILURES
+
+# What work that raises does, by `on_failure`: the first of these that the model permits.
+FAILURES = {
+    "stop": ("the work fails",),
+    "retry": ("the work fails, and is called again",),
+    "restart": ("the work fails, and it starts again", "the work fails"),
+}
 
 # For each activity: the actions that end it, by returning and by raising.
 ENDS = {
@@ -52,8 +63,11 @@ class Failed(Exception):
 class Directed(Service):
     """A service whose hooks and work end when the test says so, even after they were cancelled."""
 
-    def __init__(self, number: int, uses: "list[Directed]") -> None:
-        super().__init__(name=str(number), dependences=uses, grace=None, on_failure="stop")
+    def __init__(self, number: int, uses: "list[Directed]", on_failure: Literal["stop", "retry", "restart"]) -> None:
+        super().__init__(
+            name=str(number), dependences=uses, grace=None, on_failure=on_failure, max_restarts=MAX_RESTARTS
+        )
+        self.on_failure = on_failure
         self.number = number
         self.uses = uses
         self.activity = NOTHING
@@ -111,11 +125,13 @@ class Comparison:
         met: the actions that were taken, and the situations that came about.
     """
 
-    def __init__(self, graph: Dependencies, loop: SteppedLoop) -> None:
+    def __init__(
+        self, graph: Dependencies, loop: SteppedLoop, policies: Sequence[Literal["stop", "retry", "restart"]]
+    ) -> None:
         self.loop = loop
         self.services: list[Directed] = []
         for number, dependencies in enumerate(graph):
-            self.services.append(Directed(number, [self.services[d] for d in dependencies]))
+            self.services.append(Directed(number, [self.services[d] for d in dependencies], policies[number]))
         self.met: set[str] = set()
         self._world = World(graph)
         self._states = {initial(self._world)}
@@ -131,7 +147,8 @@ class Comparison:
             with suppress(Exception):
                 await method()
 
-        self.act(action, service, lambda: service.calls[action].append(self.loop.start(call())), callbacks)
+        calls = service.calls.setdefault(action, [])
+        self.act(action, service, lambda: calls.append(self.loop.start(call())), callbacks)
 
     def act(self, action: str, service: Directed, does: Callable[[], object], callbacks: int | None) -> None:
         """Take an action in the services and in the model."""
@@ -145,17 +162,23 @@ class Comparison:
 
     def end(self, service: Directed, raises: bool, callbacks: int | None) -> None:
         """End the hook or the work of a service that runs."""
-        taken = ACTIONS[ENDS[service.activity][raises]]
+        by_raising = FAILURES[service.on_failure] if service.activity == WORK else ENDS[service.activity][1:]
+        names = by_raising if raises else ENDS[service.activity][:1]
         told = service.told
         told.set_result(raises)
         while service.ended is not told:
             self.loop.step()
-        before = self._explaining(self._states)
-        permitted = {state for state in before if taken.permitted(self._world, state, service.number)}
-        self._go_on(taken.name, {taken.effect(self._world, state, service.number) for state in permitted}, callbacks)
+        after = set()
+        for state in self._explaining(self._states):
+            permitted = (ACTIONS[name] for name in names if ACTIONS[name].permitted(self._world, state, service.number))
+            if taken := next(permitted, None):
+                self.met.add(taken.name)
+                after.add(taken.effect(self._world, state, service.number))
+        self._go_on(None, after, callbacks)
 
-    def _go_on(self, action: str, states: set[State], callbacks: int | None) -> None:
-        self.met.add(action)
+    def _go_on(self, action: str | None, states: set[State], callbacks: int | None) -> None:
+        if action:
+            self.met.add(action)
         self._states = states
         if callbacks is None:
             self.rest()
@@ -197,6 +220,16 @@ class Comparison:
     def signals(self) -> int:
         """The number of signals since services run."""
         return max(state.signals for state in self._states)
+
+    def may_start_again(self, service: Directed) -> bool:
+        """Whether a restart after a failure may be about to start a service that is STOPPED."""
+        states = [state for state in self._explaining(self._states) if visible(state) == self._seen()]
+        return all(STOPPED_MEANWHILE[0].permitted(self._world, state, service.number) for state in states)
+
+    @property
+    def restarting(self) -> set[int]:
+        """The services of which a restart may be under way."""
+        return {state.restart.of for state in self._states if state.restart}
 
     def _seen(self) -> tuple[tuple[str, str], ...]:
         return tuple((service.state.name, service.activity) for service in self.services)

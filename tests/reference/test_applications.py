@@ -270,133 +270,6 @@ def test_bad_arguments_of_a_service(options: dict[str, Any], error: type[Excepti
         Recorded(**options)
 
 
-# Restarts after failures
-
-
-def test_a_service_starts_again_after_a_failure() -> None:
-    """With `on_failure="restart"`, the service restarts, including hooks and dependents, after growing pauses (SV-3.2)."""
-
-    async def main() -> None:
-        failing = Failing(times=3, on_failure="restart", grace=0)
-        dependent = Recorded("dependent", dependences=[failing], grace=0)
-        async with run_services([dependent]) as stopped:
-            waiting = asyncio.ensure_future(stopped)
-            await asyncio.sleep(10)
-            assert failing.started == [0.0, 1.1, 2.3, 3.7]
-            assert not waiting.done()
-            assert failing.run
-            assert dependent.run
-            assert failing.failure is dependent.failure is None
-            dependent.stop()
-            await waiting
-        assert failing.log.count("failing stops") == failing.log.count("failing STOPPED") == 4
-        assert [type(error) for error in failing.errors] == [Failed] * 3
-
-    run(main)
-
-
-def test_restarts_have_a_limit() -> None:
-    """After `max_restarts` in a row, the failure stops the service for good, and the block learns of it then (SV-3.2)."""
-
-    async def main() -> None:
-        failing = Failing(on_failure="restart", max_restarts=2, grace=0)
-        with pytest.raises(Failed):
-            async with run_services([failing]) as stopped:
-                await stopped
-        assert failing.started == [0.0, 1.1, 2.3]
-        assert round(now(), 1) == 3.3
-        assert isinstance(failing.failure, Failed)
-
-    run(main)
-
-
-def test_a_start_that_fails_after_a_failure_is_tried_again() -> None:
-    """The start hook may fail too: this counts, is reported, and makes the next pause longer (SV-3.2)."""
-
-    class Unlucky(Failing):
-        async def __on_start__(self) -> None:
-            await super().__on_start__()
-            if 1 < len(self.started) < 4:
-                raise Failed
-
-    async def main() -> None:
-        unlucky = Unlucky(times=1, on_failure="restart", grace=0)
-        dependent = Recorded("dependent", dependences=[unlucky], grace=0)
-        async with run_services([dependent]):
-            await asyncio.sleep(10)
-            assert unlucky.started == [0.0, 1.1, 1.3, 1.7]
-            assert [type(error) for error in unlucky.errors] == [Failed] * 3
-            assert dependent.run
-
-    run(main)
-
-
-def test_a_dependent_that_fails_to_start_again_is_reported() -> None:
-    """Nobody waits for a restart after a failure, so its failures go to `on_error` (SV-1.3, SV-3.2)."""
-
-    class Once(Recorded):
-        async def __on_start__(self) -> None:
-            if "dependent RUNNING" in self.log:
-                raise Failed
-
-    async def main() -> None:
-        failing = Failing(times=1, on_failure="restart", grace=0)
-        dependent = Once("dependent", dependences=[failing], grace=0)
-        async with run_services([dependent, failing]):
-            await asyncio.sleep(10)
-            assert failing.run
-            assert [type(error) for error in dependent.errors] == [Failed]
-
-    run(main)
-
-
-@pytest.mark.parametrize("how", ["stop", "signal", "leave", "restart"])
-def test_the_pause_before_a_restart_can_be_ended(how: str) -> None:
-    """A stop, a signal or the block's end during the pause ends the restart; `restart()` then shares it (SV-3.2)."""
-
-    async def main() -> None:
-        failing = Failing(times=1, on_failure="restart", grace=0)
-        async with run_services([failing]) as stopped:
-            await asyncio.sleep(1.05)
-            assert failing.state is ServiceState.STOPPED
-            if how == "restart":
-                await failing.restart()
-                assert failing.started == [0.0, 1.1]
-                return
-            if how == "stop":
-                failing.stop()
-            elif how == "signal":
-                signal.raise_signal(signal.SIGTERM)
-            if how != "leave":
-                with pytest.raises(Failed):
-                    await stopped
-        assert failing.started == [0.0]
-        assert now() == 1.05
-
-    run(main)
-
-
-def test_work_that_ends_well_resets_the_count_of_restarts() -> None:
-    """The limit is on consecutive restarts (SV-3.2)."""
-
-    class Alternating(Failing):
-        calls = 0
-
-        async def __work__(self) -> None:
-            self.calls += 1
-            await asyncio.sleep(0.1)
-            if self.calls % 2 == 0:
-                raise Failed
-
-    async def main() -> None:
-        alternating = Alternating(on_failure="restart", max_restarts=1, grace=0)
-        async with run_services([alternating]):
-            await asyncio.sleep(5)
-            assert alternating.run or alternating.started[-1] > 4
-
-    run(main)
-
-
 def test_a_restart_by_hand_that_nobody_waits_for_is_reported() -> None:
     """A stop hook may ask for a restart, but can't wait for it: its failure goes to `on_error` (SV-1.3, SV-5.2)."""
 
@@ -702,7 +575,7 @@ def test_work_that_waits_for_nothing_is_named_once(
 
     A burst that takes no time, such as that of a consumer which takes what is buffered, is none.
     """
-    monkeypatch.setattr("aioservicekit._life._SPINNING_SECONDS", seconds)
+    monkeypatch.setattr("aioservicekit._work._SPINNING_SECONDS", seconds)
 
     async def main() -> None:
         spinning = Spinning(name="spinning")
@@ -723,7 +596,7 @@ def test_work_that_waits_now_and_then_is_not_named(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Work that takes what is there, and waits if there is nothing, does useful work (SV-3.4)."""
-    monkeypatch.setattr("aioservicekit._life._SPINNING_SECONDS", 0)
+    monkeypatch.setattr("aioservicekit._work._SPINNING_SECONDS", 0)
 
     class Taking(Spinning):
         async def __work__(self) -> None:

@@ -3,7 +3,7 @@
 import signal
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 from comparing import ACTIONS, ENDS, SITUATIONS, Comparison, Directed
@@ -56,6 +56,10 @@ def is_on_its_way(service: Directed) -> bool:
     return moves and any(does(activity)(service) for activity in ENDS)
 
 
+def may_crash(service: Directed) -> bool:
+    return service.on_failure == "restart" and service.state is ServiceState.RUNNING and does(WORK)(service)
+
+
 def is_being_restarted(service: Directed) -> bool:
     return any(not task.done() for task in service.calls["restart"])
 
@@ -63,6 +67,8 @@ def is_being_restarted(service: Directed) -> bool:
 GRAPHS = st.sampled_from([graph for size in (1, 2, 3) for graph in graphs(size)] + [((), (0,), (0,), (1, 2))])
 
 RAISES = st.booleans()
+
+POLICIES: st.SearchStrategy[Literal["stop", "retry", "restart"]] = st.sampled_from(("stop", "restart", "retry"))
 
 # How many callbacks run before the next rule does something. None: all of them.
 CALLBACKS = st.sampled_from((None, None, 0, 1, 2, 3, 5))
@@ -74,9 +80,15 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     new_loop: ClassVar[type[SteppedLoop]] = SteppedLoop
     met: ClassVar[Counter[str]] = Counter()  # in how many cases each action was taken, and each situation came about
 
-    @initialize(graph=GRAPHS, all_run=st.booleans())
-    def build(self, graph: Dependencies, all_run: bool) -> None:
-        self.compared = Comparison(graph, self.new_loop())
+    @initialize(graph=GRAPHS, policies=st.lists(POLICIES, min_size=4, max_size=4), all_run=st.booleans())
+    def build(self, graph: Dependencies, policies: list[Literal["stop", "retry", "restart"]], all_run: bool) -> None:
+        self.heard: list[int] = []  # what the program's own handler is called with
+        self.handler = lambda number, frame: self.heard.append(number)
+        self.before = {
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self.handler),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        }
+        self.compared = Comparison(graph, self.new_loop(), policies)
         self.services = self.compared.services
         if all_run:
             for service in self.services:
@@ -105,7 +117,8 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     @rule(service=one(any_service), callbacks=CALLBACKS)
     def restart(self, service: Directed, callbacks: int | None) -> None:
         self.compared.rest()
-        self.compared.call("restart", service, service.restart, callbacks)
+        if not self.compared.restarting:
+            self.compared.call("restart", service, service.restart, callbacks)
 
     @precondition(exists(is_not_stopped))
     @rule(times=st.sampled_from((1, 1, 2)))
@@ -114,7 +127,15 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
         self.compared.rest()
         for _ in range(times):
             if self.compared.signals < 2 and exists(is_not_stopped)(self):
+                already = len(self.heard)
                 self.compared.act("signal", self.services[0], lambda: signal.raise_signal(signal.SIGTERM), None)
+                assert len(self.heard) == already + 1, "the program's own handler must hear of it"
+
+    @rule()
+    def ignored_signal(self) -> None:
+        """A signal that the program ignores is no shutdown (SV-6.5)."""
+        self.compared.rest()
+        self.compared.act("an ignored signal", self.services[0], lambda: signal.raise_signal(signal.SIGHUP), None)
 
     @rule()
     def let_the_loop_run(self) -> None:
@@ -130,7 +151,9 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     @precondition(exists(does(WORK)))
     @rule(service=one(does(WORK)), raises=RAISES, callbacks=CALLBACKS)
     def work_ends(self, service: Directed, raises: bool, callbacks: int | None) -> None:
-        self.compared.end(service, raises, callbacks)
+        """Work that fails while a restart of another service is under way would begin a second one; the model has one."""
+        others = self.compared.restarting - {service.number}
+        self.compared.end(service, raises and not (others and service.on_failure == "restart"), callbacks)
 
     @precondition(exists(does(CANCELLED_WORK)))
     @rule(service=one(does(CANCELLED_WORK)), raises=RAISES, callbacks=CALLBACKS)
@@ -150,12 +173,33 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
         while on_their_way := [service for service in self.services if is_on_its_way(service)]:
             self.compared.end(on_their_way[-1], False, None)
 
+    @precondition(exists(may_crash))
+    @rule(service=one(may_crash), then=st.sampled_from(("it is stopped", "its start fails", "it starts")))
+    def crash(self, service: Directed, then: str) -> None:
+        """A service with `on_failure="restart"` fails, and perhaps is stopped in its pause, or fails to start."""
+        self.work_ends(service, True, 0)
+        for _ in range(1000):
+            ending = [each for each in self.services if each.state is ServiceState.STOPPING and is_on_its_way(each)]
+            if ending:
+                self.compared.end(ending[-1], False, 0)
+            elif service.state is not ServiceState.STOPPING or not self.compared.loop.step():
+                break
+        if then == "it is stopped" and service.state is ServiceState.STOPPED and self.compared.may_start_again(service):
+            self.compared.call("it is stopped before it starts again", service, service.stop, None)
+        else:
+            self.compared.rest()
+            if service.state is ServiceState.STARTING and does(START_HOOK)(service):
+                self.compared.end(service, then == "its start fails", None)
+
     def teardown(self) -> None:
         """Everything ends: when asked to stop, and with hooks and work that end, every service is STOPPED."""
         self.met.update(self.compared.met)
         try:
             self.compared.finish()
+            assert signal.getsignal(signal.SIGTERM) is self.handler
         finally:
+            for number, handler in self.before.items():
+                signal.signal(number, handler)
             self.compared.loop.close()
 
 

@@ -1,13 +1,18 @@
-"""The model of services: a `machine`, to which `restarts` and `blocks` add actions. `properties` says what holds for it, and
-`faults` has the natural mistakes that break these properties."""
+"""The model of services: a `machine`, to which `restarts`, `policies`, `signals` and `blocks` add actions. `properties` says what
+holds for it, and `faults` has the natural mistakes that break these properties."""
 
-from .blocks import BLOCK
+from .blocks import BLOCK, ENTERING
 from .machine import CALLS, INTERNAL, USERS_PART
+from .policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE
 from .restarts import RESTART, RESTARTING
+from .signals import SIGNALS
 
-__all__ = ["ACTIONS", "RULES_OF_THE_TABLE"]
+__all__ = ["ACTIONS", "BLOCKS", "POLICIES", "RULES_OF_THE_TABLE"]
 
-ACTIONS = CALLS + USERS_PART + INTERNAL + RESTART + RESTARTING + BLOCK
+POLICIES = FAILING + STOPPED_MEANWHILE + STARTING_AGAIN
+BLOCKS = ENTERING + BLOCK
+
+ACTIONS = CALLS + SIGNALS + USERS_PART + INTERNAL + RESTART + RESTARTING + POLICIES + BLOCKS
 
 RULES_OF_THE_TABLE = frozenset(rule for action in ACTIONS for rule in action.rules) | {
     "SV-1.1"

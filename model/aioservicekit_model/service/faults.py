@@ -6,10 +6,13 @@ The machine knows nothing of them. A mistake replaces one action, and differs fr
 from typing import NamedTuple
 
 from .machine import (
+    IDLE,
     READY,
     START_HOOK,
     STARTING,
+    STOP_HOOK,
     STOPPED,
+    WORK,
     Action,
     Effect,
     Guard,
@@ -24,6 +27,9 @@ from .machine import (
     to,
     unused,
 )
+from .policies import fail_and_start_again, try_again
+from .restarts import may_start
+from .signals import signal, stop_all
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -72,6 +78,40 @@ def complete_and_run(world: World, state: State, s: int) -> State:
     return run(world, to(READY)(world, state, s), s)
 
 
+def stop_without_the_restart(world: World, state: State, s: int) -> State:
+    return ask_to_stop(world, state, s)
+
+
+def try_again_uncounted(world: World, state: State, s: int) -> State:
+    restart = state.restart
+    assert restart
+    return try_again(world, state, s)._replace(restart=restart._replace(step="stop"))
+
+
+def forget_who_is_left(world: World, state: State, s: int) -> State:
+    return fail_and_start_again(world, state._replace(restart=None), s)
+
+
+def fail_alone(world: World, state: State, s: int) -> State:
+    return ask_to_stop(world, to(IDLE)(world, state, s), s)
+
+
+def no_stop_hook_runs(world: World, state: State, s: int) -> bool:
+    return all(service.activity != STOP_HOOK for service in state.services)
+
+
+def signal_that_replaces(world: World, state: State, s: int) -> State:
+    return signal(world, state, s)._replace(heard=state.heard)
+
+
+def signal_unless_working(world: World, state: State, s: int) -> State:
+    return state if any(service.activity == WORK for service in state.services) else signal(world, state, s)
+
+
+def obey(world: World, state: State, s: int) -> State:
+    return stop_all(world, state)
+
+
 STUCK = to("stuck")  # no user code runs, and none ever will
 
 # fmt: off
@@ -86,6 +126,17 @@ FAULTS = {
     "stop ignored while starting": Fault("SV-4.6", "stop", effect=stop_unless_starting),
     "a start after the signal": Fault("SV-6.3", "start", without=not_in_a_shutdown),
     "a start that comes before the block has ended": Fault("SV-6.3", "start", without=not_in_a_shutdown, only_if=no_signal),
+    "work that is called again after it has failed for good": Fault("SV-3.2", "the work fails", effect=to(READY)),
+    "a restart that a stop does not end": Fault("SV-3.2", "stop", effect=stop_without_the_restart),
+    "a restart that starts a stopped dependency": Fault("SV-3.2", "the restart starts it", without=may_start),
+    "restarts that nobody counts": Fault("SV-3.2", "its start is tried again", effect=try_again_uncounted),
+    "a second failure that forgets the first": Fault("SV-3.2", "the work fails, and it starts again", effect=forget_who_is_left),
+    "a handler that is replaced and not called": Fault("SV-6.5", "signal", effect=signal_that_replaces),
+    "a signal that work keeps to itself": Fault("SV-6.5", "signal", effect=signal_unless_working),
+    "an ignored signal that is taken over": Fault("SV-6.5", "an ignored signal", effect=obey),
+    "a signal that stops a block without signals": Fault("SV-6.5", "a signal that the block does not heed", effect=obey),
+    "a failure that stops nobody else": Fault("SV-6.6", "the work fails", effect=fail_alone),
+    "a failure that is noticed after the stop hook": Fault("SV-6.6", "a failure stops all", only_if=no_stop_hook_runs),
     "a limit that spares stop hooks": Fault("SV-6.6", "it is cut short", only_if=activity(START_HOOK)),
 }
 # fmt: on

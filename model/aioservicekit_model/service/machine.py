@@ -20,9 +20,10 @@ the user's code (hooks and work) runs at that instant:
     STOPPED     nothing
 
 An `Action` is permitted when all its guards hold, and its effect gives the next state. The three tables at the end list the
-actions. `CALLS` are what callers and signals do, `USERS_PART` is what hooks and work do, at any time, and `INTERNAL` is what the
-services do by themselves. `restarts` and `blocks` add the actions of a restart and of a block of `run_services`. Actions and guards
-name the rules of `specs/service.md` for which they stand. A `World` says which service depends on which; this never changes.
+actions. `CALLS` are what callers do, `USERS_PART` is what hooks and work do, at any time, and `INTERNAL` is what the services do by
+themselves. `restarts`, `policies`, `signals` and `blocks` add the actions of restarts, of failures, of signals and of a block of
+`run_services`. Actions and guards name the rules of `specs/service.md` for which they stand. A `World` says which service depends
+on which; this never changes.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,8 +35,18 @@ STOPPED, STARTING, RUNNING, STOPPING = "STOPPED", "STARTING", "RUNNING", "STOPPI
 NOTHING, START_HOOK, FAILED, READY = "nothing", "start hook", "failed", "ready"
 WORK, CANCELLED_WORK, IDLE, STOP_HOOK, DONE = "work", "cancelled work", "idle", "stop hook", "done"
 
-# The block of `run_services`: there is none; it is open; a signal has begun a shutdown in it; it is being left.
-NO_BLOCK, OPEN, SHUT_DOWN, LEFT = "none", "open", "shut down", "left"
+# The block of `run_services`: there is none; it is open, and perhaps fails fast; a failure is about to stop it; its services have
+# been told to stop; it is being left.
+NO_BLOCK, OPEN, FAILS_FAST, HAS_FAILED, SHUT_DOWN, LEFT = (
+    "none",
+    "open",
+    "fails fast",
+    "has failed",
+    "shut down",
+    "left",
+)
+
+MAX_RESTARTS = 2  # after failures, in a row
 
 Dependencies = tuple[tuple[int, ...], ...]  # for each service: the indexes of its dependencies
 
@@ -55,6 +66,7 @@ class Service(NamedTuple):
     activity: str = NOTHING
     callers: int = 0  # tasks that wait in `start()`, not counting dependents
     taken_down: tuple[int, ...] = ()  # what its stop has stopped too, directly or not
+    restarts: int = 0  # after failures, in a row
 
     @property
     def waiting(self) -> bool:
@@ -73,6 +85,7 @@ class Restart(NamedTuple):
     followers: tuple[int, ...]  # the dependents that it took down, and starts again
     step: str = "stop"  # then "start", then "follow"
     begun: tuple[int, ...] = ()  # the followers that it has started again
+    times: int = 0  # after a failure: the number of restarts in a row; 0 if a caller wanted it
 
 
 class State(NamedTuple):
@@ -80,6 +93,8 @@ class State(NamedTuple):
     signals: int = 0  # since services run
     restart: Restart | None = None
     block: str = NO_BLOCK
+    heard: int = 0  # how many of them the program's own handler has been called with
+    heeds_signals: bool = True  # false of a block with `signals=False`
     time_is_over: bool = False  # the time that the block's shutdown may take
 
     def but(self, s: int, service: Service) -> "State":
@@ -158,11 +173,6 @@ def all_are_stopped(world: World, state: State, s: int) -> bool:
     return all(service.phase == STOPPED for service in state.services)
 
 
-def fewer_than_two_signals(world: World, state: State, s: int) -> bool:
-    """A third signal has its default effect: it ends the process (SV-6.3)."""
-    return state.signals < 2
-
-
 def has_callers(world: World, state: State, s: int) -> bool:
     return state.services[s].callers > 0
 
@@ -181,6 +191,12 @@ def nobody_wants_it(world: World, state: State, s: int) -> bool:
     restart = state.restart
     restarting = restart is not None and ((restart.of == s and restart.step == "start") or s in restart.begun)
     return not (restarting or state.services[s].callers or a_dependent_waits_for_it(world, state, s))
+
+
+def is_tried_again(world: World, state: State, s: int) -> bool:
+    """A restart after a failure goes on although its start fails, while restarts are left (SV-3.2)."""
+    restart = state.restart
+    return restart is not None and (restart.of, restart.step) == (s, "start") and 0 < restart.times < MAX_RESTARTS
 
 
 # --------------------------------------------------------------------------------------------------------------- effects
@@ -223,23 +239,30 @@ def cancel_a_start(world: World, state: State, s: int) -> State:
     return state.but(s, state.services[s]._replace(callers=state.services[s].callers - 1))
 
 
-def stop_all(world: World, state: State) -> State:
-    """Every service stops; no caller gets its start, and no restart goes on (SV-6.2, SV-6.3)."""
-    for s in range(len(state.services)):
-        state = ask_to_stop(world, state, s)
-        state = state.but(s, state.services[s]._replace(callers=0))
-    return state._replace(restart=None)
-
-
-def signal(world: World, state: State, s: int) -> State:
-    """Every service stops, including what the block goes on to start (SV-6.3)."""
-    block = SHUT_DOWN if state.block == OPEN else state.block
-    return stop_all(world, state)._replace(signals=state.signals + 1, block=block)
+def stop(world: World, state: State, s: int) -> State:
+    """A caller stops it, and no restart after a failure starts it again (SV-3.2, SV-4.6)."""
+    restart = state.restart
+    if restart and restart.times:
+        followers, begun = (tuple(f for f in several if f != s) for several in (restart.followers, restart.begun))
+        state = state._replace(restart=None if s == restart.of else restart._replace(followers=followers, begun=begun))
+    return ask_to_stop(world, state, s)
 
 
 def fail(world: World, state: State, s: int) -> State:
-    """Its work has failed for good, which stops the service (SV-3.2)."""
-    return ask_to_stop(world, to(IDLE)(world, state, s), s)
+    """It has failed, which stops it, and a block that fails fast unless a restart is to come (SV-3.2, SV-6.6)."""
+    failed = state.services[s].active
+    state = ask_to_stop(world, state, s)
+    starts_again = state.restart is not None and state.restart.of == s
+    return state._replace(block=HAS_FAILED) if state.block == FAILS_FAST and failed and not starts_again else state
+
+
+def fail_at_work(world: World, state: State, s: int) -> State:
+    return fail(world, to(IDLE)(world, state, s), s)
+
+
+def end_work(world: World, state: State, s: int) -> State:
+    """It has ended well, so the next failure is the first in a row (SV-3.2)."""
+    return state.but(s, state.services[s]._replace(activity=READY, restarts=0))
 
 
 def run(world: World, state: State, s: int) -> State:
@@ -250,7 +273,7 @@ def run(world: World, state: State, s: int) -> State:
 def end(world: World, state: State, s: int) -> State:
     """It is STOPPED. After the last one the shutdown is over, and does not affect later starts (SV-6.3)."""
     state = state.but(s, Service(callers=state.services[s].callers))
-    return state._replace(signals=0, time_is_over=False) if all_are_stopped(world, state, s) else state
+    return state._replace(signals=0, heard=0, time_is_over=False) if all_are_stopped(world, state, s) else state
 
 
 # --------------------------------------------------------------------------------------------------------------- actions
@@ -259,15 +282,14 @@ def end(world: World, state: State, s: int) -> State:
 CALLS = (
     Action("start", ("SV-2.1", "SV-2.2", "SV-6.3"), (not_in_a_shutdown,), start),
     Action("cancel a start", ("SV-2.2",), (has_callers,), cancel_a_start),
-    Action("stop", ("SV-4.1", "SV-4.5", "SV-4.6"), (phase(STARTING, RUNNING, STOPPING),), ask_to_stop),
-    Action("signal", ("SV-6.3",), (once, fewer_than_two_signals, no(all_are_stopped)), signal),
+    Action("stop", ("SV-4.1", "SV-4.5", "SV-4.6"), (phase(STARTING, RUNNING, STOPPING),), stop),
 )
 
 USERS_PART = (
     Action("the start hook returns", ("SV-2.1", "SV-2.3"), (activity(START_HOOK),), to(READY)),
     Action("the start hook raises", ("SV-2.3",), (activity(START_HOOK),), to(FAILED)),
-    Action("the work fails", ("SV-3.2",), (activity(WORK),), fail),
-    Action("the work ends", ("SV-3.1",), (activity(WORK),), to(READY)),
+    Action("the work fails", ("SV-3.2", "SV-6.6"), (activity(WORK),), fail_at_work),
+    Action("the work ends", ("SV-3.1", "SV-3.2"), (activity(WORK),), end_work),
     Action("the grace runs out", ("SV-4.3",), (activity(WORK), phase(STOPPING), unused, grace_is_left), to(CANCELLED_WORK)),
     Action("the cancelled work ends, or is left behind", ("SV-4.3",), (activity(CANCELLED_WORK),), to(IDLE)),
     Action("the stop hook returns", ("SV-2.3", "SV-4.3"), (activity(STOP_HOOK),), to(DONE)),
@@ -279,7 +301,7 @@ INTERNAL = (
     Action("it starts after its stop", ("SV-2.2",), (phase(STOPPED), has_callers, not_in_a_shutdown), begin),
     Action("its start hook runs", ("SV-2.1",), (phase(STARTING), activity(NOTHING), dependencies_run), to(START_HOOK)),
     Action("it is RUNNING", ("SV-1.2", "SV-2.1"), (activity(READY), phase(STARTING)), run),
-    Action("its start has failed", ("SV-1.3", "SV-2.3"), (activity(FAILED), phase(STARTING)), ask_to_stop),
+    Action("its start has failed", ("SV-1.3", "SV-2.3"), (activity(FAILED), phase(STARTING), no(is_tried_again)), fail),
     Action("its start is given up", ("SV-2.2",), (phase(STARTING), nobody_wants_it), ask_to_stop),
     Action("its work is called", ("SV-3.1", "SV-3.4"), (activity(READY), phase(RUNNING, STOPPING), not_asked_to_end), to(WORK)),
     Action("its work is cancelled", ("SV-6.3",), (activity(WORK), phase(STOPPING), unused, no(grace_is_left)), to(CANCELLED_WORK)),

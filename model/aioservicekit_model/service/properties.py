@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..explorer import AlwaysReachable, DeadlockFree, Forbidden, Invariant, Machine, Property, Sometimes, Terminating
-from .blocks import BLOCK
+from .blocks import BLOCK, ENTERING
 from .machine import (
     CALLS,
     CANCELLED_WORK,
     DONE,
     FAILED,
+    FAILS_FAST,
+    HAS_FAILED,
     IDLE,
     INTERNAL,
+    MAX_RESTARTS,
     NOTHING,
     READY,
     RUNNING,
@@ -34,7 +37,9 @@ from .machine import (
     steps,
     unused,
 )
-from .restarts import RESTART, RESTARTING
+from .policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE, left_to_follow
+from .restarts import RESTART, RESTARTING, may_start
+from .signals import SIGNALS
 
 __all__ = ["bounded", "graphs", "promises", "situations"]
 
@@ -72,9 +77,18 @@ def promises(world: World) -> dict[str, Property[State, Label]]:
         "with nobody calling anything, what has begun goes on (SV-1.3, SV-4.2)": DeadlockFree(
             is_no_call, all_are_up_or_down
         ),
-        "with nobody calling anything, what has begun ends (SV-2.3)": Terminating(is_no_call),
+        "with nobody calling anything, what has begun ends (SV-2.3, SV-3.2)": Terminating(is_no_call),
         "STOPPED can be reached from everywhere (SV-1.3, SV-2.3, SV-4.4)": AlwaysReachable(all_stopped),
         "a shutdown whose time is over waits for nobody (SV-6.6)": DeadlockFree(needs_no_user, may_take_its_time),
+        "work that has failed for good has stopped its service (SV-3.2)": Forbidden(fails_without_stopping),
+        "what is stopped meanwhile is not started again (SV-3.2)": Forbidden(partial(undoes_a_stop, world)),
+        "a failure loses nobody whom an earlier one took down (SV-3.2)": Forbidden(loses_a_follower),
+        "in a block that fails fast, a failure is one of the block (SV-6.6)": Forbidden(is_no_failure_of_the_block),
+        "a block that has failed waits for nobody to stop the others (SV-6.6)": DeadlockFree(
+            needs_no_user, has_not_failed
+        ),
+        "a signal reaches the services, and the program's own handler (SV-6.5)": Forbidden(does_not_reach_all),
+        "a signal that is none of the services' changes nothing (SV-6.5)": Forbidden(changes_by_a_foreign_signal),
     }
 
 
@@ -115,7 +129,10 @@ def starts_in_a_shutdown(world: World, state: State, label: Label, after: State)
 
 
 def ignores_a_stop(state: State, label: Label, after: State) -> bool:
-    return label.action in ("stop", "signal", "the block is left") and after.services[label.service].active
+    return (
+        label.action in ("stop", "signal", "the block is left", "a failure stops all")
+        and after.services[label.service].active
+    )
 
 
 def works_after_the_end(world: World, state: State, label: Label, after: State) -> bool:
@@ -124,8 +141,55 @@ def works_after_the_end(world: World, state: State, label: Label, after: State) 
     return state.services[label.service].phase == STOPPING and unused(world, state, label.service)
 
 
+FAILURES = ("the work fails", "the work fails, and it starts again")
+
+
+def fails_without_stopping(state: State, label: Label, after: State) -> bool:
+    service = after.services[label.service]
+    return label.action in FAILURES and (service.phase, service.activity) != (STOPPING, IDLE)
+
+
+STOPS = {"stop", *(action.name for action in STOPPED_MEANWHILE)}
+
+
+def undoes_a_stop(world: World, state: State, label: Label, after: State) -> bool:
+    """A restart that nobody asked for goes on although its service was stopped, or starts a dependency that was."""
+    if label.action in STOPS:
+        restart = after.restart
+        return restart is not None and restart.times > 0 and label.service in (restart.of, *restart.followers)
+    return label.action == "the restart starts it" and not may_start(world, state, label.service)
+
+
+def loses_a_follower(state: State, label: Label, after: State) -> bool:
+    if label.action != "the work fails, and it starts again" or after.restart is None:
+        return False
+    return not left_to_follow(state) <= {*after.restart.followers}
+
+
+def is_no_failure_of_the_block(state: State, label: Label, after: State) -> bool:
+    fails = label.action in ("the work fails", "its start has failed") and state.services[label.service].active
+    return fails and after.restart is None and after.block == FAILS_FAST
+
+
+def has_not_failed(state: State) -> bool:
+    return state.block != HAS_FAILED
+
+
+def does_not_reach_all(state: State, label: Label, after: State) -> bool:
+    if label.action != "signal" or all_stopped(after):
+        return False
+    return after.heard == state.heard or any(service.active for service in after.services)
+
+
+def changes_by_a_foreign_signal(state: State, label: Label, after: State) -> bool:
+    return label.action in ("an ignored signal", "a signal that the block does not heed") and after != state
+
+
 # Calls, and work that is only called again, bring nothing that has begun nearer to its end.
-CALLED = {action.name for action in CALLS + RESTART} | {"its work is called", "a block is entered", "the block is left"}
+CALLED = {action.name for action in CALLS + SIGNALS + RESTART + STOPPED_MEANWHILE + ENTERING} | {
+    "its work is called",
+    "the block is left",
+}
 
 
 def is_no_call(label: Label) -> bool:
@@ -133,7 +197,7 @@ def is_no_call(label: Label) -> bool:
 
 
 def all_are_up_or_down(state: State) -> bool:
-    return all(service.phase in (RUNNING, STOPPED) for service in state.services)
+    return state.restart is None and all(service.phase in (RUNNING, STOPPED) for service in state.services)
 
 
 def all_stopped(state: State) -> bool:
@@ -141,7 +205,11 @@ def all_stopped(state: State) -> bool:
 
 
 # What happens even if no hook and no work ever ends.
-BY_ITSELF = {action.name for action in INTERNAL + RESTARTING} | {"it is cut short", "the block has ended"}
+BY_ITSELF = {action.name for action in INTERNAL + RESTARTING + STARTING_AGAIN} | {
+    "a failure stops all",
+    "it is cut short",
+    "the block has ended",
+}
 
 
 def needs_no_user(label: Label) -> bool:
@@ -161,6 +229,8 @@ def situations(world: World, actions: tuple[Action, ...]) -> dict[str, Property[
             found |= OF_RESTARTS
     if BLOCK[0] in actions:
         found |= OF_BLOCKS
+    if FAILING[0] in actions:
+        found |= OF_FAILURES
     return {name: Sometimes(partial(happens, world)) for name, happens in found.items()}
 
 
@@ -195,7 +265,15 @@ OF_BLOCKS: dict[str, Callable[[World, State], bool]] = {
     "a block in which all have stopped goes on": lambda world, state: (
         state.block == SHUT_DOWN and state.signals == 0 and all_stopped(state)
     ),
+    "a block that fails fast has failed": lambda world, state: state.block == HAS_FAILED,
     "a stop hook is cut short": lambda world, state: (
         state.time_is_over and any(s.activity == DONE for s in state.services)
     ),
+}
+
+OF_FAILURES: dict[str, Callable[[World, State], bool]] = {
+    "a start that failed after a failure is tried again": lambda world, state: (
+        state.restart is not None and state.restart.times == MAX_RESTARTS and state.restart.step == "start"
+    ),
+    "all restarts are used up": lambda world, state: any(s.restarts == MAX_RESTARTS for s in state.services),
 }

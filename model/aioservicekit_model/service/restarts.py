@@ -17,7 +17,15 @@ from .machine import (
     phase,
 )
 
-__all__ = ["RESTART", "RESTARTING"]
+__all__ = [
+    "RESTART",
+    "RESTARTING",
+    "a_dependency_is_down",
+    "may_start",
+    "no_restart_is_under_way",
+    "nobody_asked",
+    "restart_is_to",
+]
 
 
 def restart_is_to(step: str) -> Guard:
@@ -27,6 +35,21 @@ def restart_is_to(step: str) -> Guard:
 
 def no_restart_is_under_way(world: World, state: State, s: int) -> bool:
     return state.restart is None
+
+
+def nobody_asked(world: World, state: State, s: int) -> bool:
+    """The restart comes after a failure (SV-3.2)."""
+    return state.restart is not None and state.restart.times > 0
+
+
+def a_dependency_is_down(world: World, state: State, s: int) -> bool:
+    """A dependency has stopped, which stops it too (SV-3.2, SV-4.5)."""
+    return any(state.services[d].phase in (STOPPING, STOPPED) for d in world.dependencies[s])
+
+
+def may_start(world: World, state: State, s: int) -> bool:
+    """A restart that nobody has asked for starts no dependency (SV-3.2)."""
+    return not (nobody_asked(world, state, s) and a_dependency_is_down(world, state, s))
 
 
 def is_to_follow(world: World, state: State, s: int) -> bool:
@@ -52,8 +75,12 @@ def restart(world: World, state: State, s: int) -> State:
 def restart_starts(world: World, state: State, s: int) -> State:
     """The restart starts the service that it has stopped, or shares a start that is in progress (SV-5.2)."""
     assert state.restart
+    times = state.restart.times
     state = state._replace(restart=state.restart._replace(step="start"))
-    return begin(world, state, s) if state.services[s].phase == STOPPED else state
+    if state.services[s].phase != STOPPED:
+        return state
+    state = begin(world, state, s)
+    return state.but(s, state.services[s]._replace(restarts=times))
 
 
 def restart_goes_on(world: World, state: State, s: int) -> State:
@@ -77,7 +104,7 @@ def restart_ends(world: World, state: State, s: int) -> State:
 RESTART = (Action("restart", ("SV-5.2",), (no_restart_is_under_way, not_in_a_shutdown), restart),)
 
 RESTARTING = (
-    Action("the restart starts it", ("SV-5.2",), (restart_is_to("stop"), phase(STOPPED)), restart_starts),
+    Action("the restart starts it", ("SV-3.2", "SV-5.2"), (restart_is_to("stop"), phase(STOPPED), may_start), restart_starts),
     Action("the restart shares its start", ("SV-2.2", "SV-5.2"), (restart_is_to("stop"), phase(STARTING, RUNNING)), restart_starts),
     Action("the restart goes on", ("SV-5.2",), (restart_is_to("start"), phase(RUNNING)), restart_goes_on),
     Action("the restart starts it again", ("SV-5.2",), (is_to_follow, no(phase(STOPPING))), follow),

@@ -1,0 +1,325 @@
+"""Services that start again after failures: pauses, limits, dependents, and what ends a restart (SV-3.2)."""
+
+import asyncio
+import signal
+from typing import Any
+
+import pytest
+from settling import settle
+from stepping import EAGER, Recorded, now, run
+
+from aioservicekit import Service, ServiceState, run_services
+
+
+class Failed(Exception):
+    """Raised by hooks and work."""
+
+
+class Failing(Recorded):
+    """A service whose work fails after a second, a given number of times."""
+
+    def __init__(self, name: str = "failing", times: int = 1000, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.times = times
+        self.started: list[float] = []
+
+    async def __on_start__(self) -> None:
+        self.started.append(round(now(), 1))
+
+    async def __work__(self) -> None:
+        await asyncio.sleep(1)
+        if self.times:
+            self.times -= 1
+            raise Failed
+        await self.stopping
+
+
+def test_a_service_starts_again_after_a_failure() -> None:
+    """With `on_failure="restart"`, the service restarts, including hooks and dependents, after growing pauses (SV-3.2)."""
+
+    async def main() -> None:
+        failing = Failing(times=3, on_failure="restart", grace=0)
+        dependent = Recorded("dependent", dependences=[failing], grace=0)
+        async with run_services([dependent]) as stopped:
+            waiting = asyncio.ensure_future(stopped)
+            await asyncio.sleep(10)
+            assert failing.started == [0.0, 1.1, 2.3, 3.7]
+            assert not waiting.done()
+            assert failing.run
+            assert dependent.run
+            assert failing.failure is dependent.failure is None
+            dependent.stop()
+            await waiting
+        assert failing.log.count("failing stops") == failing.log.count("failing STOPPED") == 4
+        assert [type(error) for error in failing.errors] == [Failed] * 3
+
+    run(main)
+
+
+def test_restarts_have_a_limit() -> None:
+    """After `max_restarts` in a row, the failure stops the service for good, and the block learns of it then (SV-3.2)."""
+
+    async def main() -> None:
+        failing = Failing(on_failure="restart", max_restarts=2, grace=0)
+        with pytest.raises(Failed):
+            async with run_services([failing]) as stopped:
+                await stopped
+        assert failing.started == [0.0, 1.1, 2.3]
+        assert round(now(), 1) == 3.3
+        assert isinstance(failing.failure, Failed)
+
+    run(main)
+
+
+def test_a_start_that_fails_after_a_failure_is_tried_again() -> None:
+    """The start hook may fail too: this counts, is reported, and makes the next pause longer (SV-3.2)."""
+
+    class Unlucky(Failing):
+        async def __on_start__(self) -> None:
+            await super().__on_start__()
+            if 1 < len(self.started) < 4:
+                raise Failed
+
+    async def main() -> None:
+        unlucky = Unlucky(times=1, on_failure="restart", grace=0)
+        dependent = Recorded("dependent", dependences=[unlucky], grace=0)
+        async with run_services([dependent]):
+            await asyncio.sleep(10)
+            assert unlucky.started == [0.0, 1.1, 1.3, 1.7]
+            assert [type(error) for error in unlucky.errors] == [Failed] * 3
+            assert dependent.run
+
+    run(main)
+
+
+def test_a_dependent_that_fails_to_start_again_is_reported() -> None:
+    """Nobody waits for a restart after a failure, so its failures go to `on_error` (SV-1.3, SV-3.2)."""
+
+    class Once(Recorded):
+        async def __on_start__(self) -> None:
+            if "dependent RUNNING" in self.log:
+                raise Failed
+
+    async def main() -> None:
+        failing = Failing(times=1, on_failure="restart", grace=0)
+        dependent = Once("dependent", dependences=[failing], grace=0)
+        async with run_services([dependent, failing]):
+            await asyncio.sleep(10)
+            assert failing.run
+            assert [type(error) for error in dependent.errors] == [Failed]
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["stop", "signal", "leave", "restart"])
+def test_the_pause_before_a_restart_can_be_ended(how: str) -> None:
+    """A stop, a signal or the block's end during the pause ends the restart; `restart()` then shares it (SV-3.2)."""
+
+    async def main() -> None:
+        failing = Failing(times=1, on_failure="restart", grace=0)
+        async with run_services([failing]) as stopped:
+            await asyncio.sleep(1.05)
+            assert failing.state is ServiceState.STOPPED
+            if how == "restart":
+                await failing.restart()
+                assert failing.started == [0.0, 1.1]
+                return
+            if how == "stop":
+                failing.stop()
+            elif how == "signal":
+                signal.raise_signal(signal.SIGTERM)
+            if how != "leave":
+                with pytest.raises(Failed):
+                    await stopped
+        assert failing.started == [0.0]
+        assert now() == 1.05
+
+    run(main)
+
+
+def test_work_that_ends_well_resets_the_count_of_restarts() -> None:
+    """The limit is on consecutive restarts (SV-3.2)."""
+
+    class Alternating(Failing):
+        calls = 0
+
+        async def __work__(self) -> None:
+            self.calls += 1
+            await asyncio.sleep(0.1)
+            if self.calls % 2 == 0:
+                raise Failed
+
+    async def main() -> None:
+        alternating = Alternating(on_failure="restart", max_restarts=1, grace=0)
+        async with run_services([alternating]):
+            await asyncio.sleep(5)
+            assert alternating.run or alternating.started[-1] > 4
+
+    run(main)
+
+
+class Crashing(Recorded):
+    """A service whose work fails at once, a given number of times, and again when it is told."""
+
+    def __init__(self, name: str = "crashing", times: int = 0, **options: Any) -> None:
+        super().__init__(name, on_failure="restart", grace=0, **options)
+        self.times = times
+        self.told = asyncio.Event()
+
+    async def __work__(self) -> None:
+        if self.times:
+            self.times -= 1
+            raise Failed
+        await self.told.wait()
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_what_a_first_failure_took_down_comes_back_after_the_last(depth: int, eager: bool) -> None:
+    """Work that fails before its dependents have started again takes nothing from them (SV-3.2)."""
+
+    async def main() -> None:
+        crashing = Crashing()
+        services: list[Service] = [crashing]
+        for number in range(depth):
+            services.append(Recorded(f"dependent {number}", dependences=[services[-1]], grace=0))
+        async with run_services(services):
+            crashing.times = 3
+            crashing.told.set()
+            crashing.told.clear()
+            await asyncio.sleep(60)
+            assert [service.state.name for service in services] == ["RUNNING"] * len(services)
+
+    run(main, eager=eager)
+
+
+def test_a_stopped_dependent_does_not_start_again() -> None:
+    """A stop during the pause concerns the dependent alone: what has failed starts again, and so do the others (SV-3.2)."""
+
+    async def main() -> None:
+        failing = Failing(times=1, on_failure="restart", grace=0)
+        stopped = Recorded("stopped", dependences=[failing], grace=0)
+        other = Recorded("other", dependences=[failing], grace=0)
+        async with run_services([failing, stopped, other]):
+            await asyncio.sleep(1.05)
+            await stopped.stop()
+            await asyncio.sleep(10)
+            assert failing.run
+            assert other.run
+            assert stopped.log.count("stopped RUNNING") == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("when", [0.5, 1.02, 1.05])
+def test_a_stopped_dependency_stays_stopped(when: float, eager: bool) -> None:
+    """The stop of a dependency stops its dependents, also one that is about to start again (SV-3.2, SV-4.5)."""
+
+    class Slow(Failing):
+        async def __on_stop__(self) -> None:
+            await asyncio.sleep(0.03)
+
+    async def main() -> None:
+        dependency = Recorded("dependency", grace=0)
+        failing = Slow(times=1, on_failure="restart", dependences=[dependency], grace=0)
+        async with run_services([dependency, failing]) as stopped:
+            await asyncio.sleep(when)
+            await dependency.stop()
+            await asyncio.wait([stopped])
+        assert dependency.log.count("dependency RUNNING") == 1
+        assert now() < 2
+
+    run(main, eager=eager)
+
+
+def test_a_restart_waits_for_that_of_a_dependency() -> None:
+    """If both fail, each has its own pause, and the dependent comes last (SV-2.1, SV-3.2)."""
+
+    async def main() -> None:
+        dependency = Failing("dependency", times=1, on_failure="restart", grace=0)
+        failing = Failing(times=1, on_failure="restart", dependences=[dependency], grace=0)
+        async with run_services([dependency, failing]):
+            await asyncio.sleep(20)
+            assert dependency.run
+            assert failing.run
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["stop", "leave"])
+def test_a_restart_that_waits_for_another_can_be_ended(how: str) -> None:
+    """A stop ends it, and the restart of the dependency goes on (SV-3.2)."""
+
+    class Late(Failing):
+        async def __work__(self) -> None:
+            await asyncio.sleep(0.05)
+            await super().__work__()
+
+    async def main() -> None:
+        dependency = Late("dependency", times=5, on_failure="restart", grace=0)
+        failing = Failing(times=1, on_failure="restart", dependences=[dependency], grace=0)
+        async with run_services([dependency, failing]):
+            await asyncio.sleep(1.12)  # the dependency fails during the dependent's pause
+            assert dependency.state is failing.state is ServiceState.STOPPED
+            if how == "stop":
+                await failing.stop()
+                await asyncio.sleep(5)
+                assert len(dependency.started) > 2
+        assert failing.started == [0.0]
+
+    run(main)
+
+
+def test_a_start_on_request_begins_a_new_row() -> None:
+    """Restarts are counted from the last start that somebody asked for (SV-3.2)."""
+
+    async def main() -> None:
+        failing = Failing(on_failure="restart", max_restarts=1, grace=0)
+        for _ in range(2):
+            failing.started.clear()
+            time = now()
+            await failing.start()
+            await asyncio.sleep(20)
+            assert [round(started - time, 1) for started in failing.started] == [0.0, 1.1]
+            assert failing.state is ServiceState.STOPPED
+
+    run(main)
+
+
+def test_a_start_during_the_pause_is_shared() -> None:
+    """The restart does not start it once more, nor cut the pause after the next failure short (SV-2.2, SV-3.2)."""
+
+    async def main() -> None:
+        failing = Failing(on_failure="restart", grace=0)
+        async with run_services([failing]):
+            await asyncio.sleep(1.05)
+            await failing.start()
+            await asyncio.sleep(0.9)
+            assert failing.run
+            await asyncio.sleep(0.15)
+            assert failing.state is ServiceState.STOPPED
+            await asyncio.sleep(0.1)
+            assert failing.log.count("failing RUNNING") == 3
+
+    run(main)
+
+
+def test_a_failure_during_the_pause_begins_it_anew() -> None:
+    """What was started on request during the pause, and fails before its end, waits for a whole pause (SV-3.2)."""
+
+    async def main() -> None:
+        crashing = Crashing(times=2)
+        async with run_services([crashing]):
+            await asyncio.sleep(0.09)
+            time = now()
+            await crashing.start()
+            await settle(60)
+            assert crashing.state is ServiceState.STOPPED
+            await asyncio.sleep(0.09)
+            assert crashing.state is ServiceState.STOPPED
+            await asyncio.sleep(0.05)
+            assert crashing.run
+            assert now() - time < 0.2
+
+    run(main)

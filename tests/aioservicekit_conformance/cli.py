@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--max-examples", metavar="N", type=_positive, help="cases per target (default: 2000)")
     parser.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same cases (default: 0)")
+    parser.add_argument(
+        "--exhaustive",
+        action="store_true",
+        default=None,
+        help="instead of drawing cases, try every placement of calls and cancellations within small bounds",
+    )
     parser.add_argument("--version", action="version", version=_version())
     return parser
 
@@ -97,6 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.replay:
         _refuse_beside_replay(parser, options)
+    elif options.exhaustive and (options.seed is not None or options.max_examples):
+        parser.error("--exhaustive draws nothing: it can't be combined with --seed or --max-examples")
     elif not options.targets:
         parser.error("name a TARGET to judge; `aioservicekit` is the reference")
     try:
@@ -133,7 +141,8 @@ def _run(options: argparse.Namespace) -> int:
     known = known_failing(options.known_failing) if options.known_failing else frozenset()
     max_examples, seed = options.max_examples or 2000, options.seed or 0
     with Outputs(options.json, options.junit, options.html, options.failures) as outputs:
-        reports, interrupted = _judge(targets, frozenset(options.rule or RULES), max_examples, seed, known)
+        rules, exhaustive = frozenset(options.rule or RULES), bool(options.exhaustive)
+        reports, interrupted = _judge(targets, rules, max_examples, seed, known, exhaustive)
         complaints = outputs.write(reports, _version(), seed)
     for complaint in complaints:
         _say(complaint, 2)
@@ -145,7 +154,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    targets: list[Target], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
+    targets: list[Target], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str], exhaustive: bool
 ) -> tuple[list[Report], str]:
     """Judge the targets; return the reports and, after Ctrl+C, one line about that."""
     console = Console(highlight=False)
@@ -154,7 +163,7 @@ def _judge(
     interrupted = ""
     for target in targets:
         try:
-            report, printed = judged(target, rules, max_examples, seed)
+            report, printed = judged(target, rules, max_examples, seed, exhaustive=exhaustive)
         except Interrupted as error:
             interrupted = f"interrupted while {target.name} was judged: {error}"
             break

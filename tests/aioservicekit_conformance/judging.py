@@ -11,7 +11,8 @@ from aioservicekit_model.rules import RULES
 from .checks.check import Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .checks.runner import run_check
-from .exploring.explorer import STEPS, Exploration, explore, silent
+from .exhaustive.everything import Exhausted, exhaust
+from .exploring.explorer import Exploration, explore, silent
 from .exploring.failures import shortest
 from .report.diagram import moments
 from .report.explaining import because, explain
@@ -36,6 +37,8 @@ def judge(
     max_examples: int,
     number: int,
     progress: Callable[[int, int], None] = silent,
+    *,
+    exhaustive: bool = False,
 ) -> Report:
     """Judge a target by some of the rules.
 
@@ -44,12 +47,13 @@ def judge(
         max_examples: the number of cases to make.
         number: the seed; the same seed makes the same cases.
         progress: called with the numbers of cases made and to be made.
+        exhaustive: instead, try everything within bounds; `progress` is then called with numbers of states.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
         try:
             with watched():
-                return _Judging(target, rules).judge(max_examples, number, progress)
+                return _Judging(target, rules).judge(None if exhaustive else max_examples, number, progress)
         finally:
             gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody is told of it
@@ -67,10 +71,13 @@ class _Judging:
         self._escaped: dict[str, str] = {}
         self._hung = ""
 
-    def judge(self, max_examples: int, number: int, progress: Callable[[int, int], None]) -> Report:
+    def judge(self, max_examples: int | None, number: int, progress: Callable[[int, int], None]) -> Report:
         exploration = Exploration(self._rules)
+        exhausted: list[Exhausted] = []
         try:
-            if self._rules & RULES_OF_THE_MACHINE:
+            if max_examples is None:
+                exhausted = exhaust(self._target, exploration, progress)
+            elif self._rules & RULES_OF_THE_MACHINE:
                 explore(self._target, max_examples, number, progress, exploration)
             if exploration.hung:
                 self._hang(exploration.hung)
@@ -84,7 +91,7 @@ class _Judging:
         masked = exploration.failures.masked()
         verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
         reached = {what: exploration.reached[what] for what in REACHED}
-        return Report(self._target.name, verdicts, exploration.cases, reached)
+        return Report(self._target.name, verdicts, exploration.cases, reached, tuple(map(str, exhausted)))
 
     def _run_checks(self) -> None:
         gc.freeze()  # the checks collect garbage often, and none of it is older than they are
@@ -197,7 +204,7 @@ class _Judging:
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not exercised:
             return untold("untested", f"none of {exploration.sampled} sampled cases could have broken it")
-        evidence = f"could have broken in {exercised} of {exploration.sampled} sampled cases of up to {STEPS} steps"
+        evidence = f"could have broken in {exercised} of {exploration.sampled} {exploration.unit}"
         if passed:
             evidence += f"; check: {'; '.join(passed)}"
         return Verdict(rule, level, "pass", exercised, evidence)

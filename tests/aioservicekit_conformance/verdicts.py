@@ -53,10 +53,19 @@ class Verdict(NamedTuple):
 
 
 class Report(NamedTuple):
+    """The verdicts on one target.
+
+    Attributes:
+        explored: the number of cases made.
+        reached: the number of cases that met each interesting situation.
+        exhausted: if everything within bounds was tried, one line about each of the bounds.
+    """
+
     target: str
     verdicts: tuple[Verdict, ...]
     explored: int
     reached: dict[str, int]
+    exhausted: tuple[str, ...] = ()
 
     def status(self, verdict: Verdict) -> str:
         """What a verdict means for the run of the command, pytest or JUnit: "passed", "failed" or "skipped".

@@ -21,6 +21,7 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
                 "conforms": report.conforms,
                 "cases": report.explored,
                 "reached": report.reached,
+                **({"exhausted": report.exhausted} if report.exhausted else {}),
                 "rules": [
                     {
                         "rule": v.rule,
@@ -62,6 +63,10 @@ def as_junit(reports: list[Report]) -> "ElementTree[Element]":
             failures=str(counts["failed"]),
             skipped=str(counts["skipped"]),
         )
+        if report.exhausted:
+            properties = SubElement(suite, "properties")
+            for line in report.exhausted:
+                SubElement(properties, "property", name="exhausted", value=line)
         for v in report.verdicts:
             name = f"{report.target.replace(':', '.')}.{section(v.rule)}"
             case = SubElement(suite, "testcase", classname=name, name=f"{v.rule} {RULES[v.rule].title}")

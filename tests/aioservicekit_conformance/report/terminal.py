@@ -43,8 +43,10 @@ def say(console: Console, indent: int, label: str, text: str, width: int = 0) ->
         console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
 
 
-def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
-    """Judge, with a counter on the terminal that runs from zero to the number of cases.
+def judged(
+    target: Target, rules: frozenset[str], max_examples: int, seed: int, *, exhaustive: bool = False
+) -> tuple[Report, str]:
+    """Judge, with a counter on the terminal that runs from zero to the number of cases, or of states known so far.
 
     Returns:
         The report, and a line about what the target printed meanwhile, which is not shown.
@@ -62,7 +64,7 @@ def judged(target: Target, rules: frozenset[str], max_examples: int, seed: int) 
         def made(cases: int, total: int) -> None:
             progress.update(task, completed=cases, total=total)
 
-        report = judge(target, rules, max_examples, seed, made)
+        report = judge(target, rules, max_examples, seed, made, exhaustive=exhaustive)
     return report, printed.summary
 
 
@@ -97,7 +99,10 @@ class _PrintedBytes(RawIOBase):
 
 
 def print_report(console: Console, report: Report, seed: int) -> None:
-    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, seed {seed})")
+    how = f"seed {seed}" if not report.exhausted else "everything within bounds"
+    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, {how})")
+    for line in report.exhausted:
+        say(console, 2, "", escape(line))
     last = ""
     for verdict in report.verdicts:
         if section(verdict.rule) != last:
@@ -111,7 +116,13 @@ def print_report(console: Console, report: Report, seed: int) -> None:
     console.print()
     if any(verdict.history for verdict in report.verdicts):
         say(console, 2, "", f"[dim]{escape(KEY)}[/]")
-    say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
+    if not report.exhausted:
+        say(
+            console,
+            2,
+            "",
+            f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]",
+        )
     say(console, 2, "", _summary(report))
 
 

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from itertools import count, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aioservicekit_model.channel import machine
 from aioservicekit_model.channel.checker import GIVEN_UP, advance, start, states_along
@@ -51,6 +51,14 @@ class Action(NamedTuple):
     after: int | None = None
 
 
+class Renaming(Protocol):
+    """Renames operations and messages for the machine, so that histories that differ only in names become the same."""
+
+    def operation(self, number: int, /) -> int: ...
+
+    def event(self, event: Event, states: frozenset[machine.State], /) -> Event: ...
+
+
 class Message:
     """A message: false, and equal to every other one, because what a channel carries is none of its business."""
 
@@ -83,12 +91,12 @@ class Case:
         wake_ups: for each time a waiting operation's task was scheduled, the number of events so far, and the operation's.
     """
 
-    def __init__(self, target: Target, default_size: int) -> None:
+    def __init__(self, target: Target, default_size: int, renaming: Renaming | None = None) -> None:
         self.target = target
         self.default_size = default_size
         self.actions: list[Action] = []
         self.states = start(machine, default_size)
-        self._symmetry = SymmetryReduction()
+        self._renaming = renaming or SymmetryReduction()
         self.history: list[Event] = []
         self.refused: int | None = None
         self._given_up = False
@@ -151,6 +159,25 @@ class Case:
             self._numbers[task] = action.op
         self._observe()
         self._run(action.after)
+
+    def go_on(self, callbacks: int | None) -> None:
+        """Let the loop run further after the last action, as if the action had said so; None is until all is at rest."""
+        *_, last = self.actions
+        self.actions[-1] = last._replace(after=None if callbacks is None else (last.after or 0) + callbacks)
+        self._run(callbacks)
+
+    @property
+    def judgeable(self) -> bool:
+        """Whether everything so far is explained, and what comes next can be judged too."""
+        return not (self.refused is not None or self.escaped or self.hung or self._given_up)
+
+    @property
+    def roots(self) -> list[object]:
+        """All objects from which the target's part in this case can be reached, always in the same order."""
+        tasks = sorted((self._renaming.operation(number), self._tasks[number]) for number in self.pending)
+        callbacks = [handle for handle, *_ in self.loop._ready]
+        timers = [handle for _, _, handle, _ in sorted(self.loop._timers, key=lambda timer: timer[:2])]
+        return [self._channel, sorted(self._endpoints.items()), tasks, callbacks, timers]
 
     @property
     def judged(self) -> list[Event]:
@@ -255,7 +282,7 @@ class Case:
         self.history.append(event)
         if self.refused is not None or self._given_up:
             return
-        renamed = self._symmetry.event(event, self.states)
+        renamed = self._renaming.event(event, self.states)
         before, self.states = self.states, advance(machine, self.states, renamed, MOST_STATES)
         if self.states == GIVEN_UP:
             self._given_up, self.states = True, frozenset()
@@ -327,7 +354,7 @@ class Case:
 
     def _note_cancelling(self, number: int) -> None:
         def granted(state: machine.State) -> bool:
-            op = state.operation(self._symmetry.operation(number))
+            op = state.operation(self._renaming.operation(number))
             return not op.cancel_requested and (
                 (op.kind == "send" and CAN_COMMIT(state, op)) or (op.kind in READS and CAN_TAKE(state, op))
             )

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from aioservicekit_model.channel import machine
 from aioservicekit_model.channel.blame import exercised
+from aioservicekit_model.channel.checker import advance
 from aioservicekit_model.channel.world import Bounds
 
 from ..exploring.explorer import Exploration, silent
@@ -87,7 +89,12 @@ MANY = 10**9  # cases: rules that are judged alone are tried as all others are
 
 
 def _count_exercised(walked: Walk, exploration: Exploration) -> None:
+    """Count for each rule the moves in which it alone forbade something."""
     for step in walked.steps:
-        if step.events:
-            exploration.sampled += 1
-            exploration.exercised.update(exercised(walked.nodes[step.before].states, step.events[0]))
+        states = walked.nodes[step.before].states
+        rules: set[str] = set()
+        for event in step.events:
+            rules |= exercised(states, event)
+            states = advance(machine, states, event)
+        exploration.sampled += 1
+        exploration.exercised.update(rules)

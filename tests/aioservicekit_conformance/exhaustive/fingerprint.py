@@ -50,6 +50,8 @@ WEAK = (ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictionary)
 LATE = (set, frozenset, *WEAK)
 GLOBAL = (*PLAIN, list, dict, set, deque, *WEAK)
 
+Part = tuple[tuple[Any, ...], Iterable[object]]  # what an object is by itself, and what it refers to
+
 
 class Fingerprints:
     """Takes fingerprints that can be compared with each other.
@@ -165,7 +167,7 @@ class _Walk:
     def _known(self, things: Iterable[object]) -> tuple[int, ...]:
         return tuple(sorted(self._numbers[id(each)] for each in things if id(each) in self._numbers))
 
-    def _taken_apart(self, thing: Any) -> tuple[tuple[Any, ...], Iterable[object]]:
+    def _taken_apart(self, thing: Any) -> Part:
         """What an object is by itself, and what it refers to."""
         kind = type(thing)
         if kind in SUSPENDED:
@@ -212,16 +214,15 @@ class _Walk:
             return (length_hint(thing, -1), _shown(thing)), gc.get_referents(thing)
         return (), (*contents, *self._attributes(thing, kind))
 
-    def _future(self, future: Any) -> tuple[tuple[Any, ...], Iterable[object]]:
+    def _future(self, future: Any) -> Part:
         done: tuple[object, ...] = (future._result, future._exception) if future.done() else ()
         parts = (*done, future._callbacks, future._cancel_message, *self._attributes(future, type(future)))
-        if not isinstance(future, asyncio.Task):
-            return (future._state,), parts
-        return (future._state, future._must_cancel, future.cancelling()), (
-            *parts,
-            future._fut_waiter,
-            future.get_coro(),
-        )
+        if isinstance(future, asyncio.Task):
+            return self._task(future, parts)
+        return (future._state,), parts
+
+    def _task(self, task: Any, parts: tuple[object, ...]) -> Part:
+        return (task._state, task._must_cancel, task.cancelling()), (*parts, task._fut_waiter, task.get_coro())
 
     def _attributes(self, thing: object, kind: type) -> Iterator[object]:
         if not _is_standard(kind):

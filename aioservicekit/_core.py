@@ -193,7 +193,9 @@ class Core(Generic[_T]):
                 return True
             if wake(waiting, None, partial(when_free, self, self.take_back, buffer)):
                 return True
-            buffer.handed.pop(waiting, None)  # its loop is gone (CH-6.3)
+            if waiting not in buffer.handed:
+                return True  # the read has taken it, and then its loop has closed
+            del buffer.handed[waiting]  # its loop is gone (CH-6.3)
         return False
 
     def move(self, buffer: Buffer[_T], loop: asyncio.AbstractEventLoop) -> None:
@@ -213,22 +215,24 @@ class Core(Generic[_T]):
 
     def take_back(self, buffer: Buffer[_T]) -> None:
         """Put back messages handed to reads whose loops closed before the reads could run (CH-4.2, CH-6.3)."""
-        gone = [waiting for waiting in list(buffer.handed) if waiting.get_loop().is_closed()]
-        self._put_back(buffer, [buffer.handed.pop(waiting) for waiting in gone])
+        self._put_back(buffer, [waiting for waiting in list(buffer.handed) if waiting.get_loop().is_closed()])
 
     def abandon_read(self, buffer: Buffer[_T], waiting: Waiting) -> None:
         """Take a read out of the line. A message that it was handed goes to the next read (CH-4.5)."""
         if waiting in buffer.handed:
             self.take_back(buffer)  # if its loop is closed, every message that the loop left, in order
         if waiting in buffer.handed:
-            self._put_back(buffer, [buffer.handed.pop(waiting)])
+            self._put_back(buffer, [waiting])
         elif waiting in buffer.reads:
             buffer.reads.remove(waiting)
 
-    def _put_back(self, buffer: Buffer[_T], messages: list[_T]) -> None:
-        """Give messages to the waiting reads, and put the rest back into the buffer, as the oldest."""
+    def _put_back(self, buffer: Buffer[_T], lost: list[Waiting]) -> None:
+        """Give what was handed to lost reads to the waiting ones, and put the rest back into the buffer, as the oldest."""
+        messages = [buffer.handed[waiting] for waiting in lost]
         while messages and self._hand(buffer, messages[0], _get_running_loop()):
             messages.pop(0)
         buffer.messages.extendleft(reversed(messages))
+        for waiting in lost:  # only now: a read that takes no lock must not see newer messages alone
+            del buffer.handed[waiting]
         if buffer in self.buffers and buffer.is_full and buffer not in self.full:
             self.full.append(buffer)

@@ -99,13 +99,13 @@ def give_back(task: asyncio.Task[Any] | None, heard: int, error: asyncio.Cancell
     """
     if task is not None:
         # Earlier requests are not owed. At least one has come since: the one that raised the error.
-        _owed[task] = max(0, min(heard, task.cancelling() - 1)), error
+        _owed[task] = max(0, min(heard, task.cancelling() - 1)), error.args
         task.get_loop().call_soon(_ask_again, task)
 
 
 def _ask_again(task: asyncio.Task[Any]) -> None:
-    heard, error = _owed.pop(task, (0, None))
-    if error and task.cancelling() > heard and task.cancel(*error.args):
+    heard, arguments = _owed.pop(task, (0, None))
+    if arguments is not None and task.cancelling() > heard and task.cancel(*arguments):
         task.uncancel()  # `cancel` has counted the request once more
 
 
@@ -115,13 +115,14 @@ def requests_heard(task: asyncio.Task[Any]) -> int:
     Raises:
         CancelledError: a request is owed to the task and has not been withdrawn. It is delivered now.
     """
-    heard, error = _owed.pop(task, (0, None))
-    if error and task.cancelling() > heard:
-        raise asyncio.CancelledError(*error.args)
+    heard, arguments = _owed.pop(task, (0, None))
+    if arguments is not None and task.cancelling() > heard:
+        raise asyncio.CancelledError(*arguments)
     return task.cancelling()
 
 
-_owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, asyncio.CancelledError]]" = weakref.WeakKeyDictionary()
+# Of an error the arguments alone: its traceback refers to the task, which would never be collected if its loop closes now.
+_owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, tuple[Any, ...]]]" = weakref.WeakKeyDictionary()
 
 
 class Lock(Protocol):

@@ -16,6 +16,7 @@ from .measure import Effort, Record
 from .peers import LOOPS, Missing, loop_factory
 from .plan import Settings, groups
 from .report import as_json, machine, print_lines, print_tables
+from .soak import soak_for
 
 __all__ = ["main"]
 
@@ -24,13 +25,15 @@ QUICK = Settings(Effort(rounds=3, seconds=0.006, longest=0.5), subscribers=(1, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 1 if a line is missed, and 2 if nothing could be measured."""
+    """Return the exit status: 1 if a line is missed or a soak finds a fault, and 2 if nothing could be measured."""
     options = parse(arguments)
     settings = QUICK if options.quick else FULL
     if options.rounds:
         settings = settings._replace(effort=settings.effort._replace(rounds=options.rounds))
     settings = settings._replace(loops=LOOPS if options.loop in (None, "both") else (options.loop,))
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    if options.soak:
+        return soak_for(console, options.soak)
     settings = settings._replace(loops=tuple(loop for loop in settings.loops if usable(console, loop)))
 
     start = perf_counter()
@@ -60,7 +63,25 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", metavar="PATTERN", help="what matches this regular expression, as in behind/asyncio/64"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples and ratios")
+    parser.add_argument(
+        "--soak",
+        type=seconds,
+        nargs="?",
+        const=60.0,
+        metavar="SECONDS",
+        help="measure nothing: use channels in every way, in several threads, for so long (60), and check what comes of it",
+    )
     return parser.parse_args(arguments)
+
+
+def seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0 was expected, not {text!r}")
+    return number
 
 
 def usable(console: Console, loop: str) -> bool:

@@ -23,7 +23,7 @@ TARGETS = {
     "anyio_streams": "one anyio memory object stream per subscriber",
     f"{judge_0_6_0.PACKAGE}.channels": "PyPI's aioservicekit 0.6.0",
 }
-MARKS = {"pass": "·", "fail": "**×**", "masked": "≈", "unsupported": "?", "untested": ""}
+MARKS = {"pass": "·", "fail": "**×**", "masked": "≈", "unsupported": "?", "untested": "", "not applicable": "n/a"}
 
 
 def judge() -> list[dict[str, Any]]:
@@ -40,19 +40,6 @@ def judge() -> list[dict[str, Any]]:
 
 def as_markdown(report: list[dict[str, Any]]) -> str:
     """The document: the matrix of rules and targets, and the shortest history of each failure."""
-    rows = ["| rule | " + " | ".join(TARGETS.values()) + " |", "|---" + "|:---:" * len(TARGETS) + "|"]
-    failures = []
-    for verdicts in zip(*(target["rules"] for target in report), strict=True):
-        if any(verdict["verdict"] != "untested" for verdict in verdicts):
-            rows.append("| " + " | ".join([verdicts[0]["rule"], *(MARKS[v["verdict"]] for v in verdicts)]) + " |")
-    for target in report:
-        failing = [verdict for verdict in target["rules"] if verdict["verdict"] == "fail"]
-        if failing:
-            failures.append(f"### {TARGETS[target['target']]}\n")
-        for verdict in failing:
-            history = "\n".join(verdict["history"]) or f"{verdict['expected']}\n{verdict['observed']}"
-            failures.append(f"**{verdict['rule']}**\n\n```text\n{history}\n```\n")
-    matrix, histories = "\n".join(rows), "\n".join(failures)
     return f"""# Real targets
 
 <!-- Made by: python examples/real_targets.py -->
@@ -61,11 +48,33 @@ The suite's verdicts on broadcast channels that people use or would build. × is
 failure may hide a breach of this rule. Rules that the suite does not judge are left out. [examples/targets](../examples/targets)
 has the two channels that are built from queues and from streams.
 
-{matrix}
+{matrix(report, TARGETS)}
 
 ## The shortest histories
 
-{histories}"""
+{histories(report, TARGETS)}"""
+
+
+def matrix(report: list[dict[str, Any]], titles: dict[str, str]) -> str:
+    """One row for each rule, one column for each target, with the title that `titles` has for its name."""
+    rows = ["| rule | " + " | ".join(titles.values()) + " |", "|---" + "|:---:" * len(titles) + "|"]
+    for verdicts in zip(*(target["rules"] for target in report), strict=True):
+        if any(verdict["verdict"] != "untested" for verdict in verdicts):
+            rows.append("| " + " | ".join([verdicts[0]["rule"], *(MARKS[v["verdict"]] for v in verdicts)]) + " |")
+    return "\n".join(rows)
+
+
+def histories(report: list[dict[str, Any]], titles: dict[str, str]) -> str:
+    """The shortest history of each failure, under the title of its target."""
+    failures = []
+    for target in report:
+        failing = [verdict for verdict in target["rules"] if verdict["verdict"] == "fail"]
+        if failing:
+            failures.append(f"### {titles[target['target']]}\n")
+        for verdict in failing:
+            history = "\n".join(verdict["history"]) or f"{verdict['expected']}\n{verdict['observed']}"
+            failures.append(f"**{verdict['rule']}**\n\n```text\n{history}\n```\n")
+    return "\n".join(failures)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import argparse
 import sys
 import traceback
+from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,17 +13,21 @@ from rich.markup import escape
 
 from aioservicekit_model.rules import RULES
 
-from .judging import Interrupted
+from .agents.agent import Agent
+from .judging import Interrupted, judge
 from .known_failing import known_failing
+from .live.judging import judge_live
 from .report.failure_file import KeptFailure, read
 from .report.output_files import Outputs
 from .report.replaying import replayed
-from .report.terminal import judged, print_known, print_report, print_summary
+from .report.terminal import Judge, judged, print_known, print_report, print_summary
 from .running.watchdog import Hang
 from .target import Target, TargetError, load
 from .verdicts import Report
 
 __all__ = ["main"]
+
+CASES, RUNS = 2000, 300  # per target: a minute or less
 
 EPILOG = """
 Exit status: 0 if every MUST was judged and holds for every target, 1 if not, 2 if a target can't be loaded or lacks a part of the
@@ -41,6 +47,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TARGET",
         help="module, module:attribute or path/to/file.py that offers Channel, ChannelState and ChannelClosedError;"
         " `aioservicekit` is the reference",
+    )
+    parser.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="judge a channel in any language through the agent that COMMAND starts, such as 'node agent.js'; may be repeated",
     )
     parser.add_argument(
         "--rule",
@@ -64,7 +77,18 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="rules, one per line, that are known to fail; if one of them passes, the run fails",
     )
-    parser.add_argument("--max-examples", metavar="N", type=_positive, help="cases per target (default: 2000)")
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        default=None,
+        help="judge real threads with an event loop each, as they run, instead of stepped cases; shows the rules of CH-6",
+    )
+    parser.add_argument(
+        "--max-examples",
+        metavar="N",
+        type=_positive,
+        help=f"cases per target (default: {CASES}), or runs with --live (default: {RUNS})",
+    )
     parser.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same cases (default: 0)")
     parser.add_argument(
         "--exhaustive",
@@ -103,10 +127,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.replay:
         _refuse_beside_replay(parser, options)
-    elif options.exhaustive and (options.seed is not None or options.max_examples):
-        parser.error("--exhaustive draws nothing: it can't be combined with --seed or --max-examples")
-    elif not options.targets:
+    elif options.exhaustive and (options.live or options.agent or options.seed is not None or options.max_examples):
+        parser.error("--exhaustive can't be combined with --live, --agent, --seed or --max-examples")
+    elif not options.targets and not options.agent:
         parser.error("name a TARGET to judge; `aioservicekit` is the reference")
+    elif options.live and options.agent:
+        parser.error("--live judges targets in Python: it can't be combined with --agent")
     try:
         return _run(options)
     except TargetError as error:
@@ -128,21 +154,33 @@ def _say(text: str, status: int) -> int:
 
 def _refuse_beside_replay(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     for name, value in vars(options).items():
-        if name not in ("replay", "targets") and value is not None:
+        if name not in ("replay", "targets", "agent") and value is not None:
             parser.error(f"--replay runs one failure again: it can't be combined with --{name.replace('_', '-')}")
 
 
 def _run(options: argparse.Namespace) -> int:
     failure = _failure(options.replay) if options.replay else None
-    targets = [load(name) for name in options.targets or [failure.target if failure else ""]]
-    if failure:
-        console = Console(highlight=False)
-        return max(replayed(console, target, failure) for target in targets)
+    modules, agents = options.targets, options.agent
+    if failure and not (modules or agents):
+        modules, agents = ([], [failure.target]) if failure.kind == "agent" else ([failure.target], [])
+    targets = [load(name) for name in modules]
+    if options.live:
+        return _judged(options, [(target.name, partial(judge_live, target)) for target in targets])
+    if options.exhaustive:
+        return _judged(options, [(target.name, partial(judge, target, exhaustive=True)) for target in targets])
+    with ExitStack() as running:
+        subjects: list[Target | Agent] = [*targets, *(running.enter_context(Agent(command)) for command in agents)]
+        if failure:
+            console = Console(highlight=False)
+            return max(replayed(console, subject, failure) for subject in subjects)
+        return _judged(options, [(subject.name, partial(judge, subject)) for subject in subjects])
+
+
+def _judged(options: argparse.Namespace, judges: list[tuple[str, Judge]]) -> int:
     known = known_failing(options.known_failing) if options.known_failing else frozenset()
-    max_examples, seed = options.max_examples or 2000, options.seed or 0
+    max_examples, seed = options.max_examples or (RUNS if options.live else CASES), options.seed or 0
     with Outputs(options.json, options.junit, options.html, options.failures) as outputs:
-        rules, exhaustive = frozenset(options.rule or RULES), bool(options.exhaustive)
-        reports, interrupted = _judge(targets, rules, max_examples, seed, known, exhaustive)
+        reports, interrupted = _judge(judges, frozenset(options.rule or RULES), max_examples, seed, known)
         complaints = outputs.write(reports, _version(), seed)
     for complaint in complaints:
         _say(complaint, 2)
@@ -154,18 +192,18 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    targets: list[Target], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str], exhaustive: bool
+    judges: list[tuple[str, Judge]], rules: frozenset[str], max_examples: int, seed: int, known: frozenset[str]
 ) -> tuple[list[Report], str]:
     """Judge the targets; return the reports and, after Ctrl+C, one line about that."""
     console = Console(highlight=False)
     reports: list[Report] = []
     what_they_printed: list[str] = []
     interrupted = ""
-    for target in targets:
+    for name, judge_it in judges:
         try:
-            report, printed = judged(target, rules, max_examples, seed, exhaustive=exhaustive)
+            report, printed = judged(name, judge_it, rules, max_examples, seed)
         except Interrupted as error:
-            interrupted = f"interrupted while {target.name} was judged: {error}"
+            interrupted = f"interrupted while {name} was judged: {error}"
             break
         reports.append(report)
         what_they_printed.append(printed)

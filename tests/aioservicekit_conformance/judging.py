@@ -8,6 +8,8 @@ from aioservicekit_model.channel.blame import blame, broken_obligations
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from aioservicekit_model.rules import RULES
 
+from .agents.agent import Agent
+from .agents.case import AgentCase
 from .checks.check import Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .checks.runner import run_check
@@ -19,12 +21,15 @@ from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
 from .report.program import as_program, program_of_check
 from .report.timeline import timeline
-from .running.case import REACHED, Case, replay
+from .running.case import MOST_STATES, REACHED, Case, replay
+from .running.stepped import hanging
 from .running.watchdog import Hang, watched
 from .target import Target
 from .verdicts import UNTESTED, Report, Verdict
 
-__all__ = ["Interrupted", "judge"]
+__all__ = ["Interrupted", "Judging", "judge"]
+
+GIVEN_UP_AT_MOST = 0.1  # if more of the cases than this were given up, too little was judged for a verdict
 
 
 class Interrupted(Exception):
@@ -32,7 +37,7 @@ class Interrupted(Exception):
 
 
 def judge(
-    target: Target,
+    target: Target | Agent,
     rules: frozenset[str],
     max_examples: int,
     number: int,
@@ -40,7 +45,7 @@ def judge(
     *,
     exhaustive: bool = False,
 ) -> Report:
-    """Judge a target by some of the rules.
+    """Judge a target, or the channel of an agent, by some of the rules. Named checks are programs in Python, for targets alone.
 
     Args:
         rules: the ids of the rules that matter; the report leaves out the others.
@@ -53,21 +58,23 @@ def judge(
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
         try:
             with watched():
-                return _Judging(target, rules).judge(None if exhaustive else max_examples, number, progress)
+                return Judging(target, rules).judge(None if exhaustive else max_examples, number, progress)
         finally:
             gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody is told of it
 
 
-class _Judging:
+class Judging:
     """Everything that is found out about one target, by rule: the rules that fail, and why others can't be judged."""
 
-    def __init__(self, target: Target, rules: frozenset[str]) -> None:
+    def __init__(self, target: Target | Agent, rules: frozenset[str]) -> None:
         self._target = target
         self._rules = rules
         self._failed: dict[str, Verdict] = {}
         self._passed: dict[str, list[str]] = {}
-        self._left_out: dict[str, str] = dict(UNTESTED)
+        self._left_out = {rule: ("untested", why) for rule, why in UNTESTED.items()}
+        if isinstance(target, Agent):
+            self._left_out |= target.left_out
         self._escaped: dict[str, str] = {}
         self._hung = ""
 
@@ -75,14 +82,15 @@ class _Judging:
         exploration = Exploration(self._rules)
         exhausted: list[Exhausted] = []
         try:
-            if max_examples is None:
+            if max_examples is None and isinstance(self._target, Target):
                 exhausted = exhaust(self._target, exploration, progress)
-            elif self._rules & RULES_OF_THE_MACHINE:
+            elif max_examples is not None and self._rules & RULES_OF_THE_MACHINE:
                 explore(self._target, max_examples, number, progress, exploration)
             if exploration.hung:
                 self._hang(exploration.hung)
             else:
-                self._run_checks()
+                if isinstance(self._target, Target):
+                    self._run_checks(self._target)
                 self._show_failures(exploration)
         except KeyboardInterrupt:
             found = ", ".join(sorted({*exploration.failures.blamed(), *self._failed})) or "no rule"
@@ -91,22 +99,25 @@ class _Judging:
         masked = exploration.failures.masked()
         verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
         reached = {what: exploration.reached[what] for what in REACHED}
-        return Report(self._target.name, verdicts, exploration.cases, reached, tuple(map(str, exhausted)))
+        return Report(
+            *(self._target.name, verdicts, exploration.cases, reached, exploration.given_up),
+            exhausted=tuple(map(str, exhausted)),
+        )
 
-    def _run_checks(self) -> None:
+    def _run_checks(self, target: Target) -> None:
         gc.freeze()  # the checks collect garbage often, and none of it is older than they are
         for check in CHECKS:
             if check.rule in self._rules and not self._hung:
                 try:
-                    error = run_check(check, self._target)
-                    again = error and run_check(check, self._target)
+                    error = run_check(check, target)
+                    again = error and run_check(check, target)
                 except NotTakenOn as reason:
-                    self._left_out[check.rule] = str(reason)
+                    self._left_out[check.rule] = ("untested", str(reason))
                 except Escaped as reason:
                     self._escaped[check.rule] = f"the target uses {reason}, in the check: {check.name}"
                 except Hang as hang:
-                    self._hung = str(hang)
-                    self._fail_check(check, Broken("the check to end", _does_not_end(self._hung)))
+                    self._hung = hanging(hang)
+                    self._fail_check(check, Broken("the check to end", self._hung))
                 else:
                     if error is None:
                         self._passed.setdefault(check.rule, []).append(check.name)
@@ -152,27 +163,35 @@ class _Judging:
         evidence += f" (of {exploration.cases})"
         if others := blame(case.default_size, case.history) - {rule}:
             evidence += f"; this history by itself could also be blamed on {', '.join(sorted(others))}"
-        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
+        failure = self._kept(rule, case)
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", explained, evidence, expected, observed),
             because=because(case),
             obligations=broken_obligations(case.default_size, case.judged, rule),
             history=tuple(timeline(case)),
             replay=as_text(failure),
-            program=as_program(failure, case, expected, observed),
+            program="" if isinstance(case, AgentCase) else as_program(failure, case, expected, observed),
+            commands=case.commands if isinstance(case, AgentCase) else "",
             moments=moments(case),
         )
 
+    def _kept(self, rule: str, case: Case) -> KeptFailure:
+        kind = "agent" if isinstance(self._target, Agent) else "target"
+        return KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions), kind=kind)
+
     def _hang(self, case: Case) -> None:
         self._hung = str(case.hung)
+        at_fault = (
+            "agent answers no more" if isinstance(case, AgentCase) else "target does not let go of its event loop"
+        )
         running = [*case.pending.values()][-1:]
         rule = NAMED_FOR_HANGS.get(running[0].kind if running else "", "CH-2.5")
-        failure = KeptFailure(self._target.name, rule, case.default_size, tuple(case.actions))
         self._failed[rule] = Verdict(
-            *(rule, RULES[rule].level, "fail", 1, "the target does not let go of its event loop"),
-            *("every operation ends, or waits and lets other tasks run", _does_not_end(self._hung)),
+            *(rule, RULES[rule].level, "fail", 1, f"the {at_fault}"),
+            *("every operation ends, or waits and lets other tasks run", self._hung),
             history=tuple(timeline(case)),
-            replay=as_text(failure),
+            replay=as_text(self._kept(rule, case)),
+            commands=case.commands if isinstance(case, AgentCase) else "",
         )
 
     def _verdict(self, rule: str, exploration: Exploration, masked: dict[str, list[str]]) -> Verdict:
@@ -186,7 +205,7 @@ class _Judging:
         if rule in self._failed:
             return self._failed[rule]
         if rule in self._left_out:
-            return untold("untested", self._left_out[rule])
+            return untold(*self._left_out[rule])
         if rule in masked:
             by = " and ".join(masked[rule]) or "others"
             count = exploration.failures.explained[rule]
@@ -198,15 +217,22 @@ class _Judging:
         if exploration.escapes and not (passed and rule not in RULES_OF_THE_MACHINE):
             escape, count = exploration.escapes.most_common(1)[0]
             return untold("unsupported", f"the target uses {escape}, in {count} of {exploration.cases} cases")
+        given_up = f"{exploration.given_up} of {exploration.cases} cases were given up: more than {MOST_STATES} states explain them"
+        if rule in RULES_OF_THE_MACHINE and exploration.given_up > exploration.cases * GIVEN_UP_AT_MOST:
+            return untold("unsupported", given_up)
         if self._hung:
-            return untold("untested", f"nothing more was judged, because the target {_does_not_end(self._hung)}")
+            return untold("untested", f"nothing more was judged, because the target {self._hung}")
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not exercised:
-            return untold("untested", f"none of {exploration.sampled} sampled cases could have broken it")
+            return untold("untested", f"none of {exploration.sampled} {exploration.unit} could have broken it")
         evidence = f"could have broken in {exercised} of {exploration.sampled} {exploration.unit}"
+        if isinstance(self._target, Agent) and any(check.rule == rule for check in CHECKS):
+            evidence += "; its named checks, which are programs in Python, were left out"
         if passed:
             evidence += f"; check: {'; '.join(passed)}"
+        if exploration.given_up:
+            evidence += f"; {given_up}"
         return Verdict(rule, level, "pass", exercised, evidence)
 
 
@@ -218,7 +244,3 @@ NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close"
 def _rule_of(case: Case) -> str:
     call = case.call_of(case.judged[-1])
     return NAMED_FOR_WANT.get(call.kind if call else "", "CH-2.1")
-
-
-def _does_not_end(where: str) -> str:
-    return f"hangs: for seconds it ran at {where}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .interface import lacking
+from .running.stepped import SteppedCase
 from .running.watchdog import Hang, describe_error, watched
 
 __all__ = ["Target", "TargetError", "describe", "is_path", "load", "split"]
@@ -34,6 +35,10 @@ class Target(NamedTuple):
     channel: Any
     states: dict[Any, str]
     closed_error: type[BaseException]
+
+    def case(self, default_size: int) -> SteppedCase:
+        """A case of a new channel."""
+        return SteppedCase(self, default_size)
 
 
 def load(name: str) -> Target:

@@ -34,6 +34,13 @@ BESIDE = {
     "cancelled_sends_return": {"CH-3.9"},  # a task that sends again and again never ends
     "sends_ignore_cancelling": {"CH-3.9"},
     "reads_ignore_cancelling": {"CH-4.8"},
+    # What replays a message, or forgets to take something out of a list, refers to it.
+    "replays_the_last": {"CH-7.1"},
+    "replays_all": {"CH-7.1"},
+    "receives_from_the_first_read": {"CH-7.1"},
+    "cancelled_sends_stay_in_line": {"CH-7.1"},
+    "closed_subscribers_hold_back": {"CH-7.1"},
+    "closed_subscribers_receive": {"CH-7.1"},
 }
 
 

@@ -5,20 +5,29 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
+from rich.console import Console
 
+from aioservicekit_conformance.checks.check import NotTakenOn
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.checks.runner import run_check
 from aioservicekit_conformance.cli import main
 from aioservicekit_conformance.judging import judge
+from aioservicekit_conformance.report.html import as_html
+from aioservicekit_conformance.report.machine_readable import as_json, as_junit
+from aioservicekit_conformance.report.terminal import print_report
+from aioservicekit_conformance.running import case as case_of_suite
 from aioservicekit_conformance.running import watchdog
 from aioservicekit_conformance.running.case import Action, replay
 from aioservicekit_conformance.target import describe
 from aioservicekit_conformance.verdicts import Report
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from aioservicekit_model.rules import RULES
 
 
@@ -86,6 +95,27 @@ class StaysOpenWithNobody(PlainChannel[Any]):
         return await super()._exit(end, error)
 
 
+class CancelsItsUsers(PlainChannel[Any]):
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+        await super()._send(publisher, message)
+        await asyncio.sleep(0)
+
+
+class ReadsOfTheClosedWait(PlainChannel[Any]):
+    def _readable(self, subscriber: Any) -> bool:
+        return bool(subscriber.backlog)
+
+
+class IterationsOfTheClosedWait(PlainChannel[Any]):
+    async def _next(self, subscriber: Any) -> Any:
+        try:
+            return await self._read(subscriber)
+        except ChannelClosedError:
+            return await asyncio.get_running_loop().create_future()
+
+
 class RepeatsRequests(PlainChannel[Any]):
     """A request between a send's commit and its return is repeated, withdrawn or not; reads begin and return late."""
 
@@ -132,6 +162,44 @@ def test_a_hang_is_a_verdict_with_its_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert "p1.send(" in failed.history[-1]
     assert {verdict.verdict for verdict in report.verdicts} == {"fail", "untested"}
     assert not report.conforms
+
+
+def test_a_hang_in_another_thread_is_a_verdict_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without signals, as on Windows or beside the main thread, a thread interrupts what hangs: same verdict, same line."""
+    monkeypatch.setattr(watchdog, "SECONDS", 0.5)
+    reports: list[Report] = []
+    judging = threading.Thread(target=lambda: reports.append(judged(HangsInSend)))
+    judging.start()
+    judging.join()
+    (failed,) = (verdict for verdict in reports[0].verdicts if verdict.verdict == "fail")
+    assert failed.rule == "CH-3.4"
+    assert "test_ends.py, line " in failed.observed
+
+
+STUBBORN = {
+    "catches": "def spin():\n    while True: pass\nwhile True:\n    try: spin()\n    except BaseException: pass\n",
+    "blocks": "import threading\nthreading.Event().wait()\n",
+}
+
+
+@pytest.mark.parametrize("signals", ["signals", "no signals"])
+@pytest.mark.parametrize("how", STUBBORN)
+def test_what_nothing_interrupts_ends_with_a_line(how: str, signals: str, tmp_path: Path) -> None:
+    """A target that catches each interruption, or blocks where none can reach it, ends the process with status 1, not later."""
+    (tmp_path / "stubborn.py").write_text(STUBBORN[how])
+    (tmp_path / "run.py").write_text(
+        "import signal, sys\n"
+        + ("" if signals == "signals" else "if hasattr(signal, 'SIGALRM'): del signal.SIGALRM\n")
+        + "from aioservicekit_conformance.running import watchdog\n"
+        "watchdog.SECONDS = 0.05\n"
+        "from aioservicekit_conformance.cli import main\n"
+        "sys.exit(main(['stubborn']))\n"
+    )
+    done = subprocess.run([sys.executable, "run.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    interrupted = (how, signals) == ("blocks", "signals")
+    assert done.returncode == (2 if interrupted else 1)
+    (line,) = done.stderr.splitlines()
+    assert "for seconds it ran at stubborn.py, line " in line
 
 
 def test_a_module_that_never_comes_back_is_refused(
@@ -201,6 +269,20 @@ def test_a_block_closes_however_it_ends(channel: type[Any], way: str) -> None:
     assert f"left {way}" in verdict.expected
 
 
+@pytest.mark.parametrize(("channel", "kept"), [(ReadsOfTheClosedWait, True), (IterationsOfTheClosedWait, False)])
+def test_an_iteration_is_not_blamed_for_what_read_does(channel: type[Any], kept: bool) -> None:
+    """Where read waits for ever on a closed subscriber, so may async for: CH-4.7b breaks only if read would end."""
+    (check,) = (check for check in CHECKS if check.obligation == "CH-4.7b")
+    assert (run_check(check, describe("theirs", Target(channel))) is None) == kept
+
+
+def test_a_target_that_cancels_its_users_can_be_judged() -> None:
+    """A check that the target cancels could not be run; the cases show which rule that breaks."""
+    (check,) = (check for check in CHECKS if check.obligation == "CH-1.1b")
+    with pytest.raises(NotTakenOn, match="could not be inspected: CancelledError"):
+        run_check(check, describe("theirs", Target(CancelsItsUsers)))
+
+
 def test_a_request_is_tried_before_what_lets_an_operation_go_on_has_returned() -> None:
     """A send may have returned before the read that made its room has: the request comes in between (CH-3.9b)."""
     target = describe("theirs", Target(RepeatsRequests, ChannelState, ChannelClosedError))
@@ -213,7 +295,34 @@ def test_a_case_that_too_many_states_explain_is_given_up() -> None:
     sends = [Action(number, "send", "p1", after=0) for number in range(3, 23)]
     joins = [Action(1, "connect", "p1"), Action(2, "subscribe", "s1", size=1)]
     case = replay(describe("theirs", Target(PlainChannel, ChannelState, ChannelClosedError)), 0, joins + sends)
-    assert (case.refused, case.states) == (None, frozenset())
+    assert (case.refused, case.states, case.given_up) == (None, frozenset(), True)
+
+
+def test_what_is_given_up_is_counted_in_every_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The evidence of each rule of the machine, JSON, JUnit and the page say how many cases were not judged to the end."""
+    monkeypatch.setattr(case_of_suite, "MOST_STATES", 20)
+    report = judged(PlainChannel, 60)
+    assert 0 < report.given_up < 0.1 * report.explored
+    explored = [v.evidence for v in report.verdicts if v.evidence.startswith("could have broken in")]
+    assert len(explored) > 20
+    assert all(f"; {report.given_up} of {report.explored} cases were given up" in evidence for evidence in explored)
+    assert as_json([report], "1")["targets"][0]["given_up"] == report.given_up
+    assert (
+        as_junit([report]).find(f"testsuite/properties/property[@name='given up'][@value='{report.given_up}']")
+        is not None
+    )
+    assert f"{report.given_up} given up" in as_html([report], "1", 0)
+    console = Console(record=True, file=StringIO(), width=200)
+    print_report(console, report, 0)
+    assert f"{report.given_up} cases were given up" in console.export_text()
+
+
+def test_too_many_cases_given_up_are_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If more than one case in ten is given up, no rule of the machine passes."""
+    monkeypatch.setattr(case_of_suite, "MOST_STATES", 4)
+    report = judged(PlainChannel)
+    assert {v.verdict for v in report.verdicts if v.rule in RULES_OF_THE_MACHINE} == {"unsupported"}
+    assert not report.conforms
 
 
 def test_a_task_that_exits_is_unsupported() -> None:

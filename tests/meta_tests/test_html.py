@@ -182,7 +182,7 @@ def test_every_cell_opens_to_its_evidence(page: str) -> None:
     tree = Tree(page)
     assert len(tree.select("button")) == 3 * len(RULES)
     assert "could have broken in" in " ".join(Tree(details(page)["CH-3.1--1"]).select("dd"))
-    assert "not explored yet" in " ".join(Tree(details(page)["CH-6.1--1"]).select("dd"))
+    assert "use --live" in " ".join(Tree(details(page)["CH-6.1--1"]).select("dd"))
 
 
 def test_a_history_says_why_and_what_is_buffered(page: str) -> None:

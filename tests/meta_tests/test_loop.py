@@ -49,6 +49,18 @@ def test_time_jumps_to_the_next_timer() -> None:
     assert fired == [("early", 60.0), ("late", 3600.0)]
 
 
+def test_nobody_closes_the_loop_while_it_runs() -> None:
+    """As in asyncio: a target that tries gets an error of its own, and the suite goes on."""
+    loop = SteppedLoop()
+
+    async def close() -> None:
+        asyncio.get_running_loop().close()
+
+    closing = loop.start(close())
+    assert str(closing.exception()) == "Cannot close a running event loop"
+    assert not loop.is_closed()
+
+
 def test_callbacks_run_one_by_one_in_the_order_of_their_scheduling() -> None:
     """One step runs one callback; cancelled callbacks are skipped."""
     loop = SteppedLoop()

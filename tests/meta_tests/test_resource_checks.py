@@ -18,9 +18,9 @@ def verdict(rule: str) -> Verdict:
     return only
 
 
-@pytest.mark.parametrize("rule", ["CH-7.2", "CH-7.3"])
+@pytest.mark.parametrize("rule", ["CH-7.1", "CH-7.2", "CH-7.3"])
 def test_the_reference_passes(rule: str) -> None:
-    """The reference claims both rules, and keeps them."""
+    """The reference claims these rules, and keeps them."""
     assert verdict(rule).verdict == "pass"
 
 
@@ -130,3 +130,45 @@ def test_no_statistics_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     found = verdict("CH-7.3")
     assert found.verdict == "untested"
     assert "no statistics()" in found.evidence
+
+
+class KeepsMessages(ours.Channel[Any]):
+    """It keeps the last message, to show it to those who debug."""
+
+    async def connect(self) -> Any:
+        publisher = await super().connect()
+        channel = self
+
+        class Keeping:
+            async def send(self, data: Any) -> None:
+                channel.last = data  # type: ignore[attr-defined]
+                await publisher.send(data)
+
+            async def close(self) -> None:
+                await publisher.close()
+
+        return Keeping()
+
+
+class KeepsEndpoints(ours.Channel[Any]):
+    """It lists everybody who has ever joined."""
+
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        self.joined: list[object] = []
+
+    async def connect(self) -> Any:
+        self.joined.append(await super().connect())
+        return self.joined[-1]
+
+
+@pytest.mark.parametrize(
+    ("channel", "observed"),
+    [(KeepsMessages, "a message that has been read"), (KeepsEndpoints, "a publisher that has")],
+)
+def test_what_is_kept_too_long_is_refused(channel: type, observed: str) -> None:
+    """A channel that refers to a message that was read, or to a publisher that has closed, breaks CH-7.1."""
+    target = load("aioservicekit")._replace(channel=channel)
+    (only,) = judge(target, frozenset({"CH-7.1"}), 1, 0).verdicts
+    assert only.verdict == "fail"
+    assert observed in only.expected

@@ -152,3 +152,15 @@ def in_python(bounds: Bounds, form: Callable[[State], State] = normal) -> Model:
         for by, after in graph.steps(number)
     }
     return Model(set(states), {edge for edge in edges if edge.before != edge.after})
+
+
+def differences(python: Model, other: Model, its_name: str) -> list[str]:
+    """Edges that only one of the two has, from states that both have; then states, if there are no such edges."""
+    both = python.states & other.states
+    found = [
+        f"{name} alone has {edge.label.action} of {edge.label.operation}: from {edge.before} to {edge.after}"
+        for name, edges in (("Python", python.edges - other.edges), (its_name, other.edges - python.edges))
+        for edge in edges
+        if edge.before in both
+    ]
+    return sorted(found, key=len) or [f"one alone has {state}" for state in python.states ^ other.states]

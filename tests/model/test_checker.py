@@ -150,6 +150,21 @@ FORBIDDEN = {
 }
 
 
+def test_an_endpoint_that_joined_a_closed_channel_may_stay_open_for_ever() -> None:
+    """A subscribe that finds its channel closed on its way, and joins, leaves a read that nothing ends (CH-2.1)."""
+    late = [call(1, "subscribe", "s1"), *done(2, "close", "channel"), observe("closed"), returned(1), rest()]
+    history = [*late, *done(3, "close", "channel"), call(4, "read", "s1"), rest()]
+    assert {"CH-1.6", "CH-2.1"} <= blame(0, history)
+
+
+def test_an_iteration_that_skips_messages_is_a_breach_of_its_rule() -> None:
+    """A step of an iteration drops a message and waits for the next one, which makes room for sends (CH-4.7)."""
+    sends = [call(2, "send", "p1", 2), call(3, "send", "p1", 3), rest()]
+    history = [*PAIR, *done(1, "send", "p1", 1), *sends, call(4, "next", "s1"), returned(2), returned(3)]
+    assert "CH-4.7" in blame(1, history)
+    assert broken_obligations(1, history, "CH-4.7") == ("CH-4.7a",)
+
+
 JOINED_ALL_THE_SAME = {
     "it joined, and was cancelled": [observe("open"), cancel(1), raised(1, CANCELLED)],
     "it was cancelled, and joined": [cancel(1), raised(1, CANCELLED), observe("open")],

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from closed_world import NAMES, SPECS, Model, in_python, read_bounds
+from closed_world import NAMES, SPECS, Model, differences, in_python, read_bounds
 from tlc import Fault, in_tla, run_tlc
 
 from aioservicekit_model.channel import machine
@@ -20,18 +20,6 @@ WITH_PROPERTIES = "properties"
 pytestmark = pytest.mark.exhaustive
 
 
-def differences(python: Model, tla: Model) -> list[str]:
-    """Edges that only one of the two has, from states that both have; then states, if there are no such edges."""
-    both = python.states & tla.states
-    found = [
-        f"{name} alone has {edge.label.action} of {edge.label.operation}: from {edge.before} to {edge.after}"
-        for name, edges in (("Python", python.edges - tla.edges), ("TLA+", tla.edges - python.edges))
-        for edge in edges
-        if edge.before in both
-    ]
-    return sorted(found, key=len) or [f"one alone has {state}" for state in python.states ^ tla.states]
-
-
 @cache
 def python_model(name: str) -> Model:
     return in_python(read_bounds(name))
@@ -42,7 +30,7 @@ def test_the_graphs_are_equal(name: str, tmp_path: Path) -> None:
     """Both statements of the channel have the same states, and the same steps between them."""
     tla = in_tla(name, tmp_path)
     python = python_model(name)
-    assert not differences(python, tla)[:3]
+    assert not differences(python, tla, "TLA+")[:3]
     assert python == tla
     print(f"{name}: {len(tla.states)} states, {len(tla.edges)} edges")
 
@@ -65,7 +53,7 @@ def test_a_guard_less_in_python_is_found(
         monkeypatch.setitem(
             machine.OF_KIND, kind, tuple(weaker if each is action else each for each in machine.OF_KIND[kind])
         )
-    found = differences(in_python(read_bounds(SMALLEST)), tla)
+    found = differences(in_python(read_bounds(SMALLEST)), tla, "TLA+")
     assert any(line.startswith(f"Python alone has {NAMES[action.name]} of ") for line in found)
 
 
@@ -82,7 +70,7 @@ FAULTS = {
 @pytest.mark.parametrize("action", FAULTS)
 def test_a_changed_guard_in_tla_is_found(action: str, tmp_path: Path) -> None:
     """With one guard changed in TLA+, the first edge that the two do not share is one of that action."""
-    found = differences(python_model(SMALLEST), in_tla(SMALLEST, tmp_path, FAULTS[action]))
+    found = differences(python_model(SMALLEST), in_tla(SMALLEST, tmp_path, FAULTS[action]), "TLA+")
     assert any(f"alone has {action} of " in line for line in found)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -447,3 +448,40 @@ def test_closing_a_channel_passes_over_loops_that_are_gone(loops: tuple[Loop, Lo
     assert [task.done() for task in tasks + alive] == [False, False, True, True]
     assert all(task.exception() for task in alive)
     assert subscriber is not None
+
+
+def test_a_loop_that_closes_right_after_its_read_has_returned(loops: tuple[Loop, Loop]) -> None:
+    """A read that returns, and whose loop closes, before the send has looked whether it closed: one message (CH-4.4, CH-6.3)."""
+
+    class Closing(Loop):
+        def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+            super().call_soon_threadsafe(*args, **kwargs)
+            self.settle()
+            self.close()
+
+    closing, (one, _) = Closing(), loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    reading = closing.start(subscriber.read())
+    with pytest.raises(StopIteration):
+        publisher.send(1).send(None)
+    assert reading.result() == 1
+    assert channel.statistics().subscribers[0].buffered == 0
+    one.run_until_complete(channel.close())
+
+
+def test_a_request_owed_to_a_task_whose_loop_closes_keeps_nothing(loops: tuple[Loop, Loop]) -> None:
+    """A task that was owed a request to cancel when its loop closed is collected, with all that it used (CH-4.8, CH-7.1)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts(0))
+    reading: asyncio.Task[int] | None = one.start(subscriber.read())
+    other.run_until_complete(publisher.send(1))
+    assert reading
+    reading.cancel()
+    while not reading.done():
+        one.one_iteration()
+    assert reading.result() == 1
+    one.close()
+    kept, reading = weakref.ref(reading), None
+    gc.collect()
+    assert kept() is None
+    other.run_until_complete(channel.close())

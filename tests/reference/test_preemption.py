@@ -1,49 +1,23 @@
-"""One thread is stopped at every instruction in the channel, another one runs there, and the model judges (CH-6.1).
+"""Threads are stopped at every instruction in the channel, others run there, and the model judges what they see (CH-6.1).
 
-Threads that run for real seldom switch where it matters. Here the first one is stopped before its n-th bytecode instruction
-in the library, for every n that there is; the other one then runs until it is done, or until it wants the lock.
+Threads that run for real seldom switch where it matters. Here every switch is chosen, and recurs: see `interleaving.py`.
 """
 
+import __future__
+
 import asyncio
-import sys
-import threading
+import inspect
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
-from types import FrameType, TracebackType
+from itertools import count, product
 from typing import Any, NamedTuple
 
 import pytest
+from interleaving import Refused, Scenario, lines_of, single_stops, windows
 from settling import ended, settle
+from taking_turns import SHARED, Stop
 
-from aioservicekit import Channel, ChannelClosedError, Publisher, Subscriber
-from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.checker import advance, start
-from aioservicekit_model.channel.history import CLOSED, Event, call, raised, rest, returned
-
-PATIENCE = 30.0  # seconds until a hanging instruction is given up
-
-LIBRARY = ("aioservicekit/channels.py", "aioservicekit/_core.py", "aioservicekit/_runtime.py")
-
-States = frozenset[machine.State]
-Pending = frozenset[tuple[int, Event]]
-
-
-class Scenario(NamedTuple):
-    """What two threads do to a channel.
-
-    Attributes:
-        sizes: the buffer sizes of the subscribers s1, s2, ...; there is one publisher, p.
-        before: what has been done already, on the loop of the second thread.
-        first, second: what the threads do, one after the other: to s1, s2, ..., the publisher or the channel.
-    """
-
-    sizes: tuple[int, ...]
-    before: str
-    first: str
-    second: str
-
+from aioservicekit import Channel, Publisher, Subscriber, _core, channels
 
 SCENARIOS = {
     "a full buffer is read beside a send": Scenario((1,), "p.send", "s1.read", "p.send p.send"),
@@ -57,212 +31,280 @@ SCENARIOS = {
     "nothing to read yet": Scenario((0,), "", "s1.read", "p.send"),
     "one message for two reads": Scenario((0,), "p.send", "s1.read", "s1.read p.send"),
     "a read waits, and another one is called": Scenario((0,), "s1.read", "p.send s1.read", "s1.read p.send"),
-    "a commit goes round": Scenario((0, 0), "", "p.send", "s1.read s2.read p.send"),
+    "a commit goes round": Scenario((0, 0), "", "p.send", "s1.read s2.read p.send p.send"),
     "a commit goes round readers": Scenario((0, 1), "s1.read s2.read", "p.send p.send", "s1.read s2.read"),
     "closed beside the last read": Scenario((0,), "p.send", "s1.read s1.read", "s1.close"),
     "closing beside reads": Scenario((1,), "p.send p.send", "channel.close", "s1.read s1.read"),
     "closing beside a send": Scenario((1,), "p.send", "p.send", "s1.read channel.close"),
     "the full subscriber closes": Scenario((1, 0), "p.send p.send", "s1.close", "s2.read p.send"),
+    # joins and closes
+    "a subscriber joins beside sends": Scenario((0,), "", "channel.subscribe", "p.send p.send"),
+    "a send beside one who joins": Scenario((0,), "", "p.send", "channel.subscribe p.send"),
+    "a join beside the close": Scenario((0,), "", "channel.subscribe", "channel.close"),
+    "a publisher joins beside the close": Scenario((0,), "", "channel.connect", "p.close"),
+    "the first two join side by side": Scenario((), "", "channel.subscribe", "channel.connect", publishers=0),
+    "the last subscriber closes beside a send": Scenario((0,), "", "s1.close", "p.send"),
+    "a send beside the closing of the last subscriber": Scenario((0,), "", "p.send", "s1.close"),
+    "a publisher closes beside the sends that it holds": Scenario(
+        (1,), "p.send p.send first: q.send", "p.close", "s1.read", 2
+    ),
+    "a read beside the closing of a publisher whose sends wait": Scenario(
+        (1,), "p.send p.send first: q.send", "s1.read", "p.close", 2
+    ),
+    "two close": Scenario((1,), "p.send p.send", "p.close", "s1.close channel.close"),
+    # cancelling
+    "a send is cancelled beside the read that makes room": Scenario((1,), "p.send first: p.send", "cancel", "s1.read"),
+    "a read makes room beside the cancelling of a send": Scenario(
+        (1,), "p.send p.send first: p.send", "s1.read", "cancel s1.read p.send"
+    ),
+    "a read is cancelled beside a send": Scenario((0,), "first: s1.read second: s1.read", "cancel", "p.send"),
+    "a send beside the cancelling of a read": Scenario((0,), "s1.read first: s1.read", "p.send", "cancel"),
+    "a read is cancelled that has its message": Scenario(
+        (1,), "first: s1.read second: p.send", "cancel", "p.send s1.read"
+    ),
+    "a send is cancelled that has committed": Scenario(
+        (1,), "p.send first: p.send second: s1.read", "cancel", "s1.read p.send"
+    ),
+    # resuming
+    "a read resumes": Scenario((1,), "first: s1.read s1.read second: p.send p.send", "run", "p.send s1.read p.send"),
+    "a send resumes": Scenario((1,), "p.send first: p.send second: s1.read", "run", "p.send s1.read channel.close"),
+    "a read finds its subscriber closed": Scenario(
+        (1,), "first: s1.read second: p.send s1.close", "s1.read", "s1.read"
+    ),
+    "a send finds its publisher closed": Scenario(
+        (1,), "p.send first: p.send second: p.close", "run p.send", "s1.read"
+    ),
+    # loops that close
+    "a send beside the closing of the loop of a read": Scenario((0,), "s1.read", "p.send p.send", "loop.close"),
+    "a loop closes after its read has returned what a send still hands to it": Scenario(
+        (0,), "s1.read", "p.send", "run loop.close s1.read"
+    ),
+    "a loop closes with a message that was handed to its read": Scenario(
+        (0,), "first: s1.read s1.read second: p.send", "loop.close", "p.send s1.read"
+    ),
+    "a message comes back to a read that waits on another loop": Scenario(
+        (0,), "first: s1.read second: s1.read p.send", "loop.close", "run"
+    ),
+    "a message comes back to a full buffer": Scenario(
+        (1,), "first: s1.read second: p.send p.send p.send", "loop.close", "s1.read p.send"
+    ),
+    "a read makes room for a send whose loop closes": Scenario((1,), "p.send p.send", "s1.read", "loop.close"),
+    "reads on two loops, one of which closes": Scenario((0,), "s1.read first: s1.read", "s1.read", "p.send loop.close"),
 }
 
+# What two threads may be doing in these states, each with every other.
+STATES = {
+    "nothing sent": ((0, 1), ""),
+    "full": ((0, 1), "p.send"),
+    "a send waits on each loop": ((1,), "p.send first: p.send second: q.send"),
+    "a read waits on each loop": ((0, 1), "first: s1.read second: s1.read"),
+    "a read and a send have been completed": (
+        (1,),
+        "first: s1.read second: p.send p.send first: q.send second: s1.read",
+    ),
+}
+OPERATIONS = (
+    "p.send", "s1.read", "channel.subscribe", "channel.connect", "p.close", "s1.close", "channel.close",
+    "cancel", "loop.close", "run",
+)  # fmt: skip
 
-class Stop(Exception):
-    """The first thread has no such instruction."""
-
-
-class Lock:
-    """A lock that reports when somebody has to wait for it."""
-
-    def __init__(self, wanted: threading.Event) -> None:
-        self._lock = threading.RLock()
-        self._wanted = wanted
-
-    def acquire(self, blocking: bool = True) -> bool:
-        if not self._lock.acquire(blocking=False):
-            if not blocking:
-                return False
-            self._wanted.set()
-            assert self._lock.acquire(timeout=PATIENCE)
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-    def _is_owned(self) -> bool:
-        owned: bool = self._lock._is_owned()  # type: ignore[attr-defined]
-        return owned
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-@contextmanager
-def stopping_at(instruction: int, meanwhile: Callable[[], None]) -> Iterator[None]:
-    """Do something else before the n-th instruction in the library; raise `Stop` if there are fewer."""
-    counted = 0
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal counted
-        if frame.f_code.co_filename.endswith(LIBRARY):
-            frame.f_trace_opcodes = True
-            if event == "opcode":
-                counted += 1
-                if counted == instruction:
-                    meanwhile()
-        return trace
-
-    before = sys.gettrace()
-    # CPython 3.12 checks this when the function is set, and not later.
-    sys._getframe().f_trace_opcodes = True
-    sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-    if counted < instruction:
-        raise Stop
-
-
-class Trial:
-    """A scenario with the first thread stopped at one instruction."""
-
-    def __init__(self, scenario: Scenario, instruction: int) -> None:
-        self.instruction = instruction
-        self.history: list[tuple[int, Event]] = []  # with the thread, 0 or 1
-        self.wanted = threading.Event()  # the second thread is done, or waits for the lock
-        self._recording = threading.Lock()
-        self._loops = [asyncio.SelectorEventLoop(), asyncio.SelectorEventLoop()]
-        self._numbers = iter(range(1, 100))
-        self._tasks: list[asyncio.Task[None]] = []
-        self._endpoints: dict[str, Any] = {}
-        self._scenario = scenario
-        self._second = threading.Thread(target=self._run_second, daemon=True)
-
-    def run(self) -> None:
-        try:
-            self._prepare()
-            with stopping_at(self.instruction, self._start_second):
-                self._do(self._scenario.first, 0)
-            self._second.join(PATIENCE)
-            assert not self._second.is_alive(), "the second thread never ends"
-            for _ in range(3):
-                for loop in self._loops:
-                    self._settle(loop)
-            self._see(rest())
-            self._do("channel.close " + "".join(f"{name}.read " * 5 for name in self._endpoints if name[0] == "s"), 0)
-            self._settle(self._loops[1])
-            self._settle(self._loops[0])
-            self._see(rest())
-        finally:
-            self._do("channel.close", 1)
-            for loop in self._loops:
-                self._settle(loop)
-                loop.close()
-
-    def _prepare(self) -> None:
-        async def join() -> None:
-            channel = self._endpoints["channel"] = Channel[int]()
-            lock: Any = Lock(self.wanted)
-            channel._core.lock = lock
-            number = next(self._numbers)
-            self._see(call(number, "connect", "p"))
-            self._endpoints["p"] = await channel.connect()
-            self._see(returned(number))
-            for index, size in enumerate(self._scenario.sizes, 1):
-                number = next(self._numbers)
-                self._see(call(number, "subscribe", f"s{index}", size))
-                self._endpoints[f"s{index}"] = await channel.subscribe(buffer_size=size)
-                self._see(returned(number))
-
-        self._loops[1].run_until_complete(join())
-        self._do(self._scenario.before, 1)
-        self.wanted.clear()
-
-    def _start_second(self) -> None:
-        self._second.start()
-        assert self.wanted.wait(PATIENCE)
-
-    def _run_second(self) -> None:
-        self._do(self._scenario.second, 1)
-        self.wanted.set()
-
-    def _do(self, program: str, thread: int) -> None:
-        loop = self._loops[thread]
-        for operation in program.split():
-            on, what = operation.split(".")
-            self._tasks.append(loop.create_task(self._watch(on, what)))
-            self._settle(loop)
-
-    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
-        for _ in range(4):
-            loop.call_soon(loop.stop)
-            loop.run_forever()
-
-    async def _watch(self, on: str, what: str) -> None:
-        number = next(self._numbers)
-        message = [number] if what == "send" else []
-        self._see(call(number, what, on, *message))
-        try:
-            value = await getattr(self._endpoints[on], what)(*message)
-        except ChannelClosedError:
-            self._see(raised(number, CLOSED))
-        else:
-            self._see(returned(number, value))
-
-    def _see(self, event: Event) -> None:
-        with self._recording:
-            self.history.append((threading.current_thread() is self._second, event))
-
-
-def first_unexplained(history: list[tuple[int, Event]]) -> int | None:
-    """Return the index of the first event that the model does not explain, or None.
-
-    A call takes effect when its operation gets to stand in line, between the call and whatever its thread does next: all
-    the moments are tried at which the stopped operation, and the one that waits for the lock, may have done so.
-    """
-    found: dict[Pending, States] = {frozenset(): start(machine, 0)}  # keyed by the calls yet to take effect
-    for index, (thread, event) in enumerate(history):
-        after: dict[Pending, States] = {}
-        for pending, states in found.items():
-            if event.what == "call":
-                if all(thread != other for other, _ in pending):
-                    _add(after, pending | {(thread, event)}, states)
-            elif event.what == "rest":
-                if not pending:
-                    _add(after, pending, advance(machine, states, event))
-            elif all(event.op != call.op for _, call in pending):
-                _add(after, pending, advance(machine, states, event))
-        found = after
-        if not found:
-            return index
-    return None
-
-
-def _add(found: dict[Pending, States], pending: frozenset[tuple[int, Event]], states: States) -> None:
-    """Add states: those that follow when each of the calls takes effect."""
-    if states:
-        found[pending] = found.get(pending, frozenset()) | states
-        for each in pending:
-            _add(found, pending - {each}, advance(machine, states, each[1]))
+# The core of each pair of operations, short enough for windows of two instructions, and how many windows there are at least.
+PAIRS = {
+    "read and send": (Scenario((1,), "p.send", "s1.read", "p.send"), 300),
+    "two reads of one message": (Scenario((1,), "p.send", "s1.read", "s1.read"), 100),
+    "cancel and commit": (Scenario((1,), "p.send first: p.send", "cancel", "s1.read"), 200),
+}
+LONGER_PAIRS = {
+    "send and read": (Scenario((1,), "p.send", "p.send", "s1.read"), 1000),
+    "send and close": (Scenario((0,), "", "p.send", "s1.close"), 1000),
+    "send and subscribe": (Scenario((0,), "", "p.send", "channel.subscribe"), 1000),
+    "two reads, and a send that waits": (Scenario((2,), "p.send p.send p.send", "s1.read", "s1.read"), 1000),
+    "unsubscribe and commit": (Scenario((1, 1), "p.send p.send", "s1.close", "s2.read"), 1000),
+    "join and close": (Scenario((0,), "", "channel.subscribe", "channel.close"), 1000),
+    "a loop that closes, and a read": (Scenario((0,), "first: s1.read second: p.send", "loop.close", "s1.read"), 1000),
+    "a loop that closes, and a send": (Scenario((0,), "s1.read", "p.send", "loop.close"), 500),
+}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_instruction_is_a_bad_one_to_be_stopped_at(name: str) -> None:
-    """Wherever one thread is stopped while the other one runs, the model explains what both have seen (CH-6.1)."""
-    for instruction in range(1, 10_000):
-        trial = Trial(SCENARIOS[name], instruction)
-        try:
-            trial.run()
-        except Stop:
-            break
-        refused = first_unexplained(trial.history)
-        assert refused is None, (instruction, *trial.history[: refused + 1])
-    assert instruction > 20, "hardly any instruction was stopped at"
+    """Wherever one thread is stopped while another one runs, the model explains what both have seen (CH-6.1)."""
+    assert single_stops(SCENARIOS[name], SHARED).trials > 5, "hardly any instruction was stopped at"
+
+
+def test_what_comes_back_is_the_oldest_from_the_first_instruction_on() -> None:
+    """While a closed loop's message comes back, no read takes the next one before it (CH-3.6, CH-4.1, CH-6.3)."""
+    scenario = Scenario((0,), "first: s1.read second: p.send p.send", "loop.close", "s1.read s1.read")
+    for history in single_stops(scenario).histories:
+        got = [event.value for event in history if event.what == "return" and isinstance(event.value, int)]
+        assert got == sorted(got), history
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_no_two_instructions_are_bad_ones_to_be_stopped_at(name: str) -> None:
+    """Nor does it matter if the second thread is stopped too, and the first one goes on (CH-6.1)."""
+    scenario, fewest = PAIRS[name]
+    assert windows(scenario).trials > fewest, "hardly any two instructions were stopped at"
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", LONGER_PAIRS)
+def test_no_two_instructions_of_a_longer_pair_are_bad_ones_either(name: str) -> None:
+    """The same of pairs of operations that have more instructions (CH-6.1)."""
+    scenario, fewest = LONGER_PAIRS[name]
+    assert windows(scenario).trials > fewest, "hardly any two instructions were stopped at"
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", STATES)
+def test_every_operation_beside_every_other(name: str) -> None:
+    """Each operation is stopped at each instruction that others may notice, and each other one runs there (CH-6.1)."""
+    sizes, before = STATES[name]
+    swept = [
+        single_stops(Scenario(sizes, before, first, second, 2), SHARED)
+        for first, second in product(OPERATIONS, repeat=2)
+    ]
+    assert sum(each.trials for each in swept) > 2000, "hardly any instruction was stopped at"
+    assert sum(len(each.histories) for each in swept) > 150, "hardly anything depends on where a thread is stopped"
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_other_threads_notice_nothing_of_the_instructions_left_out(name: str) -> None:
+    """Stopping at each instruction shows the same histories as stopping at those that touch shared state."""
+    every, shared = single_stops(SCENARIOS[name]), single_stops(SCENARIOS[name], SHARED)
+    assert every.trials > 1.5 * shared.trials, "hardly any instruction was left out"
+    assert every.histories == shared.histories
+
+
+def test_nearly_every_line_is_stopped_at() -> None:
+    """The scenarios lead through the code: few lines are left, and those of interrupts and finalizers have tests of their own."""
+    stopped_at = {line for scenario in SCENARIOS.values() for line in lines_of(scenario)}
+    parts: tuple[Any, ...] = (
+        Publisher.send, Subscriber.read, Channel.subscribe, Channel.connect, Channel.close,
+        *(each for each in vars(_core.Core).values() if inspect.isfunction(each) and each.__name__ != "__init__"),
+    )  # fmt: skip
+    there = {
+        (part.__qualname__, line)
+        for part in parts
+        for _, _, line in part.__code__.co_lines()
+        if line and line != part.__code__.co_firstlineno
+    }
+    assert len(there) > 100
+    assert not {name for name, _ in there} - {name for name, _ in stopped_at}
+    assert len(there & stopped_at) > 0.85 * len(there), sorted(there - stopped_at)
+
+
+class Defect(NamedTuple):
+    """A function with a defect: each text is replaced by another one, where it first stands; and a scenario that shows it."""
+
+    scenario: str
+    owner: type
+    function: str
+    changes: tuple[tuple[str, str], ...]
+
+
+DEFECTS = {
+    "an unbounded buffer counts as full when it is empty": Defect(
+        "a commit goes round",
+        _core.Core,
+        "commit",
+        (
+            ("len(buffer.messages) >= buffer.capacity", "len(buffer.messages) == buffer.size"),
+            ("len(messages) >= buffer.capacity", "len(messages) == buffer.size"),
+        ),
+    ),
+    "a send takes no lock": Defect(
+        "one of two full buffers is read beside a send", Publisher, "send", (("with core.lock:", "if True:"),)
+    ),
+    "a send checks and commits under two holds of the lock": Defect(
+        "closing beside a send",
+        Publisher,
+        "send",
+        (
+            (
+                "                if not core.sends and",
+                "            with core.lock:\n                if not core.sends and",
+            ),
+        ),
+    ),
+    "a subscribe takes no lock": Defect(
+        "a send beside one who joins", Channel, "subscribe", (("with self._core.lock:", "if True:"),)
+    ),
+    "a read looks for waiting sends before it takes its message": Defect(
+        "two reads and sends that fill it again",
+        Subscriber,
+        "read",
+        (
+            (
+                "if messages and not buffer.handed:",
+                "looked = bool(core.sends)\n                if messages and not buffer.handed:",
+            ),
+            ("if core.sends:", "if looked:"),
+        ),
+    ),
+    "a send joins the line and does not look for room again": Defect(
+        "one of two full buffers is read beside a send", Publisher, "send", (("core.commit_waiting()", "pass"),)
+    ),
+    "a close takes no lock": Defect(
+        "the last subscriber closes beside a send",
+        channels._Endpoint,
+        "close",
+        (("at_once(self._core, self._close)", "self._close()"),),
+    ),
+    "a message that is handed to a loop which closes is lost": Defect(
+        "a message comes back to a read that waits on another loop",
+        _core.Core,
+        "_hand",
+        (("wake(waiting, None, partial(when_free, self, self.take_back, buffer))", "wake(waiting, None)"),),
+    ),
+    "a task is woken on the wrong loop": Defect(
+        "two full buffers",
+        _core.Core,
+        "commit_waiting",
+        (("wake(waiting, _get_running_loop())", "waiting.set_result(None)"),),
+    ),
+}
+
+# Of two reads the last one looks for waiting sends; each may believe that the other one is the last.
+NEEDS_TWO = Defect(
+    "",
+    Subscriber,
+    "read",
+    (
+        ("message: _T_co = ", "core.reads = getattr(core, 'reads', 0) + 1; message = "),
+        ("if core.sends:", "last = core.reads == 1; core.reads -= 1\n                    if last and core.sends:"),
+    ),
+)  # fmt: skip
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, defect: Defect) -> None:
+    function = vars(defect.owner)[defect.function]
+    source = inspect.getsource(function)
+    for old, new in defect.changes:
+        assert old in source, f"{function.__qualname__} has no {old!r} any more: plant the defect anew"
+        source = source.replace(old, new, 1)
+    names: dict[str, Any] = {}
+    code = compile(f"if True:\n{source}", function.__code__.co_filename, "exec", __future__.annotations.compiler_flag)
+    exec(code, function.__globals__, names)
+    monkeypatch.setattr(defect.owner, defect.function, names[defect.function])
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some instruction is a bad one to be stopped at, and is found for certain (CH-6.1)."""
+    plant(monkeypatch, DEFECTS[name])
+    with pytest.raises(Refused):
+        single_stops(SCENARIOS[DEFECTS[name].scenario], SHARED)
+
+
+def test_some_defects_need_two_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two reads that leave the work to each other, no single instruction is a bad one, but two are (CH-3.4, CH-6.1)."""
+    plant(monkeypatch, NEEDS_TWO)
+    scenario = LONGER_PAIRS["two reads, and a send that waits"][0]
+    single_stops(scenario)
+    with pytest.raises(Refused):
+        windows(scenario)
 
 
 def test_statistics_are_of_one_instant() -> None:
@@ -276,14 +318,14 @@ def test_statistics_are_of_one_instant() -> None:
         return channel, publisher, subscribers
 
     seen = set()
-    with suppress(Stop):
-        for instruction in range(1, 10_000):
-            channel, _publisher, subscribers = asyncio.run(fill())
-            with stopping_at(instruction, partial(read_both, *subscribers)):
-                statistics = channel.statistics()
-            seen.add(tuple(subscriber.buffered for subscriber in statistics.subscribers))
-            asyncio.run(channel.close())
-    asyncio.run(channel.close())
+    for instruction in count(1):
+        channel, _publisher, subscribers = asyncio.run(fill())
+        with Stop(instruction, partial(read_both, *subscribers)) as stop:
+            statistics = channel.statistics()
+        seen.add(tuple(subscriber.buffered for subscriber in statistics.subscribers))
+        asyncio.run(channel.close())
+        if not stop.happened:
+            break
     assert seen == {(1, 1), (0, 0)}
 
 

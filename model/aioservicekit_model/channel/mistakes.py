@@ -68,6 +68,7 @@ from .wrong_effects import (
     take_a_newer,
     take_and_drop_the_next,
     take_and_leave,
+    take_and_wait,
 )
 
 Condition = Callable[[State, Operation, Past], bool]
@@ -187,6 +188,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.6",  "close and forget endpoints",          CLOSING,  close_and_forget_endpoints),
     Mistake("CH-1.6",  "leave the endpoints forgotten",       CLOSING,  close_nothing,             of_the_closed_channel),
     Mistake("CH-2.1",  "join what is closed",                 JOIN,     join_what_is_closed,       is_closed),
+    Mistake("CH-2.1",  "leave open what has joined late",     CLOSING,  close_nothing,             of_the_closed_channel),
     Mistake("CH-2.2a", "join with another default",           JOIN,     join_with_another_default, has_no_size),
     Mistake("CH-2.2b", "join with the default anyway",        JOIN,     join_with_the_default,     has_a_size),
     Mistake("CH-2.4a", "commit past newcomers",               COMMIT,   commit_past_newcomers,
@@ -221,6 +223,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-4.5b", "give up and put back last",           LEAVE,    put_back_last),
     Mistake("CH-4.7a", "end the iteration early",             END,      end_early,                 is_iterating,
             without=("CH-4.1", "CH-4.2")),
+    Mistake("CH-4.7a", "skip a message",                      TAKE,     take_and_wait,             is_iterating),
     Mistake("CH-4.7b", "end the iteration with an error",     END,      end_with_an_error,         is_iterating,
             without=("CH-4.1", "CH-4.2")),
     Mistake("CH-5.1a", "close later",                         CLOSING,  close_later),

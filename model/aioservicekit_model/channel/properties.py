@@ -76,7 +76,7 @@ def _of_each_subscriber(holds: Callable[[Messages, Messages], bool], world: Worl
 
 
 RECEIVED: dict[str, Callable[[Messages, Messages], bool]] = {
-    "nothing that has committed is lost (CH-2.4a, CH-3.1b, CH-3.8a, CH-4.2a, CH-4.4a)": lambda due, received: (
+    "nothing that has committed is lost (CH-2.4a, CH-3.1b, CH-3.8a, CH-4.2a, CH-4.4a, CH-4.7a)": lambda due, received: (
         set(due) <= set(received)
     ),
     "nobody receives a message twice (CH-2.4a, CH-3.1c, CH-4.4a)": lambda due, received: (

@@ -188,6 +188,12 @@ def take_and_drop_the_next(state: State, op: Operation, past: Past) -> Iterator[
         yield state.with_subscriber(s._replace(buffer=s.buffer[2:])).settled(op, "return", s.buffer[0])
 
 
+def take_and_wait(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """The message is lost, and the read waits for the next one."""
+    s = state.subscriber(op.on)
+    yield state.with_subscriber(s._replace(buffer=s.buffer[1:]))
+
+
 def put_back_last(state: State, op: Operation, past: Past) -> Iterator[State]:
     """Put back the message that the read has taken or would have taken, at the wrong end."""
     s = state.subscriber(op.on)

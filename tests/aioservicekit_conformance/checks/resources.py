@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 import warnings
+import weakref
 
 from ..target import Target
 from .check import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
@@ -88,6 +89,105 @@ def a_forgotten_subscriber_holds_nobody_back(target: Target) -> None:
             str(started(lambda: send_past("forgotten"))),
             "a waiting send returns when the full subscriber is forgotten",
         )
+
+
+LONG = 3600  # seconds on virtual time: what a timer of the target refers to may stay until then
+
+
+class Message:
+    """A message whose end can be seen."""
+
+
+ENDINGS = {
+    "has been read": "read",
+    "was read by one subscriber and left unread by another one that has closed": "left",
+    "was never sent, because its send was cancelled": "cancelled",
+    "was never sent, because its publisher closed": "failed",
+}
+
+
+async def _message_kept(target: Target, ending: str) -> bool:
+    """Whether a message that nobody can read any more is still there; the channel and its connected endpoints are."""
+    channel = target.channel(0)
+    publisher, other = await channel.connect(), await channel.connect()
+    subscriber, full = await channel.subscribe(buffer_size=1), await channel.subscribe(buffer_size=1)
+    message = Message()
+    there = weakref.ref(message)
+    if ending in ("cancelled", "failed"):
+        await publisher.send("fills the buffers")
+        sending = asyncio.ensure_future(other.send(message))
+        await asyncio.sleep(0)
+        if ending == "cancelled":
+            sending.cancel()
+        else:
+            await other.close()
+        await asyncio.wait([sending])
+        if not sending.cancelled() and sending.exception() is None:
+            return False  # it was sent all the same: whichever rule that breaks, it is another one
+        del sending
+    else:
+        await publisher.send(message)
+        await subscriber.read()
+        await (full.read() if ending == "read" else full.close())
+    if ending == "left":
+        del full
+    del message
+    await asyncio.sleep(LONG)
+    gc.collect()
+    kept = there() is not None
+    await channel.close()
+    return kept
+
+
+@check("CH-7.1")
+def messages_that_nobody_can_read_are_let_go(target: Target) -> None:
+    for words, ending in ENDINGS.items():
+        kept = started(lambda ending=ending: _message_kept(target, ending))  # type: ignore[misc]
+        if kept is not None:
+            expect("False", str(kept), f"whether the channel refers to a message that {words}")
+
+
+async def _endpoint_kept(target: Target, kind: str, *, waited: bool) -> bool | None:
+    """Whether a closed endpoint that nobody else refers to is still there; None if that can't be seen."""
+    channel = target.channel(1)
+    stays = [await channel.connect(), await channel.subscribe(buffer_size=0)]
+    endpoint = await (channel.connect() if kind == "publisher" else channel.subscribe())
+    try:
+        there = weakref.ref(endpoint)
+    except TypeError:
+        return None
+    if waited:  # an operation of its own waits until the close
+        if kind == "publisher":
+            full = await channel.subscribe()
+            await endpoint.send("fills the buffer")
+            waiting = asyncio.ensure_future(endpoint.send("waits"))
+            stays.append(full)
+        else:
+            waiting = asyncio.ensure_future(endpoint.read())
+        await asyncio.sleep(0)
+        await endpoint.close()
+        await asyncio.wait([waiting])
+        waiting.cancelled() or waiting.exception()
+        del waiting
+    else:
+        await endpoint.close()
+    del endpoint
+    await asyncio.sleep(LONG)
+    gc.collect()
+    kept = there() is not None
+    await channel.close()
+    assert stays  # until here
+    return kept
+
+
+@check("CH-7.1")
+def endpoints_that_have_closed_are_let_go(target: Target) -> None:
+    for kind in ("publisher", "subscriber"):
+        for waited in (False, True):
+            kept = started(lambda kind=kind, waited=waited: _endpoint_kept(target, kind, waited=waited))  # type: ignore[misc]
+            if kept is not None:
+                words = f"whether the channel refers to a {kind} that has closed{' while it waited' if waited else ''}"
+                expect("False", str(kept), words)
 
 
 PUBLISHERS, SIZE, OTHER_SIZE, BUFFERED, READS, SENDS = 2, 7, 11, 5, 4, 6
@@ -182,6 +282,8 @@ def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
 
 
 CHECKS = (
+    messages_that_nobody_can_read_are_let_go,
+    endpoints_that_have_closed_are_let_go,
     forgotten_endpoints_are_closed_with_a_warning,
     a_forgotten_subscriber_holds_nobody_back,
     statistics_and_repr_tell_what_goes_on,

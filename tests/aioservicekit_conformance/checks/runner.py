@@ -1,5 +1,6 @@
 """Run a named check, whatever its target does."""
 
+import asyncio
 import threading
 
 from ..running.watchdog import describe_error
@@ -22,7 +23,7 @@ def run_check(check: Check, target: Target) -> Broken | None:
         check.program(target)
     except (Broken, NotTakenOn, Escaped) as error:
         found = error
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # it may cancel whoever uses it
         found = NotTakenOn(f"it could not be inspected: {describe_error(error)}")
     if threading.active_count() > threads:
         raise Escaped("its own thread")

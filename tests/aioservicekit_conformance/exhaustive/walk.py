@@ -15,8 +15,9 @@ from aioservicekit_model.channel import machine
 from aioservicekit_model.channel.history import Event
 from aioservicekit_model.channel.world import Bounds, Users, World
 
-from ..running.case import Action, Case, Message
+from ..running.case import Action, Case
 from ..running.loop import SteppedLoop
+from ..running.stepped import Message, SteppedCase
 from ..target import Target
 from .fingerprint import Fingerprints
 
@@ -113,7 +114,7 @@ def walk(
     fingerprints = Fingerprints(_of_the_suite)
     numbers: dict[object, int] = {}
 
-    def entered(case: Case, left: Move) -> int:
+    def entered(case: SteppedCase, left: Move) -> int:
         fingerprint = fingerprints.of(case.roots, case.loop.time()) if pruned else len(found.nodes)
         number = numbers.setdefault((fingerprint, case.states, *left[1:]), len(found.nodes))
         if number == len(found.nodes):
@@ -145,14 +146,14 @@ def walk(
     return found
 
 
-def _run(target: Target, bounds: Bounds, actions: "list[Action] | tuple[Action, ...]") -> Case:
-    case = Case(target, bounds.default_size, ByBounds())
+def _run(target: Target, bounds: Bounds, actions: "list[Action] | tuple[Action, ...]") -> SteppedCase:
+    case = SteppedCase(target, bounds.default_size, ByBounds())
     for action in actions:
         case.perform(action)
     return case
 
 
-def _make(case: Case, action: Action | None) -> None:
+def _make(case: SteppedCase, action: Action | None) -> None:
     if action is None:
         after = case.actions[-1].after or 0
         case.go_on(1 if after < MOST_CALLBACKS else None)

@@ -12,8 +12,7 @@ from aioservicekit_model.channel.blame import exercised
 from aioservicekit_model.channel.checker import states_along
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
-from ..running.case import MOST_STATES, Case, replay
-from ..target import Target
+from ..running.case import MOST_STATES, Case, Subject, replay
 from .failures import Failures
 from .scripts import SCRIPTS, parse
 from .state_machine import machine
@@ -34,6 +33,7 @@ class Exploration:
         cases: the number of cases made.
         failures: the refused cases, and the rules that they blame.
         escapes: why cases could not be judged, and how many.
+        given_up: the number of cases that too many states explain: they were judged up to some event only.
         reached: the number of cases that met each interesting situation.
         sampled: the number of cases in which the exercised rules were counted.
         exercised: for each rule, how many of these cases exercised it.
@@ -47,6 +47,7 @@ class Exploration:
         self.cases = 0
         self.failures = Failures(self.rules)
         self.escapes: Counter[str] = Counter()
+        self.given_up = 0
         self.reached: Counter[str] = Counter()
         self.sampled = 0
         self.unit = f"sampled cases of up to {STEPS} steps"
@@ -58,6 +59,7 @@ class Exploration:
     def add(self, case: Case, *, script: bool = False) -> None:
         self.cases += 1
         self.reached.update(case.reached.keys())
+        self.given_up += case.given_up
         if case.hung:
             self.hung = case
         elif case.escaped:
@@ -103,7 +105,7 @@ def silent(cases: int, total: int) -> None:
 
 
 def explore(
-    target: Target,
+    target: Subject,
     max_examples: int,
     number: int,
     progress: Callable[[int, int], None] = silent,

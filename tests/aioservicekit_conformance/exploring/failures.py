@@ -16,8 +16,7 @@ from typing import NamedTuple
 from aioservicekit_model.channel.blame import blame, explains
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
-from ..running.case import Action, Case, replay
-from ..target import Target
+from ..running.case import Action, Case, Subject, replay
 from .minimiser import anything_simpler, fewer_actions, minimise
 
 __all__ = ["Failure", "Failures", "shortest"]
@@ -203,7 +202,7 @@ def _refused_kind(case: Case) -> tuple[object, ...] | None:
     return (event.what, call and call.kind, value, case.overdue)
 
 
-def shortest(target: Target, failure: Failure, rule: str | None) -> Case:
+def shortest(target: Subject, failure: Failure, rule: str | None) -> Case:
     """The shortest case that is refused for the same reasons as a failure.
 
     Args:

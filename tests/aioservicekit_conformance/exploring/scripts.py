@@ -89,6 +89,7 @@ _SCRIPTS = (
     (0, "s1 p1 p1! / s1*"),
     (0, "s1=2 p1 p1! p1! p1! s1? s2=1 p1!"),
     (0, "s1=1 p1 p1! p1! s1? s2=3 p1!"),
+    (1, "s1 p1 p2 p1! p2! /p1 x5 s1? s1? p3 p3! p3! p3! /s1"),
     *((0, f"s1={a} s2={b} s3={c} {FULL_ONE_BY_ONE}".format(*_by_size(a, b, c))) for a, b, c in permutations((1, 2, 3))),
 )
 

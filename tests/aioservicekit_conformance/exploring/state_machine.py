@@ -18,8 +18,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, multiple, precondition, rule
 
-from ..running.case import Action, Case
-from ..target import Target
+from ..running.case import Action, Case, Subject
 
 __all__ = ["machine"]
 
@@ -61,7 +60,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     case: Case
 
-    def __init__(self, target: Target, done: Callable[[Case], None]) -> None:
+    def __init__(self, target: Subject, done: Callable[[Case], None]) -> None:
         super().__init__()
         self.target = target
         self.done = done
@@ -70,7 +69,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     @initialize(target=endpoints, size=sizes, beginning=beginnings, own_size=own_sizes, calm=calms)
     def make_channel(self, size: int, beginning: list[str], own_size: int | None, calm: int) -> MultipleResults[str]:
-        self.case = Case(self.target, size)
+        self.case = self.target.case(size)
         self.calm = calm
         joined = [self.join(what, None, own_size if what == "subscribe" else None) for what in beginning]
         # With a name of each kind to draw, every rule is possible from the start, even if nobody has joined.
@@ -230,6 +229,6 @@ class ChannelMachine(RuleBasedStateMachine):
             self.done(self.case)
 
 
-def machine(target: Target, done: Callable[[Case], None]) -> Callable[[], RuleBasedStateMachine]:
+def machine(target: Subject, done: Callable[[Case], None]) -> Callable[[], RuleBasedStateMachine]:
     """A state machine that makes one case after another and hands each finished one to `done`."""
     return lambda: ChannelMachine(target, done)

@@ -13,7 +13,7 @@ from .wording import IMPOSSIBLE, KEY
 
 __all__ = ["as_html"]
 
-MARKS = {"pass": "✓", "fail": "✗", "masked": "≈", "unsupported": "?", "untested": "·"}
+MARKS = {"pass": "✓", "fail": "✗", "masked": "≈", "unsupported": "?", "untested": "·", "not applicable": "—"}
 
 
 class Row(NamedTuple):

@@ -19,7 +19,9 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
             {
                 "target": report.target,
                 "conforms": report.conforms,
+                "without": report.without,
                 "cases": report.explored,
+                "given_up": report.given_up,
                 "reached": report.reached,
                 **({"exhausted": report.exhausted} if report.exhausted else {}),
                 "rules": [
@@ -63,10 +65,10 @@ def as_junit(reports: list[Report]) -> "ElementTree[Element]":
             failures=str(counts["failed"]),
             skipped=str(counts["skipped"]),
         )
-        if report.exhausted:
-            properties = SubElement(suite, "properties")
-            for line in report.exhausted:
-                SubElement(properties, "property", name="exhausted", value=line)
+        properties = SubElement(suite, "properties")
+        told = [("cases", report.explored), ("given up", report.given_up)]
+        for name, value in (*told, *(("exhausted", line) for line in report.exhausted)):
+            SubElement(properties, "property", name=name, value=str(value))
         for v in report.verdicts:
             name = f"{report.target.replace(':', '.')}.{section(v.rule)}"
             case = SubElement(suite, "testcase", classname=name, name=f"{v.rule} {RULES[v.rule].title}")

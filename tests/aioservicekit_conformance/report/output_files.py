@@ -83,3 +83,5 @@ def _write_failures(directory: Path | None, report: Report) -> None:
             (directory / f"{name}.txt").write_text(verdict.replay, encoding="utf-8")
         if verdict.program:
             (directory / f"{name}.py").write_text(verdict.program, encoding="utf-8")
+        if verdict.commands:
+            (directory / f"{name}.jsonl").write_text(verdict.commands, encoding="utf-8")

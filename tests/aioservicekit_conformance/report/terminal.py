@@ -1,6 +1,7 @@
 """What the command prints on a terminal: lines wrapped at the terminal's width, each below its heading."""
 
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import RawIOBase, TextIOBase
 from typing import Any
@@ -12,12 +13,10 @@ from rich.text import Text
 
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
-from ..judging import judge
-from ..target import Target
 from ..verdicts import Report, Verdict
 from .wording import KEY
 
-__all__ = ["judged", "print_finding", "print_known", "print_report", "print_summary", "say"]
+__all__ = ["Judge", "judged", "print_finding", "print_known", "print_report", "print_summary", "say"]
 
 MARKS = {
     "pass": "[green]pass[/]",
@@ -25,6 +24,7 @@ MARKS = {
     "masked": "[yellow]masked[/]",
     "unsupported": "[yellow]unsupported[/]",
     "untested": "[dim]untested[/]",
+    "not applicable": "[dim]not applicable[/]",
 }
 
 
@@ -43,10 +43,11 @@ def say(console: Console, indent: int, label: str, text: str, width: int = 0) ->
         console.print((Text(" " * start) if number else head) + row, soft_wrap=True)
 
 
-def judged(
-    target: Target, rules: frozenset[str], max_examples: int, seed: int, *, exhaustive: bool = False
-) -> tuple[Report, str]:
-    """Judge, with a counter on the terminal that runs from zero to the number of cases, or of states known so far.
+Judge = Callable[[frozenset[str], int, int, Callable[[int, int], None]], Report]
+
+
+def judged(name: str, judge: Judge, rules: frozenset[str], max_examples: int, seed: int) -> tuple[Report, str]:
+    """Judge, with a counter on the terminal that runs from zero to the number of cases.
 
     Returns:
         The report, and a line about what the target printed meanwhile, which is not shown.
@@ -59,12 +60,12 @@ def judged(
         redirect_stdout(printed),
         redirect_stderr(printed),
     ):
-        task = progress.add_task(f"{escape(target.name)}: exploring", total=max_examples)
+        task = progress.add_task(f"{escape(name)}: exploring", total=max_examples)
 
         def made(cases: int, total: int) -> None:
             progress.update(task, completed=cases, total=total)
 
-        report = judge(target, rules, max_examples, seed, made, exhaustive=exhaustive)
+        report = judge(rules, max_examples, seed, made)
     return report, printed.summary
 
 
@@ -99,8 +100,8 @@ class _PrintedBytes(RawIOBase):
 
 
 def print_report(console: Console, report: Report, seed: int) -> None:
-    how = f"seed {seed}" if not report.exhausted else "everything within bounds"
-    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.explored} cases, {how})")
+    how = "everything within bounds" if report.exhausted else f"seed {seed}"
+    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.made}, {how})")
     for line in report.exhausted:
         say(console, 2, "", escape(line))
     last = ""
@@ -116,13 +117,14 @@ def print_report(console: Console, report: Report, seed: int) -> None:
     console.print()
     if any(verdict.history for verdict in report.verdicts):
         say(console, 2, "", f"[dim]{escape(KEY)}[/]")
+    reached = "; ".join(f"{what}: {n}" for what, n in report.reached.items())
     if not report.exhausted:
-        say(
-            console,
-            2,
-            "",
-            f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]",
+        say(console, 2, "", f"[dim]cases that reached {reached}[/]")
+    if report.given_up:
+        told = (
+            f"{report.given_up} of {report.explored} {report.cases} were given up, because too many states explain them"
         )
+        say(console, 2, "", f"[yellow]{told}[/]")
     say(console, 2, "", _summary(report))
 
 
@@ -135,8 +137,8 @@ def print_summary(console: Console, reports: list[Report]) -> None:
 
 def _summary(report: Report) -> str:
     counts = {mark: sum(v.verdict == mark for v in report.verdicts) for mark in MARKS}
-    conforms = "[green]conforms[/]" if report.conforms else "[red]does not conform[/]"
-    return f"{escape(report.target)} {conforms}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
+    claim = f"[{'green' if report.conforms else 'red'}]{report.claim}[/]"
+    return f"{escape(report.target)} {claim}: " + ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
 
 
 def print_known(console: Console, report: Report, known: frozenset[str]) -> None:

@@ -32,6 +32,10 @@ def event_in_words(event: Event) -> str:
             return f"the channel's state is{value}"
         case "rest":
             return "at rest"
+        case "settle":
+            return "waits"
+        case "abandon":
+            return "is left behind: its event loop closes"
         case "wake-up":  # this and the following ones appear only in drawings
             return "is woken"
         case _:
@@ -50,6 +54,8 @@ def call_in_words(call: Event) -> str:
             return f"{call.on}.send({call.value})"
         case "next":
             return f"{call.on}.__anext__()"
+        case "observe":
+            return f"{call.on}.state"
         case _:
             return f"{call.on}.{call.kind}()"
 

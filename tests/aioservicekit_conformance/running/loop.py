@@ -171,6 +171,8 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         return self._closed
 
     def close(self) -> None:
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
         self._closed = True
         self.retire()
 

@@ -3,14 +3,14 @@
 It does nothing as long as something moves: the limit is for one step of a loop or one import, which take microseconds.
 """
 
-import asyncio
-import faulthandler
-import importlib
+import ctypes
 import os
 import signal
+import sys
+import sysconfig
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,10 +19,12 @@ __all__ = ["Hang", "alive", "describe_error", "watched"]
 
 SECONDS = 5  # between two looks
 LOOKS = 3  # more looks in a row without a step are too many
-IN_VAIN = 3  # a target that catches this many interruptions and goes on loses its whole process
+IN_VAIN = 2  # a target that goes on after this many interruptions loses its whole process, within a minute
 
 OURS = Path(__file__).parents[1]
-LIBRARY = (Path(asyncio.__file__).parent, Path(importlib.__file__).parent)
+LIBRARY, INSTALLED = (
+    Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib")
+)  # the second may be in the first
 _steps = 0
 
 
@@ -45,8 +47,8 @@ def describe_error(error: BaseException) -> str:
     """An error with its text, and the file and line of the target that raised it, if the target raised it."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frames = [(each.f_code.co_filename, line) for each, line in traceback.walk_tb(error.__traceback__)]
-    theirs = [frame for frame in frames if _is_theirs(frame[0])]
-    return f"{said} ({_place(theirs[-1:])})" if theirs else said
+    theirs = next((frame for frame in reversed(frames) if _is_theirs(frame[0])), None)
+    return f"{said} ({_place([theirs])})" if theirs else said
 
 
 def _place(lines: Iterable[tuple[str, int]]) -> str:
@@ -57,50 +59,64 @@ def _place(lines: Iterable[tuple[str, int]]) -> str:
 
 
 def _is_theirs(file: str) -> bool:
-    return (
-        not file.startswith("<frozen")
-        and OURS not in Path(file).parents
-        and not any(Path(each) in Path(file).parents for each in LIBRARY)
-    )
+    folders = Path(file).parents
+    of_the_library = LIBRARY in folders and INSTALLED not in folders
+    return not (file.startswith("<frozen") or OURS in folders or of_the_library)
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Interrupt what hangs, and let nobody end the whole process: meanwhile, `os._exit` is `sys.exit`."""
+    """Interrupt what hangs with `Hang`, and let nobody end the whole process: meanwhile, `os._exit` is `sys.exit`.
+
+    What catches every interruption, or can't be interrupted, ends the process with status 1, and a line says where it hangs.
+    """
 
     def leave(status: int) -> None:
         raise SystemExit(status)
 
     before = os._exit
+    watch = Watch(before)
+    by_signal = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
     os._exit = leave  # type: ignore[assignment]
     try:
-        with _watched():
+        with interrupting_by_signal(watch) if by_signal else interrupting_from_a_thread(watch):
             yield
     finally:
         os._exit = before
 
 
+class Watch:
+    """What the watchdog has seen, look by look."""
+
+    def __init__(self, end: Callable[[int], object]) -> None:
+        """`end` ends the process with a status."""
+        self._end = end
+        self._steps = _steps
+        self._looks = 0
+        self._interruptions = 0
+
+    def hangs(self, frame: FrameType | None) -> bool:
+        """Look once, and say whether to interrupt. End the process if that has been in vain."""
+        if self._steps != _steps:
+            self._steps, self._looks = _steps, 0
+        self._looks += 1
+        if self._looks <= LOOKS:
+            return False
+        self._looks = 0
+        self._interruptions += 1
+        if self._interruptions > IN_VAIN:
+            told = f"the target hangs, and nothing interrupts it: for seconds it ran at {where(frame)}"
+            os.write(2, f"aioservicekit-conformance: {told}\n".encode())
+            self._end(1)
+        return True
+
+
 @contextmanager
-def _watched() -> Iterator[None]:
-    """Interrupt with `Hang` what goes on for many seconds without a step; without signals, end with a traceback."""
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
-        faulthandler.dump_traceback_later(20 * SECONDS * LOOKS, exit=True)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        return
-    seen = [_steps, 0, 0]  # steps at the last look, looks since then, interruptions
+def interrupting_by_signal(watch: Watch) -> Iterator[None]:
+    """Look from a signal handler. A signal also ends calls that block, such as `time.sleep`."""
 
     def look(number: int, frame: FrameType | None) -> None:
-        if seen[0] != _steps:
-            seen[:2] = [_steps, 0]
-        seen[1] += 1
-        if seen[1] > LOOKS:
-            seen[1] = 0
-            seen[2] += 1
-            if seen[2] > IN_VAIN:
-                faulthandler.dump_traceback_later(0.001, exit=True)
+        if watch.hangs(frame):
             raise Hang(where(frame))
 
     before = signal.signal(signal.SIGALRM, look)
@@ -111,3 +127,42 @@ def _watched() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, *timer)  # somebody else's, such as pytest-timeout's
+
+
+@contextmanager
+def interrupting_from_a_thread(watch: Watch) -> Iterator[None]:
+    """Look from a thread, where there is no SIGALRM or this is not the main thread. Only Python code is interrupted."""
+    watched_thread = threading.get_ident()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(SECONDS):
+            frame = sys._current_frames().get(watched_thread)
+            if watch.hangs(frame):
+                raise_in(watched_thread, hang_at(where(frame)))
+
+    looking = threading.Thread(target=look, name="watchdog", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        done.set()
+        looking.join()
+        raise_in(watched_thread, None)
+
+
+def hang_at(place: str) -> type[Hang]:
+    """A class of `Hang` that knows its text, since only a class can be raised in another thread."""
+
+    class HangThere(Hang):
+        def __init__(self) -> None:
+            super().__init__(place)
+
+    return HangThere
+
+
+def raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise an error in a thread when it next runs Python code. None takes back one that has not been raised yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )

@@ -1,21 +1,19 @@
-"""Sound channels, continued: some poll, some have endless timers, some take liberties with the interface."""
+"""Sound channels: some poll, some have endless timers, some take liberties with the interface."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from .plain import (
+from ..plain import (
     ChannelClosedError,
     ChannelState,
     PlainChannel,
     PlainPublisher,
     PlainSubscriber,
     SendTicket,
-    Target,
     Ticket,
 )
-from .sound import SOUND
 
 Channel = PlainChannel[Any]
 Publisher = PlainPublisher[Any]
@@ -154,15 +152,3 @@ class GeneratingChannel(Channel):
         self._subscribers.append(subscriber)
         self._joined(subscriber)
         return subscriber
-
-
-SOUND |= {
-    "polling": Target(PollingChannel),
-    "ticking": Target(TickingChannel),
-    "patient": Target(PatientChannel),
-    "distrustful": Target(DistrustfulChannel),
-    "housekeeping": Target(HousekeepingChannel),
-    "busy": Target(BusyChannel),
-    "own_error": Target(OwnErrorChannel, ChannelState, LeftBehindError),
-    "generating": Target(GeneratingChannel),
-}

@@ -1,0 +1,192 @@
+"""A plan: what each thread of a run is to do. A run does not repeat its plan exactly, since threads never run twice alike.
+
+A run is a sequence of *bursts*. In a burst the threads act at the same time; after it all comes to rest. A burst has few sends:
+sends that overlap may have committed in any order, and the model has to consider all of them.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+
+from .loops import LOOPS
+
+__all__ = ["Action", "Plan", "draw", "smaller"]
+
+THREADS = 2, 2, 2, 3, 3, 3, 4, 5, 6, 8  # most defects show with few threads, which take less time
+MOST_SENDS = 8  # in a burst
+DEADLY = 4  # in one run of several threads in this many, loops die often
+SINGLE = 4  # one run in this many has a single thread: it shows the rules that have nothing to do with threads
+
+WEIGHTS = {
+    "send": 10,
+    "read": 9,
+    "next": 1,
+    "observe": 2,
+    "subscribe": 0.6,
+    "connect": 0.4,
+    "close": 0.7,
+    "cancel": 2.5,
+}
+DUELS = 0.3  # of the runs
+ONE_SIDED = 0.2  # of the runs
+ROLES: tuple[dict[str, float], ...] = (
+    {},
+    {},
+    {"send": 1},
+    {"read": 1},
+)  # of a thread, in a burst; {}: it does anything
+SWARM = 0.2, 1, 1, 2
+HURRIED = {"send": 0.2, "read": 0.5, "next": 0.5}  # how many of these are asked to cancel if they wait
+DYING = 0.15, 3  # the weight of "die", in most runs and in deadly ones; a single thread never dies
+
+
+class Action(NamedTuple):
+    """One action of a thread.
+
+    Attributes:
+        what: the kind of an operation, or "cancel", "die" (its loop is closed with all that waits on it, and a new one made).
+        which: chooses, among what there is by then: an endpoint, an operation to cancel.
+        size: of a `subscribe`, the buffer's size; None takes the channel's default.
+        pause: how often the thread's loop goes round before the thread's next action, or, if negative, for how many
+            ten-thousandths of a second the thread does nothing.
+        hurried: the operation is asked to cancel after that, if it still waits.
+    """
+
+    what: str
+    which: int = 0
+    size: int | None = None
+    pause: int = 0
+    hurried: bool = False
+
+
+Burst = tuple[tuple[Action, ...], ...]  # for each thread, what it does
+
+
+class Plan(NamedTuple):
+    """What a run does.
+
+    Attributes:
+        loops: the loops' kind: "asyncio" or "uvloop".
+        default_size: the channel's.
+        bursts: each gives every thread something to do, or nothing.
+        chaos: how many of the target's instructions are preceded by a pause, from 0 to 1.
+        alone: the first thread alone has chaos, and longer pauses: the others get far while it is in the middle of something.
+        seed: of the chaos.
+    """
+
+    loops: str
+    default_size: int
+    bursts: tuple[Burst, ...]
+    chaos: float
+    alone: bool
+    seed: int
+
+    @property
+    def threads(self) -> int:
+        return len(self.bursts[0])
+
+    @property
+    def actions(self) -> int:
+        return sum(len(actions) for burst in self.bursts for actions in burst)
+
+    def does(self, what: str) -> bool:
+        return any(action.what == what for burst in self.bursts for actions in burst for action in actions)
+
+    def without(self, what: str) -> "Plan":
+        """The plan without the actions of a kind."""
+        return self._replace(
+            bursts=tuple(
+                tuple(tuple(action for action in actions if action.what != what) for actions in burst)
+                for burst in self.bursts
+            )
+        )
+
+
+def draw(seed: int, number: int) -> Plan:
+    """The plan of the n-th run."""
+    chance = Random(f"{seed} {number}")
+    threads = 1 if number % SINGLE == 0 else chance.choice(THREADS)
+    joins = [*("subscribe",) * chance.choice((1, 1, 1, 2, 3)), *("connect",) * chance.choice((1, 2, 2, 3))]
+    first: list[list[Action]] = [[] for _ in range(threads)]
+    for what in joins:
+        chance.choice(first).append(_action(chance, what))
+    # Each run does some things often and others seldom ("swarm testing"): so they differ more than by chance.
+    weights = {what: weight * chance.choice(SWARM) for what, weight in WEIGHTS.items()}
+    weights["die"] = DYING[chance.randrange(DEADLY) == 0] if threads > 1 else 0
+    bursts = [first, *(_burst(chance, threads, weights) for _ in range(chance.randint(3, 6)))]
+    if threads > 1 and chance.random() < DUELS:
+        bursts[1:1] = [_duel(chance, threads) for _ in range(2)]
+    if weights["die"] == DYING[1]:
+        bursts[1:1] = _deaths(chance, threads)
+    if chance.random() < ONE_SIDED:  # come, send and go before the other side is there
+        side = chance.choice(("connect", "subscribe"))
+        early: list[list[Action]] = [[] for _ in range(threads)]
+        late: list[list[Action]] = [[] for _ in range(threads)]
+        chance.choice(early).append(_action(chance, side))
+        for what in ("send", "read", "close"):
+            chance.choice(late).append(_action(chance, what)._replace(which=1))
+        bursts = [early, late, *bursts]
+    return Plan(
+        loops=chance.choice(list(LOOPS)),
+        default_size=chance.choice((0, 0, 1, 2)),
+        bursts=tuple(tuple(map(tuple, burst)) for burst in bursts),
+        chaos=chance.choice((0, 0.02, 0.05, 0.1)) if threads > 1 else 0,
+        alone=chance.random() < 0.5,
+        seed=chance.randrange(2**32),
+    )
+
+
+def _burst(chance: Random, threads: int, weights: dict[str, float]) -> list[list[Action]]:
+    each = chance.randint(2, 6) if threads < 4 else chance.randint(1, 4)
+    burst: list[list[Action]] = [[] for _ in range(threads)]
+    sends = 0
+    for actions in burst:
+        role = chance.choice(ROLES) or weights
+        for what in chance.choices(list(role), list(role.values()), k=each):
+            sends += what == "send"
+            if what != "send" or sends <= MOST_SENDS:
+                actions.append(_action(chance, what))
+    return burst
+
+
+def _duel(chance: Random, threads: int) -> list[list[Action]]:
+    """A burst in which the first thread sends, and another one reads as often, and waits for nothing."""
+    duel: list[list[Action]] = [[] for _ in range(threads)]
+    duel[0] = [_action(chance, "send") for _ in range(4)]
+    read = _action(chance, "read")._replace(hurried=True)
+    duel[chance.randrange(1, threads)] = [read._replace(pause=chance.choice((0, -1, -2))) for _ in range(6)]
+    return duel
+
+
+def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
+    """Bursts in which a read waits on a loop and one behind it on another, and the first loop closes as it is woken."""
+    for _ in range(2):
+        dying, other = chance.sample(range(threads), 2)
+        read = _action(chance, "read")._replace(hurried=False)
+        last = {dying: _action(chance, "die"), other: _action(chance, "send")}
+        for acting in ({dying: read}, {other: read}, last):
+            yield [[acting[thread]] if thread in acting else [] for thread in range(threads)]
+
+
+def _action(chance: Random, what: str) -> Action:
+    size = chance.choice((None, None, 0, 1, 2, 3)) if what == "subscribe" else None
+    pause = chance.choice((0, 0, 0, 1, 2, -1, -3))
+    return Action(what, chance.randrange(1000), size, pause, chance.random() < HURRIED.get(what, 0))
+
+
+def smaller(plan: Plan) -> Iterator[Plan]:
+    """Plans that do less: without a burst, without a thread, without some actions; those that do least first."""
+    for at in range(len(plan.bursts) - 1, 0, -1):
+        yield plan._replace(bursts=(*plan.bursts[:at], *plan.bursts[at + 1 :]))
+    if plan.threads > 1:
+        for thread in range(plan.threads):
+            joins = plan.bursts[0][thread]
+            rest = [(*burst[:thread], *burst[thread + 1 :]) for burst in plan.bursts]
+            rest[0] = ((*joins, *rest[0][0]), *rest[0][1:])
+            yield plan._replace(bursts=tuple(rest))
+    for at, burst in enumerate(plan.bursts):
+        for thread, actions in enumerate(burst):
+            for index in range(len(actions)):
+                fewer = (*actions[:index], *actions[index + 1 :])
+                changed = (*burst[:thread], fewer, *burst[thread + 1 :])
+                yield plan._replace(bursts=(*plan.bursts[:at], changed, *plan.bursts[at + 1 :]))

@@ -1,0 +1,52 @@
+"""Defective channels: they look for room in some subscribers only (CH-3.2)."""
+
+from .planting import Channel, Subscriber, breaks
+
+
+class LooksAtSome(Channel):
+    """Checks only some of its subscribers for room."""
+
+    def _looked_at(self) -> list[Subscriber]:
+        return self._subscribers
+
+    def _room(self) -> bool:
+        return not any(self._full(subscriber) for subscriber in self._looked_at())
+
+
+@breaks("CH-3.2", "Only the first two subscribers are checked for room.")
+class LooksAtTheFirstTwo(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        return self._subscribers[:2]
+
+
+@breaks("CH-3.2", "Only the last two subscribers are checked for room.")
+class LooksAtTheLastTwo(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        return self._subscribers[-2:]
+
+
+@breaks("CH-3.2", "Only the first and the last subscriber are checked for room.")
+class LooksAtBothEnds(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        return [*self._subscribers[:1], *self._subscribers[-1:]]
+
+
+@breaks("CH-3.2", "Only the subscribers of the smallest size are checked for room.")
+class LooksAtTheSmallest(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        bounded = [subscriber for subscriber in self._subscribers if subscriber.size]
+        smallest = min((subscriber.size for subscriber in bounded), default=0)
+        return [subscriber for subscriber in bounded if subscriber.size == smallest]
+
+
+@breaks("CH-3.2", "Only the subscribers of the largest size are checked for room.")
+class LooksAtTheLargest(LooksAtSome):
+    def _looked_at(self) -> list[Subscriber]:
+        largest = max((subscriber.size for subscriber in self._subscribers), default=0)
+        return [subscriber for subscriber in self._subscribers if subscriber.size == largest]
+
+
+@breaks("CH-3.2", "A send waits only if all subscribers are full.")
+class WaitsForAllToBeFull(Channel):
+    def _room(self) -> bool:
+        return not self._subscribers or not all(self._full(subscriber) for subscriber in self._subscribers)

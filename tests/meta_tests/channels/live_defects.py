@@ -1,0 +1,139 @@
+"""Defects that threads alone can show: each is the reference implementation with one place of its source edited.
+
+`LIVE_DEFECTS` lists them, and `channels.live_defects:<name>` is a target for the command.
+"""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import aioservicekit
+
+__all__ = ["LIVE_DEFECTS", "LiveDefect"]
+
+
+class Edit(NamedTuple):
+    """An edit of a file, as in a diff; the old text is in it exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+
+class LiveDefect(NamedTuple):
+    """A channel that live judging must refuse.
+
+    Attributes:
+        rules: one of these is to be blamed: which of them shows first depends on the threads.
+        why: the mistake, in one sentence.
+        edits: how it is made.
+    """
+
+    rules: frozenset[str]
+    why: str
+    edits: tuple[Edit, ...]
+
+
+THREADS = frozenset({"CH-6.1", "CH-6.3"})
+
+LIVE_DEFECTS = {
+    "future_of_another_loop": LiveDefect(
+        frozenset({"CH-6.2"}),
+        "A future is set in whichever thread makes its operation possible, and its loop sleeps on.",
+        (Edit("_runtime.py", "    if loop is running:\n", "    if not loop.is_closed():\n"),),
+    ),
+    "send_without_lock": LiveDefect(
+        THREADS,
+        "`send` takes no lock.",
+        (
+            Edit(
+                "channels.py",
+                "            with core.lock:\n                if self._token not in core.publishers:",
+                "            if True:\n                if self._token not in core.publishers:",
+            ),
+        ),
+    ),
+    "subscribe_without_lock": LiveDefect(
+        THREADS,
+        "`subscribe` takes no lock.",
+        (
+            Edit(
+                "channels.py",
+                "        with self._core.lock:\n            self._require_not_closed()\n            self._core.subscribe(",
+                "        if True:\n            self._require_not_closed()\n            self._core.subscribe(",
+            ),
+        ),
+    ),
+    "check_and_commit_apart": LiveDefect(
+        THREADS,
+        "`send` looks whether it may commit under one hold of the lock, and commits under another.",
+        (
+            Edit(
+                "channels.py",
+                "                if not core.sends and core.commit(data):\n",
+                "                free = not core.sends\n            with core.lock:\n"
+                "                if free and core.commit(data):\n",
+            ),
+        ),
+    ),
+    "lock_for_each_subscriber": LiveDefect(
+        THREADS,
+        "A commit locks one subscriber after the other, so two commits may cross.",
+        (
+            Edit(
+                "_core.py",
+                "        for buffer in self.buffers:  # CH-3.1",
+                "        for buffer in list(self.buffers):\n            self.lock.release()\n"
+                "            self.lock.acquire()  # CH-3.1",
+            ),
+        ),
+    ),
+    "wake_up_dies_with_its_loop": LiveDefect(
+        frozenset({"CH-6.3"}),
+        "A read is handed its message, and its loop closes before the read runs: nobody puts the message back.",
+        (Edit("_runtime.py", "lost and _InQueue(loop, lost))  # CH-6.2", "None)  # CH-6.2"),),
+    ),
+    "size_0_counts_as_full": LiveDefect(
+        THREADS,
+        "An unbounded subscriber has size 0. If another thread empties its buffer right after a commit, 0 == 0, and it is"
+        " full for ever.",
+        (
+            Edit(
+                "_core.py",
+                "            if len(messages) >= buffer.capacity:\n                full.append(buffer)",
+                "            if len(messages) == buffer.size:\n                full.append(buffer)",
+            ),
+            Edit(
+                "_core.py",
+                "            if len(buffer.messages) >= buffer.capacity:\n                return False",
+                "            if len(buffer.messages) >= buffer.size:\n                return False",
+            ),
+        ),
+    ),
+}
+
+
+def edited(name: str, defect: LiveDefect) -> ModuleType:
+    """The reference with these edits, as a module of its own."""
+    package = ModuleType(f"edited_{name}")
+    sys.modules[package.__name__] = package
+    module = package
+    for file in ("_runtime.py", "_core.py", "channels.py"):
+        path = Path(aioservicekit.__file__).with_name(file)
+        source = path.read_text("utf-8")
+        for edit in defect.edits:
+            if edit.file == file:
+                assert source.count(edit.old) == 1, f"{name}: {file} has changed; write the defect anew: {edit.old!r}"
+                source = source.replace(edit.old, edit.new)
+        module = ModuleType(f"{package.__name__}.{path.stem}")
+        module.__package__ = package.__name__
+        sys.modules[module.__name__] = module
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    return module
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in LIVE_DEFECTS:
+        raise AttributeError(name)
+    return edited(name, LIVE_DEFECTS[name])

@@ -1,0 +1,144 @@
+"""Live judging: real threads on a target, and a history that the model explains, or not."""
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from channels import SOUND
+from channels.live_defects import LIVE_DEFECTS, LiveDefect, edited
+from channels.plain import Target as Offered
+from channels.sound_timers import PollingChannel
+
+import aioservicekit
+from aioservicekit_conformance.cli import main
+from aioservicekit_conformance.live import driver, exploring
+from aioservicekit_conformance.live.driver import perform
+from aioservicekit_conformance.live.exploring import LiveExploration, explore_live
+from aioservicekit_conformance.live.loops import LOOPS
+from aioservicekit_conformance.live.plan import draw
+from aioservicekit_conformance.live.situations import SHOWN_BY, SITUATIONS
+from aioservicekit_conformance.target import describe
+from aioservicekit_model.rules import RULES
+
+RUNS = 400  # a planted defect is found in so many runs, and usually in a tenth of them
+CERTAIN = {"future_of_another_loop", "lock_for_each_subscriber"}  # found in some ten runs
+
+
+def test_the_reference_is_explained() -> None:
+    """Each live run of the reference is explained, and none is given up (CH-6.1, CH-6.2, CH-6.3)."""
+    exploration = LiveExploration()
+    explore_live(describe("target", aioservicekit), 20, 0, lambda done, total: None, exploration)
+    assert exploration.hung is None
+    assert (exploration.runs, exploration.refusals, exploration.given_up) == (20, [], 0)
+    assert {name for name in SHOWN_BY.values() if name not in exploration.shown} <= {
+        "a join is asked to cancel",  # the reference's never wait
+        "a cancelled send returns",
+        "a cancelled read returns",
+        "an endpoint closes before the other side joins",
+        "a send with no subscriber",
+        "a publisher closes while sends wait",
+        "a subscriber closes while sends wait",
+    }
+
+
+def params() -> list[object]:
+    rest = [pytest.param(name, marks=[pytest.mark.defects]) for name in LIVE_DEFECTS if name not in CERTAIN]
+    return [*sorted(CERTAIN), *rest]
+
+
+@pytest.mark.parametrize("name", params())
+def test_a_planted_defect_is_refused(name: str) -> None:
+    """Each defect that threads alone show is refused within a bounded number of runs, and the right rule is blamed."""
+    defect: LiveDefect = LIVE_DEFECTS[name]
+    exploration, target = LiveExploration(), describe("target", edited(name, defect))
+    while exploration.runs < RUNS and not any(refusal.rules & defect.rules for refusal in exploration.refusals):
+        exploration.add(perform(target, draw(0, exploration.runs)))
+    assert exploration.runs < RUNS
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_channel_is_explained(name: str) -> None:
+    """Channels for a single loop, those that poll and those with timers among them, come to rest, and all is explained."""
+    exploration, target = LiveExploration(), describe(name, SOUND[name])
+    for plan in [plan for number in range(40) if (plan := draw(1, number)).threads == 1]:
+        exploration.add(perform(target, plan))
+    assert (exploration.runs, exploration.refusals, exploration.hung) == (10, [], None)
+
+
+class Forgetful(PollingChannel):
+    """It polls, and forgets to look again when there is room."""
+
+    async def _wait_to_commit(self, ticket):  # type: ignore[no-untyped-def]
+        if not self._may_commit(ticket):
+            while not ticket.publisher.closed:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            self._require_connected(ticket.publisher)
+
+
+def test_a_defect_of_what_polls_is_refused() -> None:
+    """A send that polls, and does not see that there is room, is refused at rest, by the same definition of silence."""
+    exploration, target = LiveExploration(), describe("target", Offered(Forgetful))
+    for number in range(1, 100):
+        if draw(1, number).threads == 1 and not exploration.refusals:
+            exploration.add(perform(target, draw(1, number)))
+    assert "CH-3.4" in exploration.refusals[0].rules
+
+
+class Hanging(PollingChannel):
+    """Its `send` never lets go of the loop."""
+
+    async def _send(self, publisher, message):  # type: ignore[no-untyped-def]
+        stop.wait()
+
+
+stop = threading.Event()
+
+
+def test_a_run_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that does not let go of an event loop is a finding that names the line (CH-6.1)."""
+    monkeypatch.setattr(driver, "PATIENCE", 0.5)
+    try:
+        plans = [draw(0, number) for number in range(20)]
+        plan = next(plan for plan in plans if plan.does("send"))
+        run = perform(describe("target", Offered(Hanging)), plan)
+        assert Path(__file__).name in run.hung
+    finally:
+        stop.set()
+
+
+def test_every_rule_of_the_machine_has_a_situation() -> None:
+    """Each rule that live runs judge is in the table, with a situation that exists."""
+    assert set(SHOWN_BY) <= set(RULES)
+    assert set(SHOWN_BY.values()) <= set(SITUATIONS)
+    assert {rule for rule in RULES if rule[:4] != "CH-7"} - set(SHOWN_BY) == {"CH-1.1", "CH-2.3", "CH-5.4"}
+
+
+def test_a_failing_run_is_kept_and_judged_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--live --failures` keeps the history of a refused run, and `--replay` judges that history again."""
+    monkeypatch.setattr(exploring, "ENOUGH", 1)
+    monkeypatch.setattr(exploring, "SHRINKING", 10)
+    target = "channels.live_defects:lock_for_each_subscriber"
+    arguments = ["--live", target, "--rule", "CH-6.1", "--max-examples", "60"]
+    kept, report = tmp_path / "kept", tmp_path / "report.json"
+    assert (
+        main([*arguments, "--failures", str(kept), "--json", str(report), "--html", str(tmp_path / "page.html")]) == 1
+    )
+    told = capsys.readouterr().out
+    assert "threads, and channel = Channel(buffer_size=" in told
+    (only,) = json.loads(report.read_text())["targets"]
+    assert (only["rules"][0]["verdict"], only["given_up"]) == ("fail", 0)
+    (file,) = kept.iterdir()
+    assert file.read_text().splitlines()[3].startswith("live channel of size ")
+    assert main(["--replay", str(file)]) == 1
+    again = capsys.readouterr().out
+    assert [line for line in again.splitlines() if "<==" in line]
+    assert "no order of the operations that overlap explains it" in again
+
+
+def test_the_loops_of_a_run_are_asyncios_and_uvloops() -> None:
+    """Where uvloop is installed, some of the runs use it."""
+    assert {draw(0, number).loops for number in range(50)} == set(LOOPS)

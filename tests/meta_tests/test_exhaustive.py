@@ -2,24 +2,33 @@
 
 import asyncio
 import gc
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 import pytest
-from channels import SOUND
+from channels import DEFECTS, SOUND
 
 from aioservicekit import channels
+from aioservicekit_conformance.exhaustive import everything
+from aioservicekit_conformance.exhaustive import walk as walking
 from aioservicekit_conformance.exhaustive.bounds import BOUNDS, text
 from aioservicekit_conformance.exhaustive.edges import edges_of, shown
+from aioservicekit_conformance.exhaustive.everything import exhaust
 from aioservicekit_conformance.exhaustive.fingerprint import Fingerprints
 from aioservicekit_conformance.exhaustive.walk import Walk, walk
+from aioservicekit_conformance.exploring.explorer import Exploration
+from aioservicekit_conformance.judging import judge
+from aioservicekit_conformance.report.failure_file import read
 from aioservicekit_conformance.running.case import Case, replay
 from aioservicekit_conformance.target import Target, describe, load
 from aioservicekit_model.channel.history import Event
 from aioservicekit_model.channel.world import Bounds
+from aioservicekit_model.rules import RULES
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # endpoints are left open
 
@@ -113,6 +122,61 @@ def test_less_walked_shows_less() -> None:
     walked = walk(reference(), SMALL, unexpected)
     less = walk(reference(), SMALL, unexpected, calls=1)
     assert shown(less, SMALL).shown < shown(walked, SMALL).shown
+
+
+def test_what_was_exhausted_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line has the bound, the states, the runs and the edges; the rules that something could have broken are counted."""
+    monkeypatch.setattr(everything, "COUNTED", (SMALL,))
+    exploration = Exploration()
+    (found,) = exhaust(reference(), exploration, within=[SMALL])
+    assert re.fullmatch(
+        "exhaustive for 1 publisher, 1 subscriber, size 1, 1 message, 1 cancellation:"
+        r" \d+ states of the target, \d+ runs; \d+ of the machine's 114 edges, the others by other implementations only",
+        str(found),
+    )
+    assert not exploration.failures
+    assert exploration.exercised["CH-3.8"] > 0
+
+
+def test_states_that_never_repeat_end_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that counts what it does is not called exhausted."""
+
+    class Counting(channels.Channel[Any]):
+        counted = 0
+
+        async def close(self) -> None:
+            self.counted += 1
+            await super().close()
+
+    monkeypatch.setattr(walking, "MOST_RUNS", 500)
+    target = reference()._replace(channel=Counting)
+    exploration = Exploration()
+    (found,) = exhaust(target, exploration, within=[Bounds(joined=True)])
+    assert found.stopped == "more states than 500 runs can visit"
+    assert exploration.escapes[found.stopped] == 1
+    assert "stopped for 1 publisher" in str(found)
+
+
+@pytest.mark.exhaustive
+def test_the_reference_conforms_with_certainty_within_bounds() -> None:
+    """Every rule of CH-1 to CH-5 is exercised within the bounds and holds, and the report names each of them."""
+    report = judge(reference(), frozenset(RULES), 1, 0, exhaustive=True)
+    assert report.conforms, [(v.rule, v.verdict, v.evidence) for v in report.verdicts if v.verdict != "pass"]
+    assert [line.split(":")[0] for line in report.exhausted] == [f"exhaustive for {text(bounds)}" for bounds in BOUNDS]
+
+
+@pytest.mark.exhaustive
+def test_a_failure_is_kept_and_replays(tmp_path: Path) -> None:
+    """A defect that is found exhaustively has a verdict, a history, a program and a file, as any other."""
+    name = "cancelled_reads_lose_the_message"
+    report = judge(describe(name, DEFECTS[name].target), frozenset(RULES), 1, 0, exhaustive=True)
+    (verdict,) = (verdict for verdict in report.verdicts if verdict.verdict == "fail")
+    assert verdict.rule == "CH-4.5"
+    assert verdict.history
+    assert verdict.program
+    (tmp_path / "kept.txt").write_text(verdict.replay)
+    kept = read(tmp_path / "kept.txt")
+    assert replay(describe(name, DEFECTS[name].target), kept.default_size, kept.actions).refused is not None
 
 
 def test_bounds_are_put_into_words() -> None:

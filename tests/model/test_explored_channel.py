@@ -14,7 +14,7 @@ from aioservicekit_model.channel.mistakes import ENDINGS, MISTAKES, NEGLECTS, En
 from aioservicekit_model.channel.properties import promises
 from aioservicekit_model.channel.relaxed import Relaxed, relaxed, rule_of
 from aioservicekit_model.channel.situations import situations
-from aioservicekit_model.channel.world import Bounds, World, Users, closed_world
+from aioservicekit_model.channel.world import Bounds, Users, World, closed_world
 from aioservicekit_model.explorer import explore, violations
 
 PAIR = Bounds(cancellations=1)

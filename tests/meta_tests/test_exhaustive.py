@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 from channels import DEFECTS, SOUND
+from rare_defects import BEYOND, RARE
 
 from aioservicekit import channels
 from aioservicekit_conformance.exhaustive import everything
@@ -26,6 +27,7 @@ from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.report.failure_file import read
 from aioservicekit_conformance.running.case import Case, replay
 from aioservicekit_conformance.target import Target, describe, load
+from aioservicekit_model.channel.blame import blame
 from aioservicekit_model.channel.history import Event
 from aioservicekit_model.channel.world import Bounds
 from aioservicekit_model.rules import RULES
@@ -163,6 +165,21 @@ def test_the_reference_conforms_with_certainty_within_bounds() -> None:
     report = judge(reference(), frozenset(RULES), 1, 0, exhaustive=True)
     assert report.conforms, [(v.rule, v.verdict, v.evidence) for v in report.verdicts if v.verdict != "pass"]
     assert [line.split(":")[0] for line in report.exhausted] == [f"exhaustive for {text(bounds)}" for bounds in BOUNDS]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", RARE)
+def test_a_rare_defect_is_found(name: str) -> None:
+    """Defects that were labelled beforehand are refused, and the rule of their label is blamed, unless the bounds are too small."""
+    rule, channel = RARE[name]
+    target = describe(name, channel)
+    case = next((case for bounds in BOUNDS for case in refused(target, bounds)), None)
+    if name in BEYOND:
+        assert case is None
+    else:
+        assert case is not None
+        again = replay(target, case.default_size, case.actions)
+        assert rule in blame(again.default_size, again.history)
 
 
 @pytest.mark.exhaustive

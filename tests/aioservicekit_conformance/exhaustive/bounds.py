@@ -9,7 +9,7 @@ COUNTED = (
     Bounds(cancellations=1),
     Bounds(sizes=(None,), default_size=1, iterating=True),
     Bounds(sizes=(0, None), default_size=1, messages=2, joined=True, closings=False),
-    Bounds(sizes=(2,), messages=3, waiting=2, cancellations=1, joined=True, closings=False),
+    Bounds(messages=3, waiting=2, cancellations=1, joined=True, closings=False),
     Bounds(publishers=2, sizes=(1, 2), cancellations=1, joined=True, closings=False),
 )
 # Here the machine has too many edges to count them: it may put off every closing.

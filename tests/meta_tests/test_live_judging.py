@@ -9,7 +9,7 @@ import pytest
 from channels import SOUND
 from channels.live_defects import LIVE_DEFECTS, LiveDefect, edited
 from channels.plain import Target as Offered
-from channels.sound_timers import PollingChannel
+from channels.sound.timers import PollingChannel
 
 import aioservicekit
 from aioservicekit_conformance.cli import main

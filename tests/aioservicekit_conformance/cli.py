@@ -90,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"cases per target (default: {CASES}), or runs with --live (default: {RUNS})",
     )
     parser.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same cases (default: 0)")
+    parser.add_argument(
+        "--exhaustive",
+        action="store_true",
+        default=None,
+        help="instead of drawing cases, try every placement of calls and cancellations within small bounds",
+    )
     parser.add_argument("--version", action="version", version=_version())
     return parser
 
@@ -121,6 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.replay:
         _refuse_beside_replay(parser, options)
+    elif options.exhaustive and (options.live or options.agent or options.seed is not None or options.max_examples):
+        parser.error("--exhaustive can't be combined with --live, --agent, --seed or --max-examples")
     elif not options.targets and not options.agent:
         parser.error("name a TARGET to judge; `aioservicekit` is the reference")
     elif options.live and options.agent:
@@ -158,6 +166,8 @@ def _run(options: argparse.Namespace) -> int:
     targets = [load(name) for name in modules]
     if options.live:
         return _judged(options, [(target.name, partial(judge_live, target)) for target in targets])
+    if options.exhaustive:
+        return _judged(options, [(target.name, partial(judge, target, exhaustive=True)) for target in targets])
     with ExitStack() as running:
         subjects: list[Target | Agent] = [*targets, *(running.enter_context(Agent(command)) for command in agents)]
         if failure:

@@ -13,7 +13,8 @@ from .agents.case import AgentCase
 from .checks.check import Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .checks.runner import run_check
-from .exploring.explorer import STEPS, Exploration, explore, silent
+from .exhaustive.everything import Exhausted, exhaust
+from .exploring.explorer import Exploration, explore, silent
 from .exploring.failures import shortest
 from .report.diagram import moments
 from .report.explaining import because, explain
@@ -41,6 +42,8 @@ def judge(
     max_examples: int,
     number: int,
     progress: Callable[[int, int], None] = silent,
+    *,
+    exhaustive: bool = False,
 ) -> Report:
     """Judge a target, or the channel of an agent, by some of the rules. Named checks are programs in Python, for targets alone.
 
@@ -49,12 +52,13 @@ def judge(
         max_examples: the number of cases to make.
         number: the seed; the same seed makes the same cases.
         progress: called with the numbers of cases made and to be made.
+        exhaustive: instead, try everything within bounds; `progress` is then called with numbers of states.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
         try:
             with watched():
-                return Judging(target, rules).judge(max_examples, number, progress)
+                return Judging(target, rules).judge(None if exhaustive else max_examples, number, progress)
         finally:
             gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody is told of it
@@ -74,10 +78,13 @@ class Judging:
         self._escaped: dict[str, str] = {}
         self._hung = ""
 
-    def judge(self, max_examples: int, number: int, progress: Callable[[int, int], None]) -> Report:
+    def judge(self, max_examples: int | None, number: int, progress: Callable[[int, int], None]) -> Report:
         exploration = Exploration(self._rules)
+        exhausted: list[Exhausted] = []
         try:
-            if self._rules & RULES_OF_THE_MACHINE:
+            if max_examples is None and isinstance(self._target, Target):
+                exhausted = exhaust(self._target, exploration, progress)
+            elif max_examples is not None and self._rules & RULES_OF_THE_MACHINE:
                 explore(self._target, max_examples, number, progress, exploration)
             if exploration.hung:
                 self._hang(exploration.hung)
@@ -92,7 +99,10 @@ class Judging:
         masked = exploration.failures.masked()
         verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
         reached = {what: exploration.reached[what] for what in REACHED}
-        return Report(self._target.name, verdicts, exploration.cases, reached, exploration.given_up)
+        return Report(
+            *(self._target.name, verdicts, exploration.cases, reached, exploration.given_up),
+            exhausted=tuple(map(str, exhausted)),
+        )
 
     def _run_checks(self, target: Target) -> None:
         gc.freeze()  # the checks collect garbage often, and none of it is older than they are
@@ -215,8 +225,8 @@ class Judging:
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not exercised:
-            return untold("untested", f"none of {exploration.sampled} sampled cases could have broken it")
-        evidence = f"could have broken in {exercised} of {exploration.sampled} sampled cases of up to {STEPS} steps"
+            return untold("untested", f"none of {exploration.sampled} {exploration.unit} could have broken it")
+        evidence = f"could have broken in {exercised} of {exploration.sampled} {exploration.unit}"
         if isinstance(self._target, Agent) and any(check.rule == rule for check in CHECKS):
             evidence += "; its named checks, which are programs in Python, were left out"
         if passed:

@@ -59,6 +59,7 @@ class Report(NamedTuple):
         reached: how many of them met each interesting situation.
         given_up: how many of them were not judged to the end, because too many states explain them.
         cases: what they are called: "cases", or "live runs".
+        exhausted: if everything within bounds was tried, one line about each of the bounds.
     """
 
     target: str
@@ -67,6 +68,7 @@ class Report(NamedTuple):
     reached: dict[str, int]
     given_up: int = 0
     cases: str = "cases"
+    exhausted: tuple[str, ...] = ()
 
     @property
     def made(self) -> str:

@@ -14,7 +14,7 @@ from aioservicekit_model.channel.mistakes import ENDINGS, MISTAKES, NEGLECTS, En
 from aioservicekit_model.channel.properties import promises
 from aioservicekit_model.channel.relaxed import Relaxed, relaxed, rule_of
 from aioservicekit_model.channel.situations import situations
-from aioservicekit_model.channel.world import Bounds, World, _Users, closed_world
+from aioservicekit_model.channel.world import Bounds, Users, World, closed_world
 from aioservicekit_model.explorer import explore, violations
 
 PAIR = Bounds(cancellations=1)
@@ -253,7 +253,7 @@ def test_a_reduction_that_goes_too_far_is_noticed(
     too_much: Callable[[World], World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reduction that forgets what somebody can notice changes the verdict on a mistake."""
-    sound = _Users.reduced
-    monkeypatch.setattr(_Users, "reduced", lambda users, world: too_much(sound(users, world)))
+    sound = Users.reduced
+    monkeypatch.setattr(Users, "reduced", lambda users, world: too_much(sound(users, world)))
     unreduced, reduced = verdicts(without_guard("give up the send", "CH-3.8a"), REDUCIBLE[0])
     assert reduced != unreduced

@@ -23,7 +23,7 @@ from . import checker
 from .history import CANCELLED, CLOSED, EXHAUSTED, READS, Event, call, cancel, observe, rest, returned
 from .machine import OBLIGATIONS, PHASES, Message, Operation, Outcome, State
 
-__all__ = ["EVENTS", "Bounds", "Label", "World", "channel", "closed_world"]
+__all__ = ["EVENTS", "Bounds", "Label", "Users", "World", "channel", "closed_world"]
 
 
 class Bounds(NamedTuple):
@@ -102,7 +102,7 @@ def channel(world: World) -> State:
 
 def closed_world(machine: checker.Machine[Any], bounds: Bounds) -> Machine[World, Label]:
     """A machine among its users, as the explorer wants it."""
-    users = _Users(machine, bounds)
+    users = Users(machine, bounds)
     return Machine(tuple(users.first()), users.steps)
 
 
@@ -114,7 +114,7 @@ def _replaced(items: tuple[Any, ...], place: int, item: Any) -> tuple[Any, ...]:
     return (*items[:place], item, *items[place + 1 :])
 
 
-class _Users:
+class Users:
     """What users may do in each state of the world, and what follows."""
 
     def __init__(self, machine: checker.Machine[Any], bounds: Bounds) -> None:

@@ -37,6 +37,7 @@ class Exploration:
         reached: the number of cases that met each interesting situation.
         sampled: the number of cases in which the exercised rules were counted.
         exercised: for each rule, how many of these cases exercised it.
+        unit: what was counted, such as cases.
         hung: the case in which the target hung, if there is one; no more were made after it.
     """
 
@@ -49,6 +50,7 @@ class Exploration:
         self.given_up = 0
         self.reached: Counter[str] = Counter()
         self.sampled = 0
+        self.unit = f"sampled cases of up to {STEPS} steps"
         self.exercised: Counter[str] = Counter()
         self.hung: Case | None = None
         self._exercised_when_drawn: Counter[str] = Counter()

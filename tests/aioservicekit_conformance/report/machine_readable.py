@@ -23,6 +23,7 @@ def as_json(reports: list[Report], version: str) -> dict[str, Any]:
                 "cases": report.explored,
                 "given_up": report.given_up,
                 "reached": report.reached,
+                **({"exhausted": report.exhausted} if report.exhausted else {}),
                 "rules": [
                     {
                         "rule": v.rule,
@@ -65,7 +66,8 @@ def as_junit(reports: list[Report]) -> "ElementTree[Element]":
             skipped=str(counts["skipped"]),
         )
         properties = SubElement(suite, "properties")
-        for name, value in (("cases", report.explored), ("given up", report.given_up)):
+        told = [("cases", report.explored), ("given up", report.given_up)]
+        for name, value in (*told, *(("exhausted", line) for line in report.exhausted)):
             SubElement(properties, "property", name=name, value=str(value))
         for v in report.verdicts:
             name = f"{report.target.replace(':', '.')}.{section(v.rule)}"

@@ -100,7 +100,10 @@ class _PrintedBytes(RawIOBase):
 
 
 def print_report(console: Console, report: Report, seed: int) -> None:
-    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.made}, seed {seed})")
+    how = "everything within bounds" if report.exhausted else f"seed {seed}"
+    console.print(f"\n[bold]{escape(report.target)}[/]  ({report.made}, {how})")
+    for line in report.exhausted:
+        say(console, 2, "", escape(line))
     last = ""
     for verdict in report.verdicts:
         if section(verdict.rule) != last:
@@ -114,7 +117,9 @@ def print_report(console: Console, report: Report, seed: int) -> None:
     console.print()
     if any(verdict.history for verdict in report.verdicts):
         say(console, 2, "", f"[dim]{escape(KEY)}[/]")
-    say(console, 2, "", f"[dim]cases that reached {'; '.join(f'{what}: {n}' for what, n in report.reached.items())}[/]")
+    reached = "; ".join(f"{what}: {n}" for what, n in report.reached.items())
+    if not report.exhausted:
+        say(console, 2, "", f"[dim]cases that reached {reached}[/]")
     if report.given_up:
         told = (
             f"{report.given_up} of {report.explored} {report.cases} were given up, because too many states explain them"

@@ -15,7 +15,7 @@ from aioservicekit_model.channel.history import JOINS, READS, Event, call, cance
 
 from .symmetry_reduction import SymmetryReduction
 
-__all__ = ["MOST_STATES", "REACHED", "Action", "Case", "Subject", "replay"]
+__all__ = ["MOST_STATES", "REACHED", "Action", "Case", "Renaming", "Subject", "replay"]
 
 REACHED = {
     "two or more waiting sends": "at rest, at least two sends wait",
@@ -50,6 +50,14 @@ class Action(NamedTuple):
     after: int | None = None
 
 
+class Renaming(Protocol):
+    """Renames operations and messages for the machine, so that histories that differ only in names become the same."""
+
+    def operation(self, number: int, /) -> int: ...
+
+    def event(self, event: Event, states: frozenset[machine.State], /) -> Event: ...
+
+
 class Subject(Protocol):
     """What is judged: a target in Python, or an agent that drives a channel in another language."""
 
@@ -78,12 +86,12 @@ class Case(ABC):
         wake_ups: for each time a waiting operation's task was scheduled, the number of events so far, and the operation's.
     """
 
-    def __init__(self, target: Subject, default_size: int) -> None:
+    def __init__(self, target: Subject, default_size: int, renaming: Renaming | None = None) -> None:
         self.target = target
         self.default_size = default_size
         self.actions: list[Action] = []
         self.states = start(machine, default_size)
-        self._symmetry = SymmetryReduction()
+        self._renaming = renaming or SymmetryReduction()
         self.history: list[Event] = []
         self.refused: int | None = None
         self.given_up = False
@@ -125,6 +133,11 @@ class Case(ABC):
             self.pending[action.op] = event
             self._see(event)
         self._carry_out(action)
+
+    @property
+    def judgeable(self) -> bool:
+        """Whether everything so far is explained, and what comes next can be judged too."""
+        return not (self.refused is not None or self.escaped or self.hung or self.given_up)
 
     @property
     def judged(self) -> list[Event]:
@@ -222,7 +235,7 @@ class Case(ABC):
         self.history.append(event)
         if self.refused is not None or self.given_up:
             return
-        renamed = self._symmetry.event(event, self.states)
+        renamed = self._renaming.event(event, self.states)
         before, self.states = self.states, advance(machine, self.states, renamed, MOST_STATES)
         if self.states == GIVEN_UP:
             self.given_up, self.states = True, frozenset()
@@ -253,7 +266,7 @@ class Case(ABC):
 
     def _note_cancelling(self, number: int) -> None:
         def granted(state: machine.State) -> bool:
-            op = state.operation(self._symmetry.operation(number))
+            op = state.operation(self._renaming.operation(number))
             return not op.cancel_requested and (
                 (op.kind == "send" and CAN_COMMIT(state, op)) or (op.kind in READS and CAN_TAKE(state, op))
             )

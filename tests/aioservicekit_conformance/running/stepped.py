@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from aioservicekit_model.channel.history import CLOSED, READS
 
-from .case import Action, Case
+from .case import Action, Case, Renaming
 from .loop import Quiet, SteppedLoop
 from .watchdog import Hang, describe_error
 
 if TYPE_CHECKING:
     from ..target import Target
 
-__all__ = ["SteppedCase", "hanging"]
+__all__ = ["Message", "SteppedCase", "hanging"]
 
 NO_REST = 10_000  # a target that shows new things for this many callbacks never rests
 
@@ -37,8 +37,8 @@ class Message:
 class SteppedCase(Case):
     """A target's channel under test, on a loop of its own."""
 
-    def __init__(self, target: "Target", default_size: int) -> None:
-        super().__init__(target, default_size)
+    def __init__(self, target: "Target", default_size: int, renaming: Renaming | None = None) -> None:
+        super().__init__(target, default_size, renaming)
         self._target = target
         self.loop = SteppedLoop()
         self.loop.scheduled = self._note_wake_up
@@ -71,6 +71,20 @@ class SteppedCase(Case):
     def finish(self) -> None:
         super().finish()
         self.loop.retire()
+
+    def go_on(self, callbacks: int | None) -> None:
+        """Let the loop run further after the last action, as if the action had said so; None is until all is at rest."""
+        *_, last = self.actions
+        self.actions[-1] = last._replace(after=None if callbacks is None else (last.after or 0) + callbacks)
+        self._run(callbacks)
+
+    @property
+    def roots(self) -> list[object]:
+        """All objects from which the target's part in this case can be reached, always in the same order."""
+        tasks = sorted((self._renaming.operation(number), self._tasks[number]) for number in self.pending)
+        callbacks = [handle for handle, *_ in self.loop._ready]
+        timers = [handle for _, _, handle, _ in sorted(self.loop._timers, key=lambda timer: timer[:2])]
+        return [self._channel, sorted(self._endpoints.items()), tasks, callbacks, timers]
 
     # What the target does
 

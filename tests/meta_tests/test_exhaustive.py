@@ -1,0 +1,293 @@
+"""Everything within bounds is tried on the real channel, and what only a rare schedule shows is found with certainty."""
+
+import asyncio
+import gc
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
+
+import pytest
+from channels import DEFECTS, SOUND
+from rare_defects import BEYOND, RARE
+
+from aioservicekit import channels
+from aioservicekit_conformance.exhaustive import everything
+from aioservicekit_conformance.exhaustive import walk as walking
+from aioservicekit_conformance.exhaustive.bounds import BOUNDS, text
+from aioservicekit_conformance.exhaustive.edges import edges_of, shown
+from aioservicekit_conformance.exhaustive.everything import exhaust
+from aioservicekit_conformance.exhaustive.fingerprint import Fingerprints
+from aioservicekit_conformance.exhaustive.walk import Walk, walk
+from aioservicekit_conformance.exploring.explorer import Exploration
+from aioservicekit_conformance.judging import judge
+from aioservicekit_conformance.report.failure_file import read
+from aioservicekit_conformance.running.case import Case, replay
+from aioservicekit_conformance.target import Target, describe, load
+from aioservicekit_model.channel.blame import blame
+from aioservicekit_model.channel.history import Event
+from aioservicekit_model.channel.world import Bounds
+from aioservicekit_model.rules import RULES
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # endpoints are left open
+
+PAIR = Bounds(joined=True, cancellations=1)
+SMALL = Bounds(joined=True, closings=False, cancellations=1)
+LINE = Bounds(sizes=(1,), messages=2, waiting=2, cancellations=1, joined=True, closings=False)
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What the walks leave over is gone before anything else runs."""
+    yield
+    gc.collect()
+
+
+def reference() -> Target:
+    return load("aioservicekit")
+
+
+def refused(target: Target, bounds: Bounds) -> list[Case]:
+    """The first case that is refused."""
+    cases: list[Case] = []
+
+    def failed(case: Case) -> bool:
+        cases.append(case)
+        return True
+
+    walk(target, bounds, failed)
+    return cases
+
+
+def histories(walked: Walk) -> set[tuple[Event, ...]]:
+    """What can be seen on each way to where nobody can do anything more."""
+    steps: dict[int, list[tuple[int, tuple[Event, ...]]]] = {}
+    for step in walked.steps:
+        steps.setdefault(step.before, []).append((step.after, step.events))
+    found: set[tuple[Event, ...]] = set()
+    left: deque[tuple[int, tuple[Event, ...]]] = deque([(0, ())])
+    while left:
+        number, history = left.pop()
+        if number not in steps:
+            found.add(history)
+        left.extend((after, history + events) for after, events in steps.get(number, ()))
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["aioservicekit", "plain", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in SOUND)]
+)
+def test_pruning_loses_no_history(name: str) -> None:
+    """Whether states that were seen before are left again or not, the same histories come about, and no others."""
+    target = reference() if name == "aioservicekit" else describe(name, SOUND[name])
+    calls = 3 if name in ("aioservicekit", "plain") else 2
+    pruned = walk(target, PAIR, unexpected, calls=calls)
+    unpruned = walk(target, PAIR, unexpected, calls=calls, pruned=False)
+    assert histories(pruned) == histories(unpruned)
+    assert not unpruned.stopped
+    assert len(pruned.nodes) < len(unpruned.nodes)
+
+
+def unexpected(case: Case) -> NoReturn:
+    pytest.fail(f"refused: {case.actions} {case.history[-1]} {case.escaped}")
+
+
+def test_a_late_cancellation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that is wrong only if a task is cancelled between its completion and its resumption is refused (CH-3.8, CH-4.5)."""
+
+    def raise_it(task: object, heard: int, error: asyncio.CancelledError) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(channels, "give_back", raise_it)
+    cases = refused(reference(), LINE)
+    actions = cases[0].actions
+    late = next(number for number, action in enumerate(actions) if action.what == "cancel")
+    assert actions[late - 1].after == 0
+    assert len(actions) <= 7
+    again = replay(cases[0].target, LINE.default_size, cases[0].actions)
+    assert again.refused is not None
+
+
+def test_edges_are_shown_or_are_freedom() -> None:
+    """Each edge of the machine is shown by the reference, or counted as freedom that it does not use."""
+    walked = walk(reference(), SMALL, unexpected)
+    found = shown(walked, SMALL)
+    assert 0 < found.shown < found.edges == len(edges_of(SMALL))
+    assert found.shown + found.others.total() == found.edges
+
+
+def test_less_walked_shows_less() -> None:
+    """What is not run is not shown."""
+    walked = walk(reference(), SMALL, unexpected)
+    less = walk(reference(), SMALL, unexpected, calls=1)
+    assert shown(less, SMALL).shown < shown(walked, SMALL).shown
+
+
+def test_what_was_exhausted_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line has the bound, the states, the runs and the edges; the rules that something could have broken are counted."""
+    monkeypatch.setattr(everything, "COUNTED", (SMALL,))
+    exploration = Exploration()
+    (found,) = exhaust(reference(), exploration, within=[SMALL])
+    assert re.fullmatch(
+        "exhaustive for 1 publisher, 1 subscriber, size 1, 1 message, 1 cancellation:"
+        r" \d+ states of the target, \d+ runs; \d+ of the machine's 114 edges, the others by other implementations only",
+        str(found),
+    )
+    assert not exploration.failures
+    assert exploration.exercised["CH-3.8"] > 0
+
+
+def test_states_that_never_repeat_end_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that counts what it does is not called exhausted."""
+
+    class Counting(channels.Channel[Any]):
+        counted = 0
+
+        async def close(self) -> None:
+            self.counted += 1
+            await super().close()
+
+    monkeypatch.setattr(walking, "MOST_RUNS", 500)
+    target = reference()._replace(channel=Counting)
+    exploration = Exploration()
+    (found,) = exhaust(target, exploration, within=[Bounds(joined=True)])
+    assert found.stopped == "more states than 500 runs can visit"
+    assert exploration.escapes[found.stopped] == 1
+    assert "stopped for 1 publisher" in str(found)
+
+
+@pytest.mark.exhaustive
+def test_the_reference_conforms_with_certainty_within_bounds() -> None:
+    """Every rule of CH-1 to CH-5 is exercised within the bounds and holds, and the report names each of them."""
+    report = judge(reference(), frozenset(RULES), 1, 0, exhaustive=True)
+    assert report.conforms, [(v.rule, v.verdict, v.evidence) for v in report.verdicts if v.verdict != "pass"]
+    assert [line.split(":")[0] for line in report.exhausted] == [f"exhaustive for {text(bounds)}" for bounds in BOUNDS]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", RARE)
+def test_a_rare_defect_is_found(name: str) -> None:
+    """Defects that were labelled beforehand are refused, and the rule of their label is blamed, unless the bounds are too small."""
+    rule, channel = RARE[name]
+    target = describe(name, channel)
+    case = next((case for bounds in BOUNDS for case in refused(target, bounds)), None)
+    if name in BEYOND:
+        assert case is None
+    else:
+        assert case is not None
+        again = replay(target, case.default_size, case.actions)
+        assert rule in blame(again.default_size, again.history)
+
+
+@pytest.mark.exhaustive
+def test_a_failure_is_kept_and_replays(tmp_path: Path) -> None:
+    """A defect that is found exhaustively has a verdict, a history, a program and a file, as any other."""
+    name = "cancelled_reads_lose_the_message"
+    report = judge(describe(name, DEFECTS[name].target), frozenset(RULES), 1, 0, exhaustive=True)
+    (verdict,) = (verdict for verdict in report.verdicts if verdict.verdict == "fail")
+    assert verdict.rule == "CH-4.5"
+    assert verdict.history
+    assert verdict.program
+    (tmp_path / "kept.txt").write_text(verdict.replay)
+    kept = read(tmp_path / "kept.txt")
+    assert replay(describe(name, DEFECTS[name].target), kept.default_size, kept.actions).refused is not None
+
+
+def test_bounds_are_put_into_words() -> None:
+    """A report names each of the bounds."""
+    assert text(BOUNDS[4]) == "2 publishers, 2 subscribers, sizes 1 and 2, 1 message each, 1 cancellation"
+    assert len({text(bounds) for bounds in BOUNDS}) == len(BOUNDS)
+
+
+# ------------------------------------------------------------------------------------------------------------ fingerprints
+
+
+class Slotted:
+    __slots__ = ("__hidden", "__weakref__", "seen")
+
+    def __init__(self, hidden: object) -> None:
+        self.__hidden = hidden
+
+
+def fingerprint(*roots: object) -> bytes:
+    return FINGERPRINTS.of(roots, 0.0)
+
+
+FINGERPRINTS = Fingerprints(lambda thing: None)
+counted: list[int] = []
+weak: "WeakKeyDictionary[object, int]" = WeakKeyDictionary()
+
+
+def counting() -> int:
+    return len(counted) + len(weak)
+
+
+def iterator(position: int) -> Iterator[int]:
+    steps = iter([1, 2, 3])
+    for _ in range(position):
+        next(steps)
+    return steps
+
+
+def suspended(position: int) -> Any:
+    def generator() -> Iterator[int]:
+        yield from [1, 1, 1]
+
+    steps = generator()
+    for _ in range(position):
+        next(steps)
+    return steps
+
+
+shared: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([1, 2], [2, 1]),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        ([shared, shared], [[], []]),
+        (Slotted(1), Slotted(2)),
+        (SimpleNamespace(a=1), SimpleNamespace(a=True)),
+        (iterator(0), iterator(1)),
+        (suspended(1), suspended(2)),
+        (suspended(0), suspended(1)),
+        (lambda n=1: n, lambda n=2: n),
+        (deque([1]), deque([1, 1])),
+        (Counter(a=1), Counter(a=2)),
+        ({1, 2}, {1, 3}),
+        (ValueError(1), ValueError(2)),
+        ([].append, [1].append),
+    ],
+)
+def test_what_differs_has_another_fingerprint(one: object, other: object) -> None:
+    """Contents, order, identity and positions count."""
+    assert fingerprint(one) != fingerprint(other)
+    assert fingerprint(one) == fingerprint(one)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: [object(), {1, 2}], lambda: Slotted([]), lambda: suspended(2), lambda: {object()}]
+)
+def test_addresses_dont_count(make: Any) -> None:
+    """Equal structures have the same fingerprint."""
+    assert fingerprint(first := make()) == fingerprint(make())
+    assert first is not None
+
+
+def test_global_variables_of_functions_count() -> None:
+    """What a function finds in a global variable is a part of it; what is held weakly is if it is reached elsewhere too."""
+    key, unreached = Slotted(1), Slotted(2)
+    before = fingerprint(counting, key)
+    weak[unreached] = 1
+    assert fingerprint(counting, key) == before
+    weak[key] = 1
+    assert fingerprint(counting, key) != before
+    weak.clear()
+    counted.append(1)
+    assert fingerprint(counting, key) != before
+    counted.clear()

@@ -17,7 +17,7 @@ UNCOUNTED = (
     Bounds(sizes=(1, 0), messages=2, closings=False),
     Bounds(messages=3, waiting=2, joined=True),
     Bounds(publishers=2, joined=True),
-    Bounds(sizes=(1, 2), messages=2, joined=True),
+    Bounds(sizes=(1, 2), joined=True),
 )
 BOUNDS = (*COUNTED, *UNCOUNTED)
 

@@ -95,7 +95,6 @@ SCENARIOS = {
 # What two threads may be doing in these states, each with every other.
 STATES = {
     "nothing sent": ((0, 1), ""),
-    "full": ((0, 1), "p.send"),
     "a send waits on each loop": ((1,), "p.send first: p.send second: q.send"),
     "a read waits on each loop": ((0, 1), "first: s1.read second: s1.read"),
     "a read and a send have been completed": (

@@ -127,10 +127,9 @@ class Restart:
         return not self._abandoned.done() and all(each.is_up for each in self._of.dependencies)
 
     async def _follow(self, each: "Lifecycle", started: Life | None, asked_at: int) -> BaseException | None:
-        if self._of.life is not started or self._of.is_stopping:  # or its start would undo the stop (SV-5.2)
-            return ServiceStoppedError(f"{each!r} was not started again: {self._of!r} was stopped")
-        if each not in self.followers:
-            return None  # it was stopped
+        undone = self._of.life is not started or self._of.is_stopping  # or its start would undo the stop (SV-5.2)
+        if undone or each not in self.followers:
+            return ServiceStoppedError(f"{each!r} was not started again: it or {self._of!r} was stopped")
         del self.followers[each]
         return await self._bring_up(each, asked_at)
 

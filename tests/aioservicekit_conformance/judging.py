@@ -13,7 +13,7 @@ from .agents.case import AgentCase
 from .checks.check import Broken, Check, Escaped, NotTakenOn
 from .checks.registry import CHECKS
 from .checks.runner import run_check
-from .exhaustive.everything import Exhausted, exhaust
+from .exhaustive.everything import Exhausted, exhaust, freedom
 from .exploring.explorer import Exploration, explore, silent
 from .exploring.failures import shortest
 from .report.diagram import moments
@@ -101,7 +101,7 @@ class Judging:
         reached = {what: exploration.reached[what] for what in REACHED}
         return Report(
             *(self._target.name, verdicts, exploration.cases, reached, exploration.given_up),
-            exhausted=tuple(map(str, exhausted)),
+            exhausted=(*map(str, exhausted), *freedom(exhausted)),
         )
 
     def _run_checks(self, target: Target) -> None:

@@ -59,7 +59,7 @@ class Report(NamedTuple):
         reached: how many of them met each interesting situation.
         given_up: how many of them were not judged to the end, because too many states explain them.
         cases: what they are called: "cases", or "live runs".
-        exhausted: if everything within bounds was tried, one line about each of the bounds.
+        exhausted: if everything within bounds was tried, one line about each of the bounds, and one about unused freedom.
     """
 
     target: str

@@ -308,7 +308,10 @@ def test_the_suite_as_tests_of_another_project(deaf: Path, processes: list[str])
     assert "FAILED test_theirs.py::test_channel[CH-1.4]" in done.stdout
     assert "CH-1.4 Explicit closing: `close()` on a channel MUST" in done.stdout
     assert "FAILED test_theirs.py::test_known[CH-2.3]" in done.stdout
-    assert f"2 failed, {2 * (len(RULES) - len(UNTESTED)) - 3} passed, {2 * len(UNTESTED)} skipped, 1 xfailed" in done.stdout
+    assert (
+        f"2 failed, {2 * (len(RULES) - len(UNTESTED)) - 3} passed, {2 * len(UNTESTED)} skipped, 1 xfailed"
+        in done.stdout
+    )
 
 
 def run_pytest(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

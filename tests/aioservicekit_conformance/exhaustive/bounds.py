@@ -11,6 +11,8 @@ COUNTED = (
     Bounds(sizes=(0, None), default_size=1, messages=2, joined=True, closings=False),
     Bounds(messages=3, waiting=2, cancellations=1, joined=True, closings=False),
     Bounds(publishers=2, sizes=(1, 2), cancellations=1, joined=True, closings=False),
+    Bounds(sizes=(1, 2), messages=2, cancellations=1, joined=True, closings=False),
+    Bounds(messages=2, waiting=2, cancellations=2, joined=True, closings=False),
 )
 # Here the machine has too many edges to count them: it may put off every join and every closing.
 UNCOUNTED = (

@@ -1,6 +1,7 @@
 """Try everything within bounds: walk the target, collect what is refused, and count the edges of the machine that it has shown."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from aioservicekit_model.channel import machine
@@ -15,7 +16,7 @@ from .bounds import BOUNDS, COUNTED, text
 from .edges import Shown, shown
 from .walk import Walk, walk
 
-__all__ = ["Exhausted", "exhaust"]
+__all__ = ["Exhausted", "exhaust", "freedom"]
 
 
 class Exhausted(NamedTuple):
@@ -83,6 +84,15 @@ def exhaust(
     exploration.cases += runs
     exploration.unit = "moves, " + "; ".join(map(str, found))
     return found
+
+
+def freedom(found: Iterable[Exhausted]) -> Iterator[str]:
+    """One line about the edges that the target has not shown, by kind, if there are any."""
+    others = sum((each.shown.others for each in found if each.shown), Counter[str]())
+    if others:
+        yield "freedom that the target does not use: " + ", ".join(
+            f"{count:,} edges where {kind}" for kind, count in others.most_common()
+        )
 
 
 MANY = 10**9  # cases: rules that are judged alone are tried as all others are

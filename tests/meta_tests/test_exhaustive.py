@@ -77,8 +77,12 @@ def histories(walked: Walk) -> set[tuple[Event, ...]]:
     return found
 
 
+# Without pruning, channels that poll or have timers never come to an end.
+UNTIMED = "restless", "unhurried", "condition", "handing", "log", "arbiter"
+
+
 @pytest.mark.parametrize(
-    "name", ["aioservicekit", "plain", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in SOUND)]
+    "name", ["aioservicekit", "plain", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in UNTIMED)]
 )
 def test_pruning_loses_no_history(name: str) -> None:
     """Whether states that were seen before are left again or not, the same histories come about, and no others."""

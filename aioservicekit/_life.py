@@ -68,7 +68,7 @@ class Life:
         self.tasks: set[asyncio.Task[Any]] = set()  # the user's, from `create_task`
         self.start: Part | None = None
         self.work: Part | None = None
-        self.parts = Parts(self)
+        self.parts: Parts = Parts(self)
         self._was_given_up = False
         self._waiting_for_itself = 0
         # Last: if no task can be made, nothing has begun.

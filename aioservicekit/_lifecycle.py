@@ -43,7 +43,7 @@ class Lifecycle:
         self.state: ServiceState = ServiceState.STOPPED
         self.failure: BaseException | None = None
         self.on_state_change: Event[[ServiceState]] = Event()
-        self.failures = Failures(self)
+        self.failures: Failures = Failures(self)
         self.life: Life | None = None
         self.dependents: dict[Lifecycle, None] = {}  # those that are not STOPPED
         self.restart: Restart | None = None

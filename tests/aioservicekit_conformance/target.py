@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,7 +87,7 @@ def _import(name: str, source: str) -> Any:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        with watched():
+        with watched(), redirect_stdout(sys.stderr):  # what it prints is no part of the report
             return importlib.import_module(module)
     except Hang as hang:
         raise TargetError(f"target {name!r} can't be imported: for seconds it ran at {hang}") from None

@@ -363,6 +363,18 @@ def test_what_a_target_prints_does_not_flood_the_report(
     assert said.err == ""
 
 
+def test_what_a_target_prints_at_import_is_no_part_of_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes to standard error, so standard output has the report alone."""
+    write_target(tmp_path, "noisy_at_import", "print('hullabaloo')\nChannel = aioservicekit.Channel")
+    monkeypatch.chdir(tmp_path)
+    main(["noisy_at_import", "--rule", "CH-2.3"])
+    said = capsys.readouterr()
+    assert "hullabaloo" not in said.out
+    assert "hullabaloo" in said.err
+
+
 def test_ctrl_c_ends_with_what_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

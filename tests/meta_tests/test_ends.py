@@ -347,6 +347,14 @@ def write_target(directory: Path, name: str, body: str) -> None:
     )
 
 
+def test_the_suite_may_compute_for_long() -> None:
+    """While the suite itself computes, nothing counts as a hang; afterwards the watchdog begins to count anew."""
+    watch = watchdog.Watch(lambda status: None)
+    with watchdog.computing():
+        assert not any(watch.hangs(None) for _ in range(2 * watchdog.LOOKS))
+    assert [watch.hangs(None) for _ in range(watchdog.LOOKS + 1)] == [*[False] * watchdog.LOOKS, True]
+
+
 def test_what_a_target_prints_does_not_flood_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

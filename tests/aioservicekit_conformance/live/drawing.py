@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from aioservicekit_model.channel import foresight
+from aioservicekit_model.channel.checker import TooManyStates
 from aioservicekit_model.channel.history import CANCELLED, CLOSED, EXHAUSTED, Event, raised, returned
 
 from ..report.diagram import Moment
 from ..report.wording import IMPOSSIBLE, call_in_words, event_in_words, line
+from ..running.watchdog import computing
 from .recording import Recorded
 
 __all__ = ["explain", "live_moments", "live_timeline"]
@@ -72,12 +74,21 @@ def explain(default_size: int, history: Sequence[Event], errors: dict[int, str])
         observed = f"these still wait: {', '.join(waits)}" if waits else "nothing moves"
         return "everything that can go on has gone on when nothing is left to run", observed
     called = calls[event.op]
-    possible = [each for each in _ends(called, calls.values()) if foresight.admits(default_size, [*before, each])]
+    possible = [each for each in _ends(called, calls.values()) if _is_possible(default_size, [*before, each])]
     expected = " or ".join(event_in_words(each) for each in possible) or "goes on"
     return (
         f"{call_in_words(called)} {expected}",
         event_in_words(event._replace(value=errors.get(event.op, event.value))),
     )
+
+
+def _is_possible(default_size: int, history: Sequence[Event]) -> bool:
+    """Whether some order explains a history, as far as can be searched."""
+    with computing():
+        try:
+            return foresight.admits(default_size, history)
+        except TooManyStates:
+            return False
 
 
 def _ends(called: Event, calls: Iterable[Event]) -> list[Event]:

@@ -50,6 +50,7 @@ LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
 BLOCKED = 0.0005  # seconds: a loop that dies may be blocked before, and leaves a queue behind
 NO_REST = 60.0  # seconds in which nothing that can be seen changes, and yet there is no rest
+ENDING = 10.0  # seconds for a thread to end whose loop is at rest
 PATIENCE = 15.0  # seconds without any callback's end or any event, after which the target hangs
 
 
@@ -114,7 +115,12 @@ class _Driver:
                 self._run.hung = str(hang)
                 self.chaos.over = True
             for lane in self._lanes:
-                lane.end(wait=not self._run.hung)
+                lane.end()
+            for lane in () if self._run.hung else self._lanes:
+                alive()
+                lane.thread.join(ENDING)
+                if lane.thread.is_alive():
+                    self._run.hung = self._where()
         return self._run
 
     def _carry_out(self) -> None:
@@ -179,8 +185,16 @@ class _Driver:
 
     def _where(self) -> str:
         frames = sys._current_frames()
-        busy = [lane for lane in self._lanes if any(getattr(each, "loop", None) is lane.loop for each in self.work.due)]
-        return "; ".join(f"{_place(frames.get(lane.thread.ident or 0))} (thread {lane.number})" for lane in busy)
+        return "; ".join(
+            f"{_place(frames.get(lane.thread.ident or 0))} (thread {lane.number})"
+            for lane in self._lanes
+            if self._is_busy(lane)
+        )
+
+    def _is_busy(self, lane: "_Lane") -> bool:
+        if lane.over:
+            return lane.thread.is_alive()
+        return any(getattr(each, "loop", None) is lane.loop for each in self.work.due)
 
 
 class _Silence:
@@ -258,7 +272,7 @@ class _Lane:
         self._driver = driver
         self._has_chaos = number == 1 or not driver.plan.alone
         self._started = threading.Event()
-        self._over = False
+        self.over = False
         self._to_do: deque[Action] = deque()
         self._tasks: dict[int, asyncio.Task[Any]] = {}  # the operations under way
         self._left_behind: list[asyncio.Task[Any]] = []  # on loops that have gone
@@ -284,15 +298,13 @@ class _Lane:
     def fire(self) -> None:
         self.loop.fire()
 
-    def end(self, *, wait: bool) -> None:
-        self._over = True
+    def end(self) -> None:
+        self.over = True
         self.call(self.loop.stop)
-        if wait:
-            self.thread.join()
 
     def _serve(self) -> None:
         with self._driver.chaos.here() if self._has_chaos else nullcontext():
-            while not self._over:
+            while not self.over:
                 self.loop = self._driver.loop_class(self._driver.work)
                 if self._started.is_set():  # the last loop has died
                     self._keep(self._go_on)

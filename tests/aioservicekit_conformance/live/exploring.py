@@ -16,7 +16,7 @@ from aioservicekit_model.channel.checker import TooManyStates
 from aioservicekit_model.channel.history import Event, observe
 
 from ..exploring.failures import GENERAL
-from ..running.watchdog import alive
+from ..running.watchdog import alive, computing
 from ..target import Target
 from .driver import Run, perform
 from .plan import Plan, draw, smaller
@@ -115,7 +115,8 @@ def refused_at(default_size: int, history: list[Event]) -> int | None:
     Raises:
         TooManyStates: there are too many explanations to keep.
     """
-    return foresight.first_refused(default_size, history)
+    with computing():
+        return foresight.first_refused(default_size, history)
 
 
 def refused(run: Run) -> Refusal | None:

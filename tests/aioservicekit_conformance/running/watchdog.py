@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["Hang", "alive", "describe_error", "watched"]
+__all__ = ["Hang", "alive", "computing", "describe_error", "watched"]
 
 SECONDS = 5  # between two looks
 LOOKS = 3  # more looks in a row without a step are too many
@@ -26,6 +26,7 @@ LIBRARY, INSTALLED = (
     Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib")
 )  # the second may be in the first
 _steps = 0
+_computing = False
 
 
 class Hang(BaseException):
@@ -36,6 +37,18 @@ def alive() -> None:
     """Tell the watchdog that something has moved."""
     global _steps
     _steps += 1
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """The suite itself computes, and takes as long as it takes: meanwhile nothing counts as a hang."""
+    global _computing
+    _computing = True
+    try:
+        yield
+    finally:
+        _computing = False
+        alive()
 
 
 def where(frame: FrameType | None) -> str:
@@ -97,7 +110,7 @@ class Watch:
 
     def hangs(self, frame: FrameType | None) -> bool:
         """Look once, and say whether to interrupt. End the process if that has been in vain."""
-        if self._steps != _steps:
+        if _computing or self._steps != _steps:
             self._steps, self._looks = _steps, 0
         self._looks += 1
         if self._looks <= LOOKS:

@@ -22,7 +22,7 @@ from aioservicekit_conformance.live.situations import SHOWN_BY, SITUATIONS
 from aioservicekit_conformance.target import describe
 from aioservicekit_model.rules import RULES
 
-RUNS = 400  # a planted defect is found in so many runs, and usually in a tenth of them
+RUNS = 1200  # a planted defect is found in so many runs, and usually in a twentieth of them
 CERTAIN = {"future_of_another_loop", "lock_for_each_subscriber"}  # found in some ten runs
 
 

@@ -7,6 +7,7 @@ import __future__
 
 import asyncio
 import inspect
+import sys
 from collections import deque
 from functools import partial
 from itertools import count, product
@@ -139,6 +140,12 @@ def test_what_comes_back_is_the_oldest_from_the_first_instruction_on() -> None:
         assert got == sorted(got), history
 
 
+TWO_THREADS_TRACED = pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="CPython 3.12 crashes where two threads trace instructions of the same code"
+)
+
+
+@TWO_THREADS_TRACED
 @pytest.mark.parametrize("name", PAIRS)
 def test_no_two_instructions_are_bad_ones_to_be_stopped_at(name: str) -> None:
     """Nor does it matter if the second thread is stopped too, and the first one goes on (CH-6.1)."""
@@ -146,6 +153,7 @@ def test_no_two_instructions_are_bad_ones_to_be_stopped_at(name: str) -> None:
     assert windows(scenario).trials > fewest, "hardly any two instructions were stopped at"
 
 
+@TWO_THREADS_TRACED
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", LONGER_PAIRS)
 def test_no_two_instructions_of_a_longer_pair_are_bad_ones_either(name: str) -> None:
@@ -297,6 +305,7 @@ def test_a_defect_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         single_stops(SCENARIOS[DEFECTS[name].scenario], SHARED)
 
 
+@TWO_THREADS_TRACED
 def test_some_defects_need_two_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     """With two reads that leave the work to each other, no single instruction is a bad one, but two are (CH-3.4, CH-6.1)."""
     plant(monkeypatch, NEEDS_TWO)

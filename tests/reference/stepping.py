@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from aioservicekit import Event, Service
 from aioservicekit_conformance.running.loop import SteppedLoop
 
-__all__ = ["EAGER", "EagerLoop", "Recorded", "listen", "now", "run"]
+__all__ = ["EAGER", "EagerLoop", "Failed", "Failing", "Recorded", "listen", "now", "run"]
 
 _T = TypeVar("_T")
 
@@ -89,6 +89,29 @@ class Recorded(Service):
 
     async def __on_stop__(self) -> None:
         self.log.append(f"{self.name} stops")
+
+
+class Failed(Exception):
+    """Raised by hooks and work."""
+
+
+class Failing(Recorded):
+    """A service whose work fails after a second, a given number of times."""
+
+    def __init__(self, name: str = "failing", times: int = 1000, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.times = times
+        self.started: list[float] = []
+
+    async def __on_start__(self) -> None:
+        self.started.append(round(now(), 1))
+
+    async def __work__(self) -> None:
+        await asyncio.sleep(1)
+        if self.times:
+            self.times -= 1
+            raise Failed
+        await self.stopping
 
 
 def listen(event: Event[Any]) -> list[Any]:

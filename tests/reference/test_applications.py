@@ -9,34 +9,10 @@ from typing import Any
 
 import pytest
 from settling import settle
-from stepping import Recorded, now, run
+from stepping import Failed, Failing, Recorded, now, run
 
 import aioservicekit
 from aioservicekit import Service, ServiceState, ServiceStoppedError, on_shutdown, run_services
-
-
-class Failed(Exception):
-    """Raised by hooks and work."""
-
-
-class Failing(Recorded):
-    """A service whose work fails after a second, a given number of times."""
-
-    def __init__(self, name: str = "failing", times: int = 1000, **options: Any) -> None:
-        super().__init__(name, **options)
-        self.times = times
-        self.started: list[float] = []
-
-    async def __on_start__(self) -> None:
-        self.started.append(round(now(), 1))
-
-    async def __work__(self) -> None:
-        await asyncio.sleep(1)
-        if self.times:
-            self.times -= 1
-            raise Failed
-        await self.stopping
-
 
 # Failing fast
 

@@ -4,21 +4,9 @@ import asyncio
 
 import pytest
 from settling import settle
-from stepping import EAGER, Recorded, now, run
+from stepping import EAGER, Failed, Failing, Recorded, now, run
 
 from aioservicekit import ServiceState, ServiceStoppedError, run_services
-
-
-class Failed(Exception):
-    """Raised by work and hooks."""
-
-
-class Failing(Recorded):
-    """A service whose work fails after a second."""
-
-    async def __work__(self) -> None:
-        await asyncio.sleep(1)
-        raise Failed
 
 
 @pytest.mark.parametrize("eager", EAGER)

@@ -6,32 +6,9 @@ from typing import Any
 
 import pytest
 from settling import settle
-from stepping import EAGER, Recorded, now, run
+from stepping import EAGER, Failed, Failing, Recorded, now, run
 
 from aioservicekit import Service, ServiceState, run_services
-
-
-class Failed(Exception):
-    """Raised by hooks and work."""
-
-
-class Failing(Recorded):
-    """A service whose work fails after a second, a given number of times."""
-
-    def __init__(self, name: str = "failing", times: int = 1000, **options: Any) -> None:
-        super().__init__(name, **options)
-        self.times = times
-        self.started: list[float] = []
-
-    async def __on_start__(self) -> None:
-        self.started.append(round(now(), 1))
-
-    async def __work__(self) -> None:
-        await asyncio.sleep(1)
-        if self.times:
-            self.times -= 1
-            raise Failed
-        await self.stopping
 
 
 def test_a_service_starts_again_after_a_failure() -> None:

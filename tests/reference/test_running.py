@@ -5,13 +5,9 @@ from typing import Any
 
 import pytest
 from settling import settle
-from stepping import Recorded, now, run
+from stepping import Failed, Recorded, now, run
 
 from aioservicekit import main, run_services
-
-
-class Failed(Exception):
-    """Raised by hooks and work."""
 
 
 class FailingStart(Recorded):

@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 from settling import settle
-from stepping import Recorded, now, run
+from stepping import Failed, Recorded, now, run
 
 from aioservicekit import Service, ServiceState, ServiceStoppedError
-
-
-class Failed(Exception):
-    """Raised by hooks."""
 
 
 def test_a_new_service_is_stopped() -> None:

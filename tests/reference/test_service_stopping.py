@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 from settling import settle
-from stepping import Recorded, now, run
+from stepping import Failed, Recorded, now, run
 
 from aioservicekit import Channel, Service, ServiceState, ServiceStoppedError, service
-
-
-class Failed(Exception):
-    """Raised by work, tasks and hooks."""
 
 
 class Working(Recorded):

@@ -1,14 +1,11 @@
 """Judge a target as it runs: live runs instead of stepped cases, and the same named checks and verdicts."""
 
-import gc
-import warnings
 from collections.abc import Callable
 
 from aioservicekit_model.rules import RULES
 
-from ..judging import Interrupted, Judging
+from ..judging import Interrupted, Judging, undisturbed
 from ..report.failure_file import KeptFailure, as_text
-from ..running.watchdog import watched
 from ..target import Target
 from ..verdicts import Report, Verdict
 from .drawing import NO_ORDER, explain, live_moments, live_timeline
@@ -31,14 +28,8 @@ def judge_live(
         seed: the same seed makes the same plans; what threads do with them differs.
         progress: called with the numbers of runs made and to be made.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with watched():
-                return _LiveJudging(target, rules).judge_live(runs, seed, progress)
-        finally:
-            gc.unfreeze()
-            gc.collect()
+    with undisturbed():
+        return _LiveJudging(target, rules).judge_live(runs, seed, progress)
 
 
 class _LiveJudging(Judging):

@@ -6,6 +6,7 @@ one place, whatever the user's parts do.
 """
 
 import asyncio
+import concurrent.futures
 import logging
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator
@@ -41,6 +42,7 @@ class Life:
         grace_over: the work is cancelled at once.
         time_over: everything that runs is cancelled at once: the shutdown takes too long (SV-6.6).
         stopped: the service is STOPPED.
+        ended: the same, for other threads; the loop need not run any more.
     """
 
     def __init__(self, owner: "Lifecycle") -> None:
@@ -56,6 +58,8 @@ class Life:
         self.grace_over: asyncio.Future[None] = loop.create_future()
         self.time_over: asyncio.Future[None] = loop.create_future()
         self.stopped: asyncio.Future[None] = loop.create_future()
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.ended.set_running_or_notify_cancel()  # so that cancelling one who waits for it does not cancel it for all
         self.end: asyncio.Future[Any] = self.stopped
         self.why: BaseException | None = None
         self.stop_announced: bool = False  # a signal or another thread is about to request the stop

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import shutdown
 from ._application import application, was_told_in_shutdown
 from ._failures import Failures
-from ._futures import resolve, seen_from_elsewhere
+from ._futures import resolve
 from ._life import Life
 from ._parts import part
 from ._restart import Restart
@@ -257,6 +257,7 @@ class Lifecycle:
         resolve(life.stopped)
         resolve(life.settled)
         self.enter(ServiceState.STOPPED)
+        life.ended.set_result(None)
         life.application.look_for_the_end()
         self.tell_watchers()
 
@@ -265,7 +266,7 @@ class Lifecycle:
         if life is None or life.loop.is_closed():
             return
         if life.loop is not asyncio.get_running_loop():
-            await asyncio.wrap_future(seen_from_elsewhere(life.loop, life.stopped))
+            await asyncio.wrap_future(life.ended)
         elif not life.parts.is_in_own_hook():
             with life.waited_for():
                 await asyncio.wait([life.stopped])

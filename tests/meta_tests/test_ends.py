@@ -176,6 +176,27 @@ def test_a_hang_in_another_thread_is_a_verdict_too(monkeypatch: pytest.MonkeyPat
     assert "test_ends.py, line " in failed.observed
 
 
+def test_a_watched_thread_leaves_no_flag_up() -> None:
+    """After watching from a thread, other threads can be traced: CPython 3.11 spun where an error had been taken back."""
+
+    def watch() -> None:
+        with watchdog.watched():
+            pass
+
+    def any_function() -> None:
+        """Where the thread would spin."""
+
+    def traced() -> None:
+        sys.settrace(lambda *_: None)
+        any_function()
+
+    for each in (watch, traced):
+        thread = threading.Thread(target=each, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
 STUBBORN = {
     "catches": "def spin():\n    while True: pass\nwhile True:\n    try: spin()\n    except BaseException: pass\n",
     "blocks": "import threading\nthreading.Event().wait()\n",

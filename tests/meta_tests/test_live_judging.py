@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import threading
 from pathlib import Path
 
@@ -22,11 +21,6 @@ from aioservicekit_conformance.live.plan import draw
 from aioservicekit_conformance.live.situations import SHOWN_BY, SITUATIONS
 from aioservicekit_conformance.target import describe
 from aioservicekit_model.rules import RULES
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("AIOSERVICEKIT_LIVE"),
-    reason="CPython 3.11 may spin for ever where threads are traced, and nothing interrupts it; AIOSERVICEKIT_LIVE=1 runs these",
-)
 
 RUNS = 1200  # a planted defect is found in so many runs, and usually in a twentieth of them
 CERTAIN = {"future_of_another_loop", "lock_for_each_subscriber"}  # found in some ten runs

@@ -215,9 +215,21 @@ def test_dependencies_may_be_deep(how: str, eager: bool) -> None:
         runner.run(main())
 
 
+class StopsWhenTold(Recorded):
+    """Its stop hook takes until `told` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(grace=0)
+        self.told = threading.Event()
+
+    async def __on_stop__(self) -> None:
+        await asyncio.to_thread(self.told.wait, 30)
+        await super().__on_stop__()
+
+
 def test_a_stop_from_another_thread() -> None:
     """`stop()` works in any thread, plain or awaited, and begins when the service's loop learns of it (SV-4.1)."""
-    running, service = threading.Event(), Recorded(grace=0)
+    running, service = threading.Event(), StopsWhenTold()
     seen: list[Any] = []
 
     async def here() -> None:
@@ -226,7 +238,11 @@ def test_a_stop_from_another_thread() -> None:
             await stopped
 
     async def elsewhere() -> None:
-        await service.stop()
+        stopping = asyncio.ensure_future(service.stop())
+        await asyncio.sleep(0)  # it waits by now
+        seen.append(stopping.done())
+        service.told.set()
+        await stopping
         seen.append(service.state)
         await service.wait()
         await service.stop()
@@ -239,8 +255,33 @@ def test_a_stop_from_another_thread() -> None:
     thread.start()
     asyncio.run(asyncio.wait_for(here(), 30))
     thread.join(30)
-    assert seen == [ServiceState.STOPPED]
+    assert seen == [False, ServiceState.STOPPED]
     assert service.log[-3:] == ["it STOPPING", "it stops", "it STOPPED"]
+
+
+def test_a_wait_in_another_thread_ends_though_the_services_loop_runs_no_more() -> None:
+    """Who waits elsewhere hears of the end at once, and needs no further turn of the service's loop (SV-5.2)."""
+    loop, service = SteppedLoop(), Recorded(grace=0)
+
+    def step_until(state: ServiceState) -> None:
+        while service.state is not state:
+            loop.step()
+
+    async def stop() -> None:
+        await service.stop()
+
+    async def elsewhere() -> None:
+        waiting = asyncio.ensure_future(service.wait())
+        await asyncio.sleep(0)
+        stopping = loop.start(stop())
+        step_until(ServiceState.STOPPED)
+        await asyncio.wait_for(waiting, 30)
+        assert not stopping.done()  # it would need a turn
+
+    loop.start(service.start())
+    step_until(ServiceState.RUNNING)
+    asyncio.run(elsewhere())
+    loop.close()
 
 
 def test_a_stop_from_another_thread_that_comes_late_is_none_of_the_next_life() -> None:

@@ -11,7 +11,7 @@ import sysconfig
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -161,7 +161,7 @@ def interrupting_from_a_thread(watch: Watch) -> Iterator[None]:
     finally:
         done.set()
         looking.join()
-        raise_in(watched_thread, None)
+        take_back()
 
 
 def hang_at(place: str) -> type[Hang]:
@@ -174,8 +174,22 @@ def hang_at(place: str) -> type[Hang]:
     return HangThere
 
 
-def raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise an error in a thread when it next runs Python code. None takes back one that has not been raised yet."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
-    )
+def raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise an error in a thread when it next runs Python code."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+
+def take_back() -> None:
+    """Take back an error that has not been raised yet in this thread.
+
+    Another one takes its place, and is raised here. To set none would be simpler, but leaves a flag up in CPython 3.11: whatever
+    thread is traced later, as live runs do it, then spins at the first function that it enters.
+    """
+
+    class TakenBack(BaseException):
+        """What is raised instead."""
+
+    with suppress(TakenBack):
+        raise_in(threading.get_ident(), TakenBack)
+        while True:
+            pass

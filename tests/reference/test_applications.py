@@ -595,6 +595,32 @@ def test_work_that_waits_now_and_then_is_not_named(
     assert caplog.records == []
 
 
+def test_work_may_keep_what_tells_it_of_the_stop() -> None:
+    """`stopping` that was read before the first start, as in a constructor, tells of whichever life there is (SV-3.4)."""
+
+    class Keeping(Recorded):
+        def __init__(self) -> None:
+            super().__init__(grace=None)
+            self.told = self.stopping
+
+        async def __work__(self) -> None:
+            self.log.append("works")
+            assert not self.told
+            await self.told
+            assert self.told
+
+    async def main() -> None:
+        keeping = Keeping()
+        await keeping.start()
+        await settle()
+        await keeping.restart()
+        await settle()
+        await keeping.stop()
+        assert keeping.log.count("works") == 2
+
+    run(main)
+
+
 def test_work_hears_of_the_stop() -> None:
     """`stopping` is set after the dependents have stopped, when the work should end; work that awaits it ends (SV-3.4)."""
 

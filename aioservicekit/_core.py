@@ -163,13 +163,15 @@ class Core(Generic[_T]):
         Returns:
             The number of requests to cancel that the task has heard of (CH-3.9).
         """
+        heard = 0
         with self.lock:
-            if send.publisher not in self.publishers:
+            if send.publisher in self.publishers:
+                if task and task.cancelling():
+                    heard = requests_heard(task)
+                self.sends[waiting] = send  # CH-3.5
+                self.commit_waiting()  # a read may have made room before it could see this send
+            else:
                 waiting.set_result(None)  # CH-3.7
-                return 0
-            heard = requests_heard(task) if task and task.cancelling() else 0
-            self.sends[waiting] = send  # CH-3.5
-            self.commit_waiting()  # a read may have made room before it could see this send
         return heard
 
     def commit(self, message: _T) -> bool:

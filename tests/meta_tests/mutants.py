@@ -57,7 +57,8 @@ EXPLANATIONS = {
     ),
     r"subscribe ReplaceBinaryOperator_Mul_Div .*": "The size may be passed by position too: an implementation may offer more.",
     r"__del__ NumberReplacer .*stacklevel.*": "The line for which a warning is shown: no rule says which.",
-    r"(read|_hand_oldest) (ExceptionReplacer .*IndexError|ReplaceBreakWithContinue).*": (
+    r"_hand_oldest ReplaceTrueWithFalse .*": "The completed read stays in line, where the next commit passes it over.",
+    r"_hand_oldest ReplaceFalseWithTrue .*|(read|_hand_oldest) (ExceptionReplacer .*IndexError|ReplaceBreakWithContinue).*": (
         "It needs a second thread at that very instruction: CH-6.1, which `tests/reference/test_preemption.py` covers."
     ),
 }

@@ -20,6 +20,7 @@ from ..running.loop import SteppedLoop
 from ..running.stepped import Message, SteppedCase
 from ..target import Target
 from .fingerprint import Fingerprints
+from .scopes import Scope
 
 __all__ = ["Node", "Step", "Walk", "walk"]
 
@@ -94,22 +95,21 @@ class ByBounds:
 
 def walk(
     target: Target,
-    bounds: Bounds,
+    scope: Scope,
     failed: Callable[[Case], bool],
     *,
     progress: Callable[[int, int], object] = lambda left, known: None,
-    calls: int | None = None,
     pruned: bool = True,
 ) -> Walk:
-    """Walk everything that a target can do within bounds.
+    """Walk everything that a target can do within a scope.
 
     Args:
         failed: called with each case that is refused or can't be judged; returns whether that is enough.
         progress: called after each state, with the numbers of states that were left and that are known.
-        calls: so many calls at most, joins apart; None is any number.
-        pruned: whether a state that was seen before is not left again; if not, `calls` must limit the walk.
+        pruned: whether a state that was seen before is not left again; if not, the scope must limit the calls.
     """
     found = Walk()
+    bounds = scope.bounds
     users = Users(machine, bounds)
     fingerprints = Fingerprints(_of_the_suite)
     numbers: dict[object, int] = {}
@@ -121,12 +121,13 @@ def walk(
             found.nodes.append(Node(tuple(case.actions), case.states, *left[1:]))
         return number
 
-    joins = [Action(event.op, event.kind, event.on, _size(event)) for event in users.joins if bounds.joined]
+    there = users.joins[: len(users.joins) - scope.late] if bounds.joined else ()
+    joins = [Action(event.op, event.kind, event.on, _size(event)) for event in there]
     first = _run(target, bounds, joins)
     if not first.judgeable:
         failed(first)
         return found
-    entered(first, Move(None, (bounds.messages,) * bounds.publishers, bounds.cancellations, calls))
+    entered(first, Move(None, (bounds.messages,) * bounds.publishers, bounds.cancellations, scope.calls))
     for number, node in enumerate(found.nodes):  # which grow meanwhile
         for move in _moves(node, users):
             if found.runs == MOST_RUNS:

@@ -48,6 +48,9 @@ SCOPES = (
     Scope(Bounds(publishers=2, messages=2, closings=False), calls=5),
     Scope(Bounds(sizes=(1, 0), messages=2, closings=False)),
     Scope(Bounds(sizes=(2, 1), messages=4, waiting=2, joined=True, closings=False), calls=8, late=1),
+    # One side comes, leaves, and comes again.
+    Scope(Bounds(publishers=2), calls=6),
+    Scope(Bounds(sizes=(1, 1)), calls=6),
     # Closings while others wait.
     Scope(Bounds(publishers=2, joined=True)),
     Scope(Bounds(sizes=(1, 2), joined=True)),

@@ -110,6 +110,7 @@ def walk(
     *,
     progress: Callable[[int, int], object] = lambda left, known: None,
     pruned: bool = True,
+    most_runs: int | None = None,
 ) -> Walk:
     """Walk everything that a target can do within a scope.
 
@@ -117,7 +118,9 @@ def walk(
         failed: called with each case that is refused or can't be judged; returns whether that is enough.
         progress: called after each state, with the numbers of states that were left and that are known.
         pruned: whether a state that was seen before is not left again; if not, the scope must limit the calls.
+        most_runs: after so many runs the walk is given up; None is `MOST_RUNS`.
     """
+    most_runs = most_runs or MOST_RUNS
     found = Walk()
     bounds = scope.bounds
     users = Users(machine, bounds)
@@ -141,8 +144,8 @@ def walk(
     for number, node in enumerate(found.nodes):  # which grow meanwhile
         moves = [*_moves(node, users)]
         for move in moves:  # which may grow by one
-            if found.runs == MOST_RUNS:
-                found.stopped = f"more states than {MOST_RUNS:,} runs can visit"
+            if found.runs == most_runs:
+                found.stopped = f"more states than {most_runs:,} runs can visit"
                 return found
             found.runs += 1
             case = _run(target, bounds, node.actions)

@@ -4,7 +4,7 @@ from typing import Any
 
 from channels.plain import PlainChannel, PlainPublisher, PlainSubscriber, SendTicket, Target, Ticket
 
-__all__ = ["BEYOND", "RARE"]
+__all__ = ["RARE"]
 
 Subscriber = PlainSubscriber[Any]
 Publisher = PlainPublisher[Any]
@@ -114,4 +114,3 @@ RARE: dict[str, tuple[str, Target]] = {
         OpensAgainForTheThird,
     )
 }
-BEYOND = {"OpensAgainForTheThird": "it takes three subscribers"}

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -12,15 +12,16 @@ from weakref import WeakKeyDictionary
 
 import pytest
 from channels import DEFECTS, SOUND
-from rare_defects import BEYOND, RARE
+from channels.plain import PlainChannel
+from rare_defects import RARE
+from test_channels import BLAMED_ELSEWHERE
 
 from aioservicekit import channels
-from aioservicekit_conformance.exhaustive import everything
 from aioservicekit_conformance.exhaustive import walk as walking
-from aioservicekit_conformance.exhaustive.bounds import BOUNDS, text
-from aioservicekit_conformance.exhaustive.edges import edges_of, shown
+from aioservicekit_conformance.exhaustive.edges import Edge, edges_of, kind_of, shown, taken
 from aioservicekit_conformance.exhaustive.everything import exhaust
 from aioservicekit_conformance.exhaustive.fingerprint import Fingerprints
+from aioservicekit_conformance.exhaustive.scopes import SCOPES, Scope, text
 from aioservicekit_conformance.exhaustive.walk import Walk, walk
 from aioservicekit_conformance.exploring.explorer import Exploration
 from aioservicekit_conformance.judging import judge
@@ -29,14 +30,15 @@ from aioservicekit_conformance.running.case import Case, replay
 from aioservicekit_conformance.target import Target, describe, load
 from aioservicekit_model.channel.blame import blame
 from aioservicekit_model.channel.history import Event
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from aioservicekit_model.channel.world import Bounds
 from aioservicekit_model.rules import RULES
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # endpoints are left open
 
-PAIR = Bounds(joined=True, cancellations=1)
-SMALL = Bounds(joined=True, closings=False, cancellations=1)
-LINE = Bounds(sizes=(1,), messages=2, waiting=2, cancellations=1, joined=True, closings=False)
+PAIR = Scope(Bounds(joined=True, cancellations=1))
+SMALL = Scope(Bounds(joined=True, closings=False, cancellations=1), counted=True)
+LINE = Scope(Bounds(messages=2, waiting=2, cancellations=1, joined=True, closings=False))
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +52,7 @@ def reference() -> Target:
     return load("aioservicekit")
 
 
-def refused(target: Target, bounds: Bounds) -> list[Case]:
+def first_refused(target: Target, scopes: Iterable[Scope]) -> Case | None:
     """The first case that is refused."""
     cases: list[Case] = []
 
@@ -58,8 +60,11 @@ def refused(target: Target, bounds: Bounds) -> list[Case]:
         cases.append(case)
         return True
 
-    walk(target, bounds, failed)
-    return cases
+    for scope in scopes:
+        walk(target, scope, failed)
+        if cases:
+            return replay(target, cases[0].default_size, cases[0].actions)
+    return None
 
 
 def histories(walked: Walk) -> set[tuple[Event, ...]]:
@@ -87,9 +92,9 @@ UNTIMED = "restless", "unhurried", "condition", "handing", "log", "arbiter"
 def test_pruning_loses_no_history(name: str) -> None:
     """Whether states that were seen before are left again or not, the same histories come about, and no others."""
     target = reference() if name == "aioservicekit" else describe(name, SOUND[name])
-    calls = 3 if name in ("aioservicekit", "plain") else 2
-    pruned = walk(target, PAIR, unexpected, calls=calls)
-    unpruned = walk(target, PAIR, unexpected, calls=calls, pruned=False)
+    scope = PAIR._replace(calls=3 if name in ("aioservicekit", "plain") else 2)
+    pruned = walk(target, scope, unexpected)
+    unpruned = walk(target, scope, unexpected, pruned=False)
     assert histories(pruned) == histories(unpruned)
     assert not unpruned.stopped
     assert len(pruned.nodes) < len(unpruned.nodes)
@@ -106,33 +111,66 @@ def test_a_late_cancellation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         raise error
 
     monkeypatch.setattr(channels, "give_back", raise_it)
-    cases = refused(reference(), LINE)
-    actions = cases[0].actions
+    case = first_refused(reference(), [LINE])
+    assert case is not None
+    assert case.refused is not None
+    actions = case.actions
     late = next(number for number, action in enumerate(actions) if action.what == "cancel")
     assert actions[late - 1].after == 0
     assert len(actions) <= 7
-    again = replay(cases[0].target, LINE.default_size, cases[0].actions)
-    assert again.refused is not None
 
 
 def test_edges_are_shown_or_are_freedom() -> None:
     """Each edge of the machine is shown by the reference, or counted as freedom that it does not use."""
     walked = walk(reference(), SMALL, unexpected)
-    found = shown(walked, SMALL)
-    assert 0 < found.shown < found.edges == len(edges_of(SMALL))
+    found = shown(walked, SMALL.bounds)
+    assert 0 < found.shown < found.edges == len(edges_of(SMALL.bounds))
     assert found.shown + found.others.total() == found.edges
 
 
 def test_less_walked_shows_less() -> None:
     """What is not run is not shown."""
     walked = walk(reference(), SMALL, unexpected)
-    less = walk(reference(), SMALL, unexpected, calls=1)
-    assert shown(less, SMALL).shown < shown(walked, SMALL).shown
+    less = walk(reference(), SMALL._replace(calls=1), unexpected)
+    assert shown(less, SMALL.bounds).shown < shown(walked, SMALL.bounds).shown
 
 
-def test_what_was_exhausted_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+# What the library doesn't do and the rules permit, some of these do: they take their time, before an effect or after it.
+LEISURELY = "unhurried", "arbiter", "late_sends"
+
+
+def test_every_edge_is_shown_by_a_sound_channel() -> None:
+    """The model permits nothing that no channel does: some sound channel shows each of its edges."""
+    targets = [reference(), *(describe(name, SOUND[name]) for name in LEISURELY)]
+    found: set[Edge] = set()
+    for target in targets:
+        edges = taken(walk(target, SMALL, unexpected)) - found
+        assert edges, f"{target.name} shows nothing that the others don't"
+        found |= edges
+    assert found >= edges_of(SMALL.bounds)
+
+
+@pytest.mark.exhaustive
+def test_every_kind_of_freedom_is_used() -> None:
+    """With closings the model has far more edges; of each kind that the library does not show, a sound channel shows some."""
+    scope = Scope(Bounds(joined=True))
+    edges = edges_of(scope.bounds)
+    by_library, by_other = (
+        taken(walk(target, scope, unexpected)) for target in (reference(), describe("unhurried", SOUND["unhurried"]))
+    )
+    assert {*map(kind_of, edges - by_library)} == {*map(kind_of, edges & by_other - by_library)}
+
+
+def test_a_loop_that_never_rests_is_judged_as_if_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback that comes again and again leads back to the same state; what is overdue there is refused (CH-4.6)."""
+    monkeypatch.setattr(PlainChannel, "_wake_reader", lambda channel, subscriber: None)
+    case = first_refused(describe("busy", SOUND["busy"]), [SMALL])
+    assert case is not None
+    assert "CH-4.6" in blame(case.default_size, case.history)
+
+
+def test_what_was_exhausted_is_told() -> None:
     """One line has the bound, the states, the runs and the edges; the rules that something could have broken are counted."""
-    monkeypatch.setattr(everything, "COUNTED", (SMALL,))
     exploration = Exploration()
     (found,) = exhaust(reference(), exploration, within=[SMALL])
     assert re.fullmatch(
@@ -157,7 +195,7 @@ def test_states_that_never_repeat_end_the_walk(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(walking, "MOST_RUNS", 500)
     target = reference()._replace(channel=Counting)
     exploration = Exploration()
-    (found,) = exhaust(target, exploration, within=[Bounds(joined=True)])
+    (found,) = exhaust(target, exploration, within=[Scope(Bounds(joined=True))])
     assert found.stopped == "more states than 500 runs can visit"
     assert exploration.escapes[found.stopped] == 1
     assert "stopped for 1 publisher" in str(found)
@@ -169,23 +207,70 @@ def test_the_reference_conforms_with_certainty_within_bounds() -> None:
     report = judge(reference(), frozenset(RULES), 1, 0, exhaustive=True)
     assert report.conforms, [(v.rule, v.verdict, v.evidence) for v in report.verdicts if v.verdict != "pass"]
     *exhausted, freedom = report.exhausted
-    assert [line.split(":")[0] for line in exhausted] == [f"exhaustive for {text(bounds)}" for bounds in BOUNDS]
+    assert [line.split(":")[0] for line in exhausted] == [f"exhaustive for {text(scope)}" for scope in SCOPES]
     assert "an operation waits that could go on" in freedom
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", RARE)
 def test_a_rare_defect_is_found(name: str) -> None:
-    """Defects that were labelled beforehand are refused, and the rule of their label is blamed, unless the bounds are too small."""
+    """Defects that were labelled beforehand are refused, and the rule of their label is blamed."""
     rule, channel = RARE[name]
-    target = describe(name, channel)
-    case = next((case for bounds in BOUNDS for case in refused(target, bounds)), None)
-    if name in BEYOND:
-        assert case is None
-    else:
-        assert case is not None
-        again = replay(target, case.default_size, case.actions)
-        assert rule in blame(again.default_size, again.history)
+    case = first_refused(describe(name, channel), SCOPES)
+    assert case is not None
+    assert rule in blame(case.default_size, case.history)
+
+
+# What no scope can show, because users do no such thing there. Named checks refuse these, in the exhaustive mode too.
+NOT_SHOWN = {
+    "needs_a_loop": "every case builds its channel inside a running loop",
+    "iteration_ends_at_none": "no message of a case is None",
+}
+# What each of the larger scopes is there for. The smaller ones show all other defects, and are quick enough to be walked for each.
+SHOWN_BY = {
+    9: ["looks_at_the_first_two", "looks_at_the_last_two", "looks_at_both_ends"],
+    10: ["looks_at_the_smallest", "looks_at_the_largest", "orders_differ"],
+    11: ["connecting_waits_for_sends"],
+    12: ["replays_the_last", "replays_all", "fixes_the_receivers_at_the_call", "subscribing_waits_for_room"],
+    13: ["woken_senders_dont_look_again"],
+    16: [
+        "closes_with_any_publisher",
+        "second_close_counts_again",
+        "closing_fails_the_sends_of_others",
+        "closing_leaves_own_sends_asleep",
+        "closing_leaves_sends_asleep",
+        "closing_delivers_to_some",
+        "closing_cancels_sends",
+        "closes_every_second_endpoint",
+    ],
+    18: [
+        "closes_with_any_subscriber",
+        "closing_wakes_one_read",
+        "closing_wakes_one_send",
+        "closing_a_subscriber_wakes_nobody",
+        "closed_subscribers_hold_back",
+    ],
+    20: ["closing_fails_one_own_send"],
+    21: ["failed_sends_wake_nobody"],
+}
+LARGE = {name: SCOPES[number] for number, names in SHOWN_BY.items() for name in names}
+SHOWN = [name for name, defect in DEFECTS.items() if defect.rule in RULES_OF_THE_MACHINE and name not in NOT_SHOWN]
+
+
+@pytest.mark.defects
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_planted_defect_is_found(name: str) -> None:
+    """Each planted defect that a scope can show is refused, with certainty, and its rule explains the first refused history."""
+    scopes = [LARGE[name]] if name in LARGE else SCOPES[: min(SHOWN_BY)]
+    case = first_refused(describe(name, DEFECTS[name].target), scopes)
+    assert case is not None, DEFECTS[name].why
+    if name not in BLAMED_ELSEWHERE:
+        assert DEFECTS[name].rule in blame(case.default_size, case.history)
+
+
+def test_the_listed_defects_exist() -> None:
+    """What is listed is planted."""
+    assert NOT_SHOWN.keys() | LARGE.keys() <= DEFECTS.keys()
 
 
 @pytest.mark.exhaustive
@@ -202,10 +287,13 @@ def test_a_failure_is_kept_and_replays(tmp_path: Path) -> None:
     assert replay(describe(name, DEFECTS[name].target), kept.default_size, kept.actions).refused is not None
 
 
-def test_bounds_are_put_into_words() -> None:
-    """A report names each of the bounds."""
-    assert text(BOUNDS[4]) == "2 publishers, 2 subscribers, sizes 1 and 2, 1 message each, 1 cancellation"
-    assert len({text(bounds) for bounds in BOUNDS}) == len(BOUNDS)
+def test_scopes_are_put_into_words() -> None:
+    """A report names each of the scopes."""
+    assert text(SCOPES[-1]) == "2 publishers, 2 subscribers, sizes 1 and 2, 1 message each, 1 cancellation"
+    assert text(SCOPES[13]).endswith(
+        "4 messages, 0 cancellations, 2 operations of an endpoint at once, 1 subscriber late, any 8 calls"
+    )
+    assert len({text(scope) for scope in SCOPES}) == len(SCOPES)
 
 
 # ------------------------------------------------------------------------------------------------------------ fingerprints

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from aioservicekit_model.channel import machine
 from aioservicekit_model.channel.checker import advance
-from aioservicekit_model.channel.history import JOINS
+from aioservicekit_model.channel.history import JOINS, rest
 from aioservicekit_model.channel.machine import State, overdue
 from aioservicekit_model.channel.world import ENDS, Bounds, Label, World, channel, closed_world
 from aioservicekit_model.explorer import Machine, explore
@@ -20,7 +20,7 @@ from aioservicekit_model.explorer import Machine, explore
 from ..running.watchdog import alive
 from .walk import Step, Walk
 
-__all__ = ["Edge", "Shown", "edges_of", "shown"]
+__all__ = ["Edge", "Shown", "edges_of", "kind_of", "shown", "taken"]
 
 
 class Edge(NamedTuple):
@@ -66,14 +66,14 @@ def edges_of(bounds: Bounds) -> set[Edge]:
 def shown(walked: Walk, bounds: Bounds) -> Shown:
     """Which edges a walk has shown, of all within its bounds."""
     edges = edges_of(bounds)
-    taken = _taken(walked) & edges
-    return Shown(len(edges), len(taken), Counter(map(_kind, edges - taken)))
+    found = taken(walked) & edges
+    return Shown(len(edges), len(found), Counter(map(kind_of, edges - found)))
 
 
-def _taken(walked: Walk) -> set[Edge]:
+def taken(walked: Walk) -> set[Edge]:
     """The edges on runs of the machine that explain what was seen from the beginning until all was at rest."""
-    at_rest = [not node.actions or node.actions[-1].after is None for node in walked.nodes]
-    leading = [set(node.states) if rests else set() for node, rests in zip(walked.nodes, at_rest, strict=True)]
+    at_rest = {0, *(step.after for step in walked.steps if step.events[-1:] == (rest(),))}
+    leading = [set(node.states) if number in at_rest else set() for number, node in enumerate(walked.nodes)]
     growing = True
     while growing:  # backwards, from all that is at rest to all that leads there
         growing = False
@@ -82,28 +82,28 @@ def _taken(walked: Walk) -> set[Edge]:
             before = len(leading[step.before])
             leading[step.before] |= _leading(walked, step, leading[step.after], set())
             growing = growing or len(leading[step.before]) > before
-    taken: set[Edge] = set()
+    found: set[Edge] = set()
     for step in walked.steps:
-        _leading(walked, step, leading[step.after], taken)
-    return taken
+        _leading(walked, step, leading[step.after], found)
+    return found
 
 
-def _leading(walked: Walk, step: Step, goal: Set[State], taken: set[Edge]) -> set[State]:
+def _leading(walked: Walk, step: Step, goal: Set[State], found: set[Edge]) -> set[State]:
     """The states before a step of the walk from which a run of the machine leads to the goal; adds the edges of such runs."""
     sets = [walked.nodes[step.before].states]
     for event in step.events:
         sets.append(advance(machine, sets[-1], event))
-    leading = _inside(sets[-1], goal, taken)
+    leading = _inside(sets[-1], goal, found)
     for event, states in zip(reversed(step.events), reversed(sets[:-1]), strict=True):
         seen = {(state, after) for state in states for after in machine.see(state, event) if after in leading}
         if event.what != "observe":
             what = ENDS if event.what in ("return", "raise") else event.what
-            taken |= {Edge(state, what, event.op, after) for state, after in seen}
-        leading = _inside(states, {state for state, _ in seen}, taken)
+            found |= {Edge(state, what, event.op, after) for state, after in seen}
+        leading = _inside(states, {state for state, _ in seen}, found)
     return leading
 
 
-def _inside(states: Set[State], goal: Set[State], taken: set[Edge]) -> set[State]:
+def _inside(states: Set[State], goal: Set[State], found: set[Edge]) -> set[State]:
     """The states from which internal actions lead to the goal."""
     edges = [edge for state in states for edge in _actions(state)]
     leading = set(goal)
@@ -112,7 +112,7 @@ def _inside(states: Set[State], goal: Set[State], taken: set[Edge]) -> set[State
         more = {edge.before for edge in edges if edge.after in leading} - leading
         leading |= more
         growing = bool(more)
-    taken |= {edge for edge in edges if edge.after in leading}
+    found |= {edge for edge in edges if edge.after in leading}
     return leading
 
 
@@ -120,7 +120,7 @@ def _actions(state: State) -> Iterator[Edge]:
     return (Edge(state, action.name, op.number, after) for action, op, after in machine.steps(state))
 
 
-def _kind(edge: Edge) -> str:
+def kind_of(edge: Edge) -> str:
     """Which freedom leads to an edge: what is under way before it that need not be."""
     others = [op for op in edge.before.operations if op.number != edge.number]
     if any(op.kind in (*JOINS, "close") for op in others):

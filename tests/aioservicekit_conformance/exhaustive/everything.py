@@ -1,4 +1,4 @@
-"""Try everything within bounds: walk the target, collect what is refused, and count the edges of the machine that it has shown."""
+"""Try everything within the scopes: walk the target, collect what is refused, and count the machine's edges that it has shown."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -7,29 +7,28 @@ from typing import NamedTuple
 from aioservicekit_model.channel import machine
 from aioservicekit_model.channel.blame import exercised
 from aioservicekit_model.channel.checker import advance
-from aioservicekit_model.channel.world import Bounds
 
 from ..exploring.explorer import Exploration, silent
 from ..running.case import Case, replay
 from ..target import Target
-from .bounds import BOUNDS, COUNTED, text
 from .edges import Shown, shown
+from .scopes import SCOPES, Scope, text
 from .walk import Walk, walk
 
 __all__ = ["Exhausted", "exhaust", "freedom"]
 
 
 class Exhausted(NamedTuple):
-    """What was tried within some bounds.
+    """What was tried within a scope.
 
     Attributes:
-        bounds: how much the users did, in words.
+        scope: how much the users did, in words.
         states, runs: the number of the target's states, and of runs from the beginning.
         stopped: why not everything was tried, or "".
         shown: the edges of the machine; None if not everything was tried, something was refused, or there are too many.
     """
 
-    bounds: str
+    scope: str
     states: int
     runs: int
     stopped: str
@@ -37,7 +36,7 @@ class Exhausted(NamedTuple):
 
     def __str__(self) -> str:
         done = "stopped" if self.stopped else "exhaustive"
-        told = f"{done} for {self.bounds}: {self.states:,} states of the target, {self.runs:,} runs"
+        told = f"{done} for {self.scope}: {self.states:,} states of the target, {self.runs:,} runs"
         if self.stopped:
             told += f"; {self.stopped}"
         if self.shown:
@@ -49,9 +48,9 @@ def exhaust(
     target: Target,
     exploration: Exploration,
     progress: Callable[[int, int], object] = silent,
-    within: Iterable[Bounds] = BOUNDS,
+    within: Iterable[Scope] = SCOPES,
 ) -> list[Exhausted]:
-    """Try everything within each of some bounds.
+    """Try everything within each of some scopes.
 
     Args:
         exploration: collects what is refused, and which rules could have been broken.
@@ -59,26 +58,26 @@ def exhaust(
     """
     found: list[Exhausted] = []
     runs = 0
-    for bounds in within:
+    for scope in within:
         refused = 0
 
-        def failed(case: Case, bounds: Bounds = bounds) -> bool:
+        def failed(case: Case) -> bool:
             nonlocal refused
             refused += 1
-            whole = replay(target, bounds.default_size, case.actions)
+            whole = replay(target, case.default_size, case.actions)
             exploration.add(whole)
             if whole.refused is None and not whole.escaped and not whole.hung:
                 exploration.escapes["more freedom than can be judged"] += 1
             return exploration.enough(MANY)
 
-        walked = walk(target, bounds, failed, progress=progress)
+        walked = walk(target, scope, failed, progress=progress)
         runs += walked.runs
         _count_exercised(walked, exploration)
         if walked.stopped and not exploration.failures:
             exploration.escapes[walked.stopped] += 1
         complete = not (walked.stopped or refused)
-        edges = shown(walked, bounds) if complete and bounds in COUNTED else None
-        found.append(Exhausted(text(bounds), len(walked.nodes), walked.runs, walked.stopped, edges))
+        edges = shown(walked, scope.bounds) if complete and scope.counted else None
+        found.append(Exhausted(text(scope), len(walked.nodes), walked.runs, walked.stopped, edges))
         if exploration.enough(MANY):
             break
     exploration.cases += runs

@@ -15,7 +15,7 @@ from .timers import (
     PollingChannel,
     TickingChannel,
 )
-from .timing import RestlessChannel, UnhurriedChannel
+from .timing import LateSendsChannel, RestlessChannel, UnhurriedChannel
 from .with_arbiter import ArbiterChannel, EndOfChannel, Phase
 from .with_condition import ConditionChannel
 from .with_futures import HandingChannel
@@ -27,6 +27,7 @@ SOUND: dict[str, Target] = {
     "plain": Target(PlainChannel),
     "restless": Target(RestlessChannel),
     "unhurried": Target(UnhurriedChannel),
+    "late_sends": Target(LateSendsChannel),
     "condition": Target(ConditionChannel),
     "handing": Target(HandingChannel),
     "log": Target(LogChannel),

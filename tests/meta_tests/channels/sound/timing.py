@@ -78,4 +78,18 @@ class UnhurriedChannel(PlainChannel[T]):
             give_back(error)
 
 
-# ---------------------------------------------------------------------------------------------------------- condition
+class LateSendsChannel(UnhurriedChannel[T]):
+    """Reads are quick here, and a send returns so late that what it has sent may be read by then."""
+
+    async def _wait_to_take(self, subscriber: PlainSubscriber[T], ticket: Ticket) -> None:
+        await PlainChannel._wait_to_take(self, subscriber, ticket)
+
+    async def _read(self, subscriber: PlainSubscriber[T]) -> T:
+        return await PlainChannel._read(self, subscriber)
+
+    async def _linger(self) -> None:
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            give_back(error)

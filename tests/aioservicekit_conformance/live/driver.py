@@ -48,6 +48,7 @@ ROUNDS = (
 )
 LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
+BUSY = 1.0  # seconds of silence that count even if such a thread still runs: it polls
 BLOCKED = 0.0005  # seconds: a loop that dies may be blocked before, and leaves a queue behind
 NO_REST = 60.0  # seconds in which nothing that can be seen changes, and yet there is no rest
 ENDING = 10.0  # seconds for a thread to end whose loop is at rest
@@ -185,11 +186,8 @@ class _Driver:
 
     def _where(self) -> str:
         frames = sys._current_frames()
-        return "; ".join(
-            f"{_place(frames.get(lane.thread.ident or 0))} (thread {lane.number})"
-            for lane in self._lanes
-            if self._is_busy(lane)
-        )
+        busy = [lane for lane in self._lanes if self._is_busy(lane)] or self._lanes
+        return "; ".join(f"{_place(frames.get(lane.thread.ident or 0))} (thread {lane.number})" for lane in busy)
 
     def _is_busy(self, lane: "_Lane") -> bool:
         if lane.over:
@@ -231,13 +229,15 @@ class _Silence:
         unseen = self._driver.outside() or self._driver.work.strays
         if unseen and any(map(_is_running, self._driver.strangers())):
             self._busy = time.monotonic()
-        if unseen and time.monotonic() - max(self._since, self._busy) < GRACE:
+        if unseen and time.monotonic() - max(self._since, self._busy) < GRACE and not self.lasts(BUSY):
             return False
         return len(self._driver.recording.events) == self._events
 
     def _recurs(self, each: object, due: int) -> bool:
         """Whether a callback's loop has run so many that each that is due has come again and again."""
-        return isinstance(each, Due) and each.loop.ran - self._ran[each.loop] > ROUNDS * (1 + due)
+        if not isinstance(each, Due) or each.loop not in self._ran:  # its loop may have died meanwhile
+            return False
+        return each.loop.ran - self._ran[each.loop] > ROUNDS * (1 + due)
 
 
 def _place(frame: FrameType | None) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from aioservicekit_model.channel.history import JOINS
+
 from .loops import LOOPS
 
 __all__ = ["Action", "Plan", "draw", "smaller"]
@@ -29,6 +31,7 @@ WEIGHTS = {
 }
 DUELS = 0.3  # of the runs
 ONE_SIDED = 0.2  # of the runs
+RUSHES = 0.4  # of the runs of several threads
 ROLES: tuple[dict[str, float], ...] = (
     {},
     {},
@@ -45,7 +48,7 @@ class Action(NamedTuple):
 
     Attributes:
         what: the kind of an operation, or "cancel", "die" (its loop is closed with all that waits on it, and a new one made).
-        which: chooses, among what there is by then: an endpoint, an operation to cancel.
+        which: chooses, among what there is by then: an endpoint, an operation to cancel. A close with 0 closes the channel.
         size: of a `subscribe`, the buffer's size; None takes the channel's default.
         pause: how often the thread's loop goes round before the thread's next action, or, if negative, for how many
             ten-thousandths of a second the thread does nothing.
@@ -118,6 +121,8 @@ def draw(seed: int, number: int) -> Plan:
         bursts[1:1] = [_duel(chance, threads) for _ in range(2)]
     if weights["die"] == DYING[1]:
         bursts[1:1] = _deaths(chance, threads)
+    if threads > 1 and chance.random() < RUSHES:
+        bursts += _rush(chance, threads)
     if chance.random() < ONE_SIDED:  # come, send and go before the other side is there
         side = chance.choice(("connect", "subscribe"))
         early: list[list[Action]] = [[] for _ in range(threads)]
@@ -156,6 +161,14 @@ def _duel(chance: Random, threads: int) -> list[list[Action]]:
     read = _action(chance, "read")._replace(hurried=True)
     duel[chance.randrange(1, threads)] = [read._replace(pause=chance.choice((0, -1, -2))) for _ in range(6)]
     return duel
+
+
+def _rush(chance: Random, threads: int) -> list[list[list[Action]]]:
+    """Bursts in which one thread closes the channel while the others join it, and what has joined too late sends."""
+    joins = [[_action(chance, chance.choice(JOINS))] for _ in range(threads)]
+    joins[chance.randrange(1, threads)] = [Action("close", which=0)]
+    sends = [[_action(chance, "send")] for _ in range(threads)]
+    return [joins, sends]
 
 
 def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:

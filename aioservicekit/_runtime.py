@@ -18,6 +18,7 @@ __all__ = [
     "held_here",
     "mind_forks",
     "new_lock",
+    "release_if_held",
     "requests_heard",
     "tell_if_lost",
     "wake",
@@ -146,6 +147,11 @@ class Locked(Protocol):
 def held_here(owner: Locked) -> bool:
     """Whether this very thread holds the lock: the garbage collector or a signal has interrupted a change."""
     return owner.lock._is_owned()
+
+
+def release_if_held(lock: Lock) -> None:
+    if lock._is_owned():
+        lock.release()
 
 
 def at_once(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:

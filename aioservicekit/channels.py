@@ -11,7 +11,7 @@ from enum import IntEnum, auto
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
 
 from ._core import Buffer, Core, Send
-from ._runtime import Waiting, at_once, give_back, requests_heard, when_free
+from ._runtime import Waiting, at_once, give_back, when_free
 
 __all__ = [
     "Channel",
@@ -246,43 +246,24 @@ class Subscriber(_Endpoint, Generic[_T_co]):
         """
         core, buffer = self._core, self._buffer
         messages = buffer.messages
-        waiting: Waiting | None = None
-        try:
-            while waiting is None:
-                if messages and not buffer.handed:
-                    try:
-                        message: _T_co = messages.popleft()  # CH-4.1
-                    except IndexError:
-                        continue  # another thread was faster
-                    if core.sends:
-                        with core.lock:
-                            core.commit_waiting()
-                    return message
+        while messages and not buffer.handed:
+            try:
+                message: _T_co = messages.popleft()  # CH-4.1
+            except IndexError:
+                break  # another thread was faster
+            if core.sends:
                 with core.lock:
-                    if core.sends or buffer.handed:
-                        core.settle(buffer)
-                    if messages:
-                        try:
-                            message = messages.popleft()
-                        except IndexError:
-                            continue
-                        core.commit_waiting()
-                        return message
-                    if buffer not in core.buffers:  # CH-4.2: and nothing is left
-                        raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing left to read")
-                    task = current_task(loop := get_running_loop())
-                    heard = requests_heard(task) if task and task.cancelling() else 0
-                    if buffer.home is not loop:
-                        core.move(buffer, loop)
-                    waiting = loop.create_future()
-                    buffer.reads.append(waiting)  # CH-4.4
+                    core.commit_waiting()
+            return message
+        task = current_task(loop := get_running_loop())
+        waiting: Waiting = loop.create_future()
+        try:
+            heard = core.line_up_read(waiting, buffer, task)
             await waiting
             if waiting not in buffer.handed:
-                raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing to read")  # CH-4.3
+                raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing left to read")  # CH-4.3
             message = buffer.handed.pop(waiting)
         except CancelledError as error:
-            if waiting is None:
-                raise  # an earlier request that was still owed to the task
             with core.lock:
                 if waiting not in buffer.handed:
                     core.abandon_read(buffer, waiting)  # CH-4.5
@@ -290,8 +271,7 @@ class Subscriber(_Endpoint, Generic[_T_co]):
                 message = buffer.handed.pop(waiting)
             give_back(task, heard, error)  # CH-4.8
         except BaseException:  # thrown in by a finalizer or a signal handler
-            if waiting:
-                when_free(core, core.abandon_read, buffer, waiting)
+            when_free(core, core.abandon_read, buffer, waiting)
             raise
         return message
 
@@ -347,32 +327,24 @@ class Publisher(_Endpoint, Generic[_T_contra]):
                 delivered.
         """
         core = self._core
-        waiting: Waiting | None = None
+        if core.commit_at_once(self._token, data):
+            return
+        task = current_task(loop := get_running_loop())
+        waiting: Waiting = loop.create_future()
+        send = Send(self._token, data)
         try:
-            with core.lock:
-                if self._token not in core.publishers:  # CH-3.7
-                    raise self._closed_error("the message was not sent")
-                if not core.sends and core.commit(data):
-                    return
-                task = current_task(loop := get_running_loop())
-                heard = requests_heard(task) if task and task.cancelling() else 0
-                send, waiting = Send(self._token, data), loop.create_future()
-                core.sends[waiting] = send  # CH-3.5
-                core.commit_waiting()  # a read may have made room before it could see this send
+            heard = core.line_up_send(waiting, send, task)
             await waiting
             if not send.committed:
                 raise self._closed_error("the message was not sent")  # CH-3.7
         except CancelledError as error:
-            if waiting is None:
-                raise  # an earlier request that was still owed to the task
             with core.lock:
                 core.abandon_send(waiting)
             if not send.committed:
                 raise  # CH-3.8
             give_back(task, heard, error)  # CH-3.9
         except BaseException:  # thrown in by a finalizer or a signal handler
-            if waiting:
-                when_free(core, core.abandon_send, waiting)
+            when_free(core, core.abandon_send, waiting)
             raise
 
     def __repr__(self) -> str:

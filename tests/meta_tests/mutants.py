@@ -42,22 +42,23 @@ EXPLANATIONS = {
     r"commit ReplaceComparisonOperator_GtE_LtE .*": (
         "It is slower, no more: `full` may hold buffers that are not full, and the next commit drops them."
     ),
-    r"send .*if not core\.sends and core\.commit.*": "It is slower, no more: the send joins the line and commits there.",
-    r"read .*if core\.sends or buffer\.handed.*": "It concerns what closed loops and interrupts leave undone: CH-6.3, CH-3.7.",
-    r"(_hand|move|settle|take_back|_put_back|abandon_read|tell_if_lost) .*": (
+    r"commit_at_once .*publisher in self\.publishers and .*": "It is slower, no more: the send joins the line and commits there.",
+    r"line_up_read .*if self\.sends or buffer\.handed.*": "It concerns what closed loops and interrupts leave: CH-6.3, CH-3.7.",
+    r"(_hand|_move|_settle|take_back|_put_back|abandon_read|tell_if_lost) .*": (
         "It needs several event loops, or a closed one: CH-6, which `tests/reference/test_loops.py` covers."
     ),
-    r"(commit .*running|commit_waiting .*alive|read .*buffer\.home|read .*messages and not buffer\.handed).*": (
+    r"(commit .*running|commit_waiting .*alive|line_up_read .*buffer\.home|read .*messages and not buffer\.handed).*": (
         "It needs several event loops, or a closed one: CH-6, which `tests/reference/test_loops.py` covers."
     ),
     r"commit_waiting .*send\.committed.*": "It needs an interrupt at that very instruction: CH-3.7.",
-    r"(read|send) AddNot if waiting:.*": "It needs an exception that is thrown in from outside: CH-3.7, `test_robustness.py`.",
-    r"(read|send) .*heard = .*": (
+    r"commit_at_once ExceptionReplacer .*": "It needs an interrupt at that very instruction: CH-3.7, `test_robustness.py`.",
+    r"line_up_(read|send) .*(heard = |task\.cancelling).*": (
         "It needs an operation outside of any task, or a request that was withdrawn: `tests/reference/test_cancelling.py`."
     ),
     r"subscribe ReplaceBinaryOperator_Mul_Div .*": "The size may be passed by position too: an implementation may offer more.",
     r"__del__ NumberReplacer .*stacklevel.*": "The line for which a warning is shown: no rule says which.",
-    r"read (ExceptionReplacer .*IndexError|ReplaceContinueWithBreak).*": (
+    r"_hand_oldest ReplaceTrueWithFalse .*": "The completed read stays in line, where the next commit passes it over.",
+    r"_hand_oldest ReplaceFalseWithTrue .*|(read|_hand_oldest) (ExceptionReplacer .*IndexError|ReplaceBreakWithContinue).*": (
         "It needs a second thread at that very instruction: CH-6.1, which `tests/reference/test_preemption.py` covers."
     ),
 }

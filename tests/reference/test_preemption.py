@@ -31,6 +31,9 @@ SCENARIOS = {
     "one of two full buffers is read beside a send": Scenario((1, 1), "p.send s1.read", "p.send", "s2.read"),
     "nothing to read yet": Scenario((0,), "", "s1.read", "p.send"),
     "one message for two reads": Scenario((0,), "p.send", "s1.read", "s1.read p.send"),
+    "a read finds a message behind one that was handed": Scenario(
+        (0,), "first: s1.read second: p.send p.send", "s1.read", "s1.read"
+    ),
     "a read waits, and another one is called": Scenario((0,), "s1.read", "p.send s1.read", "s1.read p.send"),
     "a commit goes round": Scenario((0, 0), "", "p.send", "s1.read s2.read p.send p.send"),
     "a commit goes round readers": Scenario((0, 1), "s1.read s2.read", "p.send p.send", "s1.read s2.read"),
@@ -222,18 +225,16 @@ DEFECTS = {
         ),
     ),
     "a send takes no lock": Defect(
-        "one of two full buffers is read beside a send", Publisher, "send", (("with core.lock:", "if True:"),)
+        "a commit goes round",
+        _core.Core,
+        "commit_at_once",
+        (("lock.acquire()", "pass"), ("lock.release()", "pass")),
     ),
     "a send checks and commits under two holds of the lock": Defect(
         "closing beside a send",
-        Publisher,
-        "send",
-        (
-            (
-                "                if not core.sends and",
-                "            with core.lock:\n                if not core.sends and",
-            ),
-        ),
+        _core.Core,
+        "commit_at_once",
+        (("not self.sends and", "not self.sends and (lock.release(), lock.acquire()) and"),),
     ),
     "a subscribe takes no lock": Defect(
         "a send beside one who joins", Channel, "subscribe", (("with self._core.lock:", "if True:"),)
@@ -243,15 +244,15 @@ DEFECTS = {
         Subscriber,
         "read",
         (
-            (
-                "if messages and not buffer.handed:",
-                "looked = bool(core.sends)\n                if messages and not buffer.handed:",
-            ),
+            ("message: _T_co = ", "looked = bool(core.sends); message = "),
             ("if core.sends:", "if looked:"),
         ),
     ),
     "a send joins the line and does not look for room again": Defect(
-        "one of two full buffers is read beside a send", Publisher, "send", (("core.commit_waiting()", "pass"),)
+        "one of two full buffers is read beside a send",
+        _core.Core,
+        "line_up_send",
+        (("self.commit_waiting()", "pass"),),
     ),
     "a close takes no lock": Defect(
         "the last subscriber closes beside a send",
@@ -280,7 +281,7 @@ NEEDS_TWO = Defect(
     "read",
     (
         ("message: _T_co = ", "core.reads = getattr(core, 'reads', 0) + 1; message = "),
-        ("if core.sends:", "last = core.reads == 1; core.reads -= 1\n                    if last and core.sends:"),
+        ("if core.sends:", "last = core.reads == 1; core.reads -= 1\n            if last and core.sends:"),
     ),
 )  # fmt: skip
 

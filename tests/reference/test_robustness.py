@@ -256,6 +256,36 @@ def test_an_interrupt_leaves_no_lock_held() -> None:
     run_program(INTERRUPTED)
 
 
+class InterruptedLock:
+    """A lock whose `acquire` is interrupted, before or after it has acquired it."""
+
+    def __init__(self, lock: Any, acquires: bool) -> None:
+        self._acquires = acquires
+        self._lock = lock
+        self._is_owned = lock._is_owned
+        self.release = lock.release
+
+    def acquire(self) -> bool:
+        if self._acquires:
+            self._lock.acquire()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("acquires", [False, True])
+async def test_a_send_that_is_interrupted_as_it_takes_the_lock(acquires: bool) -> None:
+    """A `KeyboardInterrupt` right before or after the lock is acquired: nothing is sent, and the lock is free (CH-3.7)."""
+    channel = Channel[int]()
+    async with channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
+        lock = channel._core.lock
+        channel._core.lock = InterruptedLock(lock, acquires)  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            publisher.send(1).send(None)
+        assert not lock._is_owned()
+        channel._core.lock = lock
+        await publisher.send(2)
+        assert await subscriber.read() == 2
+
+
 FORKED = """
 import asyncio, os, threading
 from aioservicekit import Channel

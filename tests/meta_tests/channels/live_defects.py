@@ -47,11 +47,8 @@ LIVE_DEFECTS = {
         THREADS,
         "`send` takes no lock.",
         (
-            Edit(
-                "channels.py",
-                "            with core.lock:\n                if self._token not in core.publishers:",
-                "            if True:\n                if self._token not in core.publishers:",
-            ),
+            Edit("_core.py", "            lock.acquire()\n", ""),
+            Edit("_core.py", "            lock.release()\n        except", "        except"),
         ),
     ),
     "subscribe_without_lock": LiveDefect(
@@ -68,14 +65,7 @@ LIVE_DEFECTS = {
     "check_and_commit_apart": LiveDefect(
         THREADS,
         "`send` looks whether it may commit under one hold of the lock, and commits under another.",
-        (
-            Edit(
-                "channels.py",
-                "                if not core.sends and core.commit(data):\n",
-                "                free = not core.sends\n            with core.lock:\n"
-                "                if free and core.commit(data):\n",
-            ),
-        ),
+        (Edit("_core.py", "not self.sends and", "not self.sends and (lock.release(), lock.acquire()) and"),),
     ),
     "lock_for_each_subscriber": LiveDefect(
         THREADS,

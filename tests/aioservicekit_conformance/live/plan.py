@@ -163,12 +163,13 @@ def _duel(chance: Random, threads: int) -> list[list[Action]]:
     return duel
 
 
-def _rush(chance: Random, threads: int) -> list[list[list[Action]]]:
-    """Bursts in which one thread closes the channel while the others join it, and what has joined too late sends."""
-    joins = [[_action(chance, chance.choice(JOINS))] for _ in range(threads)]
-    joins[chance.randrange(1, threads)] = [Action("close", which=0)]
-    sends = [[_action(chance, "send")] for _ in range(threads)]
-    return [joins, sends]
+def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
+    """Bursts in which one thread closes the channel while others join it, and what has joined too late sends."""
+    closing, *joining = chance.sample(range(threads), min(threads, 3))  # more would overlap in too many orders
+    joins = {thread: _action(chance, chance.choice(JOINS)) for thread in joining}
+    sends = {thread: _action(chance, "send") for thread in joining}
+    for acting in ({closing: Action("close", which=0), **joins}, sends):
+        yield [[acting[thread]] if thread in acting else [] for thread in range(threads)]
 
 
 def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:

@@ -21,7 +21,10 @@ PAUSES = (0.0, 0.0, 0.0001, 0.0005)  # seconds: now and then, others get through
 LONG = (0.0001, 0.0005, 0.001)
 SWITCH_INTERVAL = 1e-6  # seconds
 
-CRASHES = sys.version_info[:2] == (3, 12)  # CPython 3.12 does, where several threads trace instructions of the same code
+CRASHES = sys.version_info[:2] == (
+    3,
+    12,
+)  # CPython 3.12 does, where several threads trace instructions of the same code
 
 OURS = str(Path(__file__).parents[1])
 INSTALLED = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")

@@ -173,13 +173,24 @@ def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
 
 
 def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
-    """Bursts in which a read waits on a loop and one behind it on another, and the first loop closes as it is woken."""
-    for _ in range(2):
+    """Bursts in which a read waits on a loop, and this loop closes as the read is woken, while another thread reads too."""
+    for _ in range(3):
         dying, other = chance.sample(range(threads), 2)
-        read = _action(chance, "read")._replace(hurried=False)
-        last = {dying: _action(chance, "die"), other: _action(chance, "send")}
-        for acting in ({dying: read}, {other: read}, last):
-            yield [[acting[thread]] if thread in acting else [] for thread in range(threads)]
+        die, send, read = (
+            _action(chance, "die"),
+            _action(chance, "send"),
+            _action(chance, "read")._replace(hurried=False),
+        )
+        last = chance.choice(
+            (
+                {dying: [die], other: [send]},
+                {dying: [die], other: [send, send, read, read]},
+                {dying: [send._replace(pause=1, hurried=False), die], other: [read]},
+            )
+        )
+        waiting = [{dying: [read]}, {other: [read]}] if len(last[other]) == 1 else [{dying: [read]}]
+        for acting in (*waiting, last):
+            yield [acting.get(thread, []) for thread in range(threads)]
 
 
 def _action(chance: Random, what: str) -> Action:

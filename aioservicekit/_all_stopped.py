@@ -27,7 +27,7 @@ class AllStopped(asyncio.Future[None]):
         for future in (self._end, self):
             if future.done():  # it was cancelled
                 continue
-            if failure:
+            if failure is not None:
                 future.set_exception(failure)
                 future.exception()  # already reported: asyncio need not complain if nobody awaits the future
             else:

@@ -61,7 +61,7 @@ class Block:
         for each in self._needed:
             each.watchers[self._look] = None
         try:
-            if failure := _combined(await self._start()):
+            if (failure := _combined(await self._start())) is not None:
                 raise failure
         except BaseException:
             await self._leave()
@@ -80,7 +80,7 @@ class Block:
         raised = self._raises()
         self._application.take_exit()
         was_told = self._was_cancelled and isinstance(error, asyncio.CancelledError)
-        if raised and (error is None or was_told or exit_in(raised)) and error is not raised:
+        if raised is not None and (error is None or was_told or exit_in(raised)) and error is not raised:
             if was_told and self._task:
                 self._task.uncancel()
             raise raised from None
@@ -95,7 +95,8 @@ class Block:
                 done, starts = await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError as error:
                 cancelled, done = error, set()
-            failures += [failure for start in done if not start.cancelled() and (failure := start.result())]
+            ended = [start.result() for start in done if not start.cancelled()]
+            failures += [failure for failure in ended if failure is not None]
             if failures or cancelled:
                 for start in starts:
                     if not start.cancelling():
@@ -175,12 +176,12 @@ class Block:
                 self._block_timer = self._loop.call_later(_TIME_TO_END, self._tell)
 
     def _failures(self) -> list[BaseException]:
-        return [each.failure for each in self._listed if each.failure and not each.is_to_start_again]
+        return [each.failure for each in self._listed if each.failure is not None and not each.is_to_start_again]
 
     def _tell(self) -> None:
         """Cancel the block if it waits for something other than its services, and nothing else tells it what has stopped them."""
         number = shutdown.untold() if self._application.shuts_down and self.heeds_signals else None
-        told = self._future.is_awaited or not (self._raises() or number)
+        told = self._future.is_awaited or (self._raises() is None and number is None)
         if told or self._ends or self._task is None:
             return
         _logger.warning("the services have stopped, but their block waits for something else: it is cancelled")
@@ -207,11 +208,11 @@ class Block:
 
 async def _start(service: Service) -> BaseException | None:
     error = await outcome_of(service.start)
-    return None if error and is_given_up(error) else error
+    return None if error is not None and is_given_up(error) else error
 
 
 async def _stop(lifecycle: Lifecycle) -> None:
-    if error := await outcome_of(lifecycle.service.stop):
+    if (error := await outcome_of(lifecycle.service.stop)) is not None:
         lifecycle.failures.fail(error)
 
 

@@ -31,7 +31,8 @@ class Call:
                 waits_for = resume()
             except StopIteration:
                 return
-            self.has_waited = True
+            if waits_for is not None:  # otherwise it only lets others run, as `sleep(0)` does
+                self.has_waited = True
             shutdown.take_over_from_loops()
             try:
                 yield waits_for

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ._application import application
-from ._outcome import exit_in
+from ._outcome import exit_in, traced
 from ._restart import Restart
 from .events import Event
 from .states import ServiceCancelledError, is_given_up
@@ -43,7 +43,7 @@ class Failures:
         if self.on_error.has_listeners:
             self.on_error.notify(error)
         elif not exit_in(error):  # the process ends with an exit, and shows it
-            _logger.error("%r failed", self._owner, exc_info=error)
+            _logger.error("%r failed", self._owner, exc_info=traced(error))
 
     def fail(self, error: BaseException) -> None:
         """The user's code has failed while the service was already stopping."""

@@ -146,14 +146,15 @@ class Life:
             self.owner.failures.fail_to_start(TimeoutError(f"{self.owner!r} did not start within {seconds} s"))
         elif self.start.cancelled():
             self.owner.stop(self._cancelled())
-        elif error := self.start.result():
+        elif (error := self.start.result()) is not None:
             self.owner.failures.fail_to_start(error)
 
     async def _start_dependencies(self) -> None:
         refusals: list[BaseException] = []  # in a shutdown; a failing dependency asks its dependents to stop itself
 
         async def start(dependency: "Lifecycle") -> None:
-            if error := await outcome_of(lambda: dependency.bring_up(shutdown.shutdowns(), self)):
+            error = await outcome_of(lambda: dependency.bring_up(shutdown.shutdowns(), self))
+            if error is not None:
                 refusals.append(error)
                 raise _RefusedError
 
@@ -183,7 +184,8 @@ class Life:
         await self._until([self.work_may_end])
         if self.start and self._was_given_up:
             await self._cancel([self.start])
-            if (error := _result(self.start)) and not is_given_up(error):
+            error = _result(self.start)
+            if error is not None and not is_given_up(error):
                 self.owner.failures.fail(error)  # no caller gets it
 
     async def _ends_its_work(self) -> None:
@@ -202,7 +204,7 @@ class Life:
             if not stop.done() and not self.time_over.done():
                 _logger.error("%r: its stop hook has taken more than %s s, and is cancelled", self.owner, seconds)
             await self._cancel([stop])
-            if error := _result(stop):
+            if (error := _result(stop)) is not None:
                 self.owner.failures.fail(error)
             await self._cancel(self.tasks)
 

@@ -99,7 +99,7 @@ class Lifecycle:
             if given_up and not dependent and self.life:
                 await asyncio.wait([self.life.stopped])
             raise
-        if life and life.why and not life.ran:
+        if life and life.why is not None and not life.ran:
             raise life.why
 
     async def _settled(self, asked_at: int, dependent: Life | None, restarts: int) -> Life | None:
@@ -235,7 +235,7 @@ class Lifecycle:
             each.release(None)
 
     def _reason_for(self, dependent: "Lifecycle") -> tuple[BaseException, bool]:
-        if self.failure:
+        if self.failure is not None:
             return self.failure, True
         return ServiceStoppedError(f"{dependent!r} was stopped: {self!r} has stopped"), False
 

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
+from types import TracebackType
 from typing import Any
 
-__all__ = ["current_task", "exit_in", "outcome_of"]
+__all__ = ["current_task", "exit_in", "outcome_of", "traced"]
 
 
 async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseException | None:
@@ -29,6 +30,11 @@ async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseExcep
 
 def current_task() -> "asyncio.Task[Any] | None":
     return asyncio.current_task() if asyncio._get_running_loop() else None
+
+
+def traced(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """An exception as the log takes it, which would leave out one that is false, such as an empty collection of errors."""
+    return type(error), error, error.__traceback__
 
 
 def exit_in(error: BaseException) -> BaseException | None:

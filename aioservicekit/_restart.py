@@ -31,6 +31,7 @@ class Restart:
         task: its result is the exception with which the restart failed.
         after_failure: nobody has asked for this restart. It starts the service after a pause, as often as necessary, and ends
             if the service is stopped meanwhile, or one of its dependencies is.
+        settled: for each service that it starts: the service has come up again, or will not.
     """
 
     def __init__(self, of: "Lifecycle", again: "list[Lifecycle]", *, after_failure: bool = False) -> None:
@@ -39,10 +40,12 @@ class Restart:
         self.stop_announced: bool = False
         self.after_failure = after_failure
         self._of = of
-        before = of.restart
-        left = before.followers if before and before._of is of else {}
+        earlier = [each.restart for each in (of, *again) if each.restart and each.restart._of is each]
+        left = (follower for restart in earlier for follower in restart.followers)
         self.followers: dict[Lifecycle, None] = dict.fromkeys([*again, *left])  # those that are not started again yet
-        self._involved = (of, *self.followers)
+        self.settled: dict[Lifecycle, asyncio.Future[None]] = {
+            each: self.loop.create_future() for each in (of, *self.followers)
+        }
         self._times = of.failures.restarts + 1  # in a row, counting this one
         self._callers = 0
         self._abandoned: asyncio.Future[None] = self.loop.create_future()
@@ -52,12 +55,13 @@ class Restart:
         )
         self.end: asyncio.Future[Any] = self.task
         self.task.add_done_callback(self._end)
-        for each in self._involved:
+        for each in self.settled:
             each.restart = self
         self._application.lives[self] = None
         shutdown.begin(self)
-        if before and before.after_failure and before._of is of:
-            before.shut_down()
+        for restart in earlier:  # this one starts all that they would start
+            if restart.after_failure:
+                restart.shut_down()
 
     async def wait(self) -> None:
         """Wait until the restart ends, and raise its failure."""
@@ -66,7 +70,7 @@ class Restart:
             error = await asyncio.shield(self.task)
         finally:
             self._callers -= 1
-        if error:
+        if error is not None:
             raise error
 
     def is_to_start(self, service: "Lifecycle") -> bool:
@@ -85,6 +89,7 @@ class Restart:
         else:
             self.followers.pop(stopped, None)
             stopped.restart = None
+            resolve(self.settled[stopped])
             stopped.tell_watchers()
 
     def _leave(self) -> None:
@@ -97,13 +102,15 @@ class Restart:
         await asyncio.sleep(0)
         if life:
             await asyncio.wait([life.stopped])
-        if error := await (
+        error = await (
             self._start_after_failure(asked_at) if self.after_failure else self._bring_up(self._of, asked_at)
-        ):
+        )
+        resolve(self.settled[self._of])
+        if error is not None:
             return error
         started = self._of.life
         outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in tuple(self.followers)))
-        return next((failed for failed in outcomes if failed), None)
+        return next((failed for failed in outcomes if failed is not None), None)
 
     async def _start_after_failure(self, asked_at: int) -> BaseException | None:
         """Start the service after a pause, again if that fails, and as often as `max_restarts` permits (SV-3.2)."""
@@ -111,39 +118,48 @@ class Restart:
             pause = pause_after(self._times)
             _logger.info("%s: starting again in %s s", self._of.name, pause)
             await asyncio.wait([self._abandoned], timeout=pause)
-            if self._abandoned.done() or not await self._dependencies_are_up():
+            if not await self._dependencies_are_up(self._of):
                 return ServiceStoppedError(f"{self._of!r} was stopped before it started again")
             error = await self._bring_up(self._of, asked_at, self._times)
             if error is None or is_given_up(error) or not self._of.failures.may_restart(self._times + 1):
                 return error
             self._times += 1
 
-    async def _dependencies_are_up(self) -> bool:
-        """Whether no dependency has stopped for good, which has stopped this service too (SV-4.5)."""
-        for each in self._of.dependencies:
-            while each.restart and not self._abandoned.done():
-                ends: list[asyncio.Future[Any]] = [each.restart.task, self._abandoned]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        return not self._abandoned.done() and all(each.is_up for each in self._of.dependencies)
+    async def _dependencies_are_up(self, each: "Lifecycle") -> bool:
+        """Whether no dependency of a service has stopped for good; first, those that restart must come up, or fail to."""
+        while not self._abandoned.done():
+            settling = [d.restart.settled[d] for d in each.dependencies if d.restart]
+            settling = [future for future in settling if not future.done()]
+            if not settling:
+                return all(dependency.is_up for dependency in each.dependencies)
+            await asyncio.wait([*settling, self._abandoned], return_when=asyncio.FIRST_COMPLETED)
+        return False
 
     async def _follow(self, each: "Lifecycle", started: Life | None, asked_at: int) -> BaseException | None:
+        error = await self._start_follower(each, started, asked_at)
+        resolve(self.settled[each])
+        return error
+
+    async def _start_follower(self, each: "Lifecycle", started: Life | None, asked_at: int) -> BaseException | None:
+        up = not self.after_failure or await self._dependencies_are_up(each)
         undone = self._of.life is not started or self._of.is_stopping  # or its start would undo the stop (SV-5.2)
-        if undone or each not in self.followers:
-            return ServiceStoppedError(f"{each!r} was not started again: it or {self._of!r} was stopped")
+        if undone or not up or each not in self.followers:
+            return ServiceStoppedError(f"{each!r} was not started again: it or a dependency was stopped")
         del self.followers[each]
-        return await self._bring_up(each, asked_at)
+        return await self._bring_up(each, asked_at, each.failures.restarts if self.after_failure else 0)
 
     async def _bring_up(self, each: "Lifecycle", asked_at: int, restarts: int = 0) -> BaseException | None:
         error = await outcome_of(lambda: each.bring_up(asked_at, restarts=restarts))
-        if error and self.after_failure and not is_given_up(error):
+        if error is not None and self.after_failure and not is_given_up(error):
             each.failures.report(error)  # no caller gets it
         return error
 
     def _end(self, task: "asyncio.Task[BaseException | None]") -> None:
         error = None if task.cancelled() else task.result()
-        if error and not (self._callers or self.after_failure or is_given_up(error)):
+        if error is not None and not (self._callers or self.after_failure or is_given_up(error)):
             self._of.failures.report(error)
-        for each in self._involved:
+        for each, settled in self.settled.items():
+            resolve(settled)
             if each.restart is self:
                 each.restart = None
                 each.tell_watchers()

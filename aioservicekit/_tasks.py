@@ -27,12 +27,12 @@ def create_task(
     if life is None or life.stopped.done():
         coro.close()
         raise RuntimeError(f"{owner!r} is STOPPED: it runs no tasks")
-    if life.loop is not asyncio.get_running_loop():
+    if life.loop is not asyncio._get_running_loop():  # perhaps there is none in this thread
         coro.close()
         raise RuntimeError(f"{owner!r} was started in another event loop, and belongs to it: {life.loop!r}")
 
     def report(ended: "asyncio.Task[_T]") -> None:
-        if not ended.cancelled() and (error := ended.exception()):
+        if not ended.cancelled() and (error := ended.exception()) is not None:
             owner.failures.report(error)
 
     task = asyncio.create_task(_run(coro, owner.failures), name=name, context=context)

@@ -38,7 +38,7 @@ async def call_again_and_again(life: "Life") -> None:
             await asyncio.wait([life.stop_requested])
             continue
         call = Call(life.owner.service.__work__)
-        if error := await outcome_of(call):
+        if (error := await outcome_of(call)) is not None:
             failures += 1
             if not life.owner.failures.fail_at_work(error):
                 return

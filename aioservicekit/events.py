@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec, Self
 
 from ._application import application
-from ._outcome import exit_in, outcome_of
+from ._outcome import exit_in, outcome_of, traced
 
 __all__ = ["Event", "EventClosedError"]
 
@@ -104,7 +104,7 @@ class Event(Generic[_P]):
 
 
 async def _listened(result: Awaitable[Any], listener: object) -> None:
-    if error := await outcome_of(lambda: result):
+    if (error := await outcome_of(lambda: result)) is not None:
         _failed(listener, error)
 
 
@@ -115,4 +115,4 @@ def _failed(listener: object, error: BaseException) -> None:
     if found:
         application().exit_with(found)
     else:
-        _logger.error("a listener failed: %r", listener, exc_info=error)
+        _logger.error("a listener failed: %r", listener, exc_info=traced(error))

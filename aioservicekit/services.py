@@ -30,6 +30,7 @@ from ._arguments import (
     checked_name,
     checked_seconds,
 )
+from ._life import Life
 from ._lifecycle import Lifecycle
 from ._tasks import create_task
 from .events import Event
@@ -261,19 +262,26 @@ class Stopping:
     """
 
     def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
         self._life = lifecycle.life
+
+    @property
+    def _watched(self) -> Life | None:
+        """The life in which it was asked for; if it was before the first, as in `__init__`, the current one."""
+        return self._life or self._lifecycle.life
 
     def is_set(self) -> bool:
         """Whether the work should end."""
-        return self._life is not None and self._life.work_may_end.done()
+        life = self._watched
+        return life is not None and life.work_may_end.done()
 
     def __bool__(self) -> bool:
         return self.is_set()
 
     async def wait(self) -> None:
         """Return when the work should end. Cancelling the caller changes nothing."""
-        if self._life:
-            await asyncio.wait([self._life.work_may_end])
+        if life := self._watched:
+            await asyncio.wait([life.work_may_end])
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.wait().__await__()

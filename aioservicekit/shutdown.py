@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from ._application import Application, application, was_told_in_shutdown
+from ._outcome import traced
 from .events import Event
 
 __all__ = ["on_shutdown"]
@@ -237,7 +238,7 @@ def _exit(error: BaseException) -> None:
 
 
 def _report(handler: object, error: Exception) -> None:
-    _logger.error("a signal handler failed: %r", handler, exc_info=error)
+    _logger.error("a signal handler failed: %r", handler, exc_info=traced(error))
 
 
 def _stop_all(number: signal.Signals) -> None:

@@ -9,16 +9,32 @@ import pytest
 from aioservicekit_model.explorer import explore, violations
 from aioservicekit_model.service import ACTIONS, BLOCKS, POLICIES
 from aioservicekit_model.service.faults import FAULTS
-from aioservicekit_model.service.machine import Action, Dependencies, Label, World
+from aioservicekit_model.service.machine import (
+    INTERNAL,
+    READY,
+    RUNNING,
+    Action,
+    Dependencies,
+    Label,
+    Restart,
+    Service,
+    State,
+    World,
+)
+from aioservicekit_model.service.policies import STARTING_AGAIN
 from aioservicekit_model.service.properties import bounded, graphs, promises, situations
-from aioservicekit_model.service.restarts import RESTART
+from aioservicekit_model.service.restarts import RESTART, RESTARTING
 
-PAIR, DIAMOND = ((), (0,)), ((), (0,), (0,), (1, 2))
+PAIR, BOTH, DIAMOND = ((), (0,)), ((), (), (0, 1)), ((), (0,), (0,), (1, 2))
 
 PLAIN = tuple(action for action in ACTIONS if action not in BLOCKS + POLICIES)
 WITHOUT_RESTARTS = tuple(action for action in PLAIN if action not in RESTART)
 IN_A_BLOCK = tuple(action for action in ACTIONS if action not in POLICIES)
 WITH_POLICIES = tuple(action for action in ACTIONS if action not in BLOCKS)
+
+# The first service has failed and runs again; the second was stopped meanwhile; the third depends on both, and is to follow.
+STOPPED_MEANWHILE = State((Service(RUNNING, READY), Service(), Service()), restart=Restart(0, (2,), "follow", times=1))
+BY_THEMSELVES = INTERNAL + RESTARTING + STARTING_AGAIN
 
 # Every graph of up to three services, up to renaming; the numbers are pinned, so that a change is noticed.
 STATES: dict[Dependencies, int] = {
@@ -41,10 +57,10 @@ STATES_WITH_MORE: dict[tuple[Dependencies, tuple[Action, ...]], int] = {
     (PAIR, IN_A_BLOCK): 14483,
     (SINGLE, WITH_POLICIES): 310,
     (TWO, WITH_POLICIES): 32506,
-    (PAIR, WITH_POLICIES): 19702,
+    (PAIR, WITH_POLICIES): 22714,
     (SINGLE, ACTIONS): 1715,
     (TWO, ACTIONS): 167231,
-    (PAIR, ACTIONS): 102347,
+    (PAIR, ACTIONS): 117809,
 }
 
 # What each mistake breaks. It may break other properties too.
@@ -62,6 +78,7 @@ BREAKS = {
     "work that is called again after it has failed for good": "work that has failed for good has stopped its service (SV-3.2)",
     "a restart that a stop does not end": "what is stopped meanwhile is not started again (SV-3.2)",
     "a restart that starts a stopped dependency": "what is stopped meanwhile is not started again (SV-3.2)",
+    "a dependent that starts a stopped dependency": "what is stopped meanwhile is not started again (SV-3.2)",
     "restarts that nobody counts": "with nobody calling anything, what has begun ends (SV-2.3, SV-3.2)",
     "a second failure that forgets the first": "a failure loses nobody whom an earlier one took down (SV-3.2)",
     "a handler that is replaced and not called": "a signal reaches the services, and the program's own handler (SV-6.5)",
@@ -81,9 +98,10 @@ class Explored(NamedTuple):
 
 
 @cache
-def explored(dependencies: Dependencies, actions: tuple[Action, ...]) -> Explored:
+def explored(dependencies: Dependencies, actions: tuple[Action, ...], begins: State | None = None) -> Explored:
     world = World(dependencies)
-    graph = explore(bounded(world, actions))
+    machine = bounded(world, actions)
+    graph = explore(machine._replace(first=(begins,)) if begins else machine)
     broken = violations(graph, promises(world) | situations(world, actions))
     return Explored(len(graph.states), {label.action for label in graph.labels}, broken)
 
@@ -140,6 +158,8 @@ def shape(graph: Dependencies) -> Dependencies:
 def explored_with(name: str) -> Explored:
     """A pair of services with a mistake, and only the actions that it takes to break its rule."""
     fault = FAULTS[name]
+    if name == "a dependent that starts a stopped dependency":
+        return explored(BOTH, fault.made_in(BY_THEMSELVES), STOPPED_MEANWHILE)
     actions = next(
         actions
         for actions in (PLAIN, WITH_POLICIES, IN_A_BLOCK)
@@ -187,6 +207,13 @@ def test_a_fault_changes_one_action(name: str) -> None:
     assert fault.without is None or fault.without in changed[0][0].guards
 
 
+def test_a_dependent_of_a_stopped_service_does_not_follow() -> None:
+    """A restart leaves it out, and so keeps the promise that the fault above breaks."""
+    found = explored(BOTH, BY_THEMSELVES, STOPPED_MEANWHILE)
+    assert "the restart leaves it out" in found.taken
+    assert BREAKS["a dependent that starts a stopped dependency"] not in found.broken
+
+
 def test_every_property_can_fail() -> None:
     """Some mistake breaks each promise."""
     broken = {property for name in FAULTS for property in explored_with(name).broken}
@@ -203,4 +230,5 @@ def test_every_situation_can_be_missed() -> None:
 def test_every_action_is_taken() -> None:
     """Every action of the tables can be taken."""
     taken = explored(PAIR, IN_A_BLOCK).taken | explored(PAIR, WITH_POLICIES).taken
+    taken |= explored(BOTH, BY_THEMSELVES, STOPPED_MEANWHILE).taken
     assert taken == {action.name for action in ACTIONS}

@@ -537,15 +537,20 @@ class Spinning(Recorded):
 
     calls = 0
 
+    lets_others_run = False
+
     async def __work__(self) -> None:
         self.calls += 1
         if self.calls == 3000:
             self.stop()
+        if self.lets_others_run:
+            await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("lets_others_run", [False, True])
 @pytest.mark.parametrize("seconds", [0.0, 0.5])
 def test_work_that_waits_for_nothing_is_named_once(
-    seconds: float, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    seconds: float, lets_others_run: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Work that returns again and again without waiting is logged once, with advice, and is still called (SV-3.4).
 
@@ -555,6 +560,7 @@ def test_work_that_waits_for_nothing_is_named_once(
 
     async def main() -> None:
         spinning = Spinning(name="spinning")
+        spinning.lets_others_run = lets_others_run  # by `sleep(0)`, which waits for nothing
         await spinning.start()
         await spinning.wait()
         assert spinning.calls == 3000
@@ -578,7 +584,7 @@ def test_work_that_waits_now_and_then_is_not_named(
         async def __work__(self) -> None:
             await super().__work__()
             if self.calls % 900 == 0:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
 
     async def main() -> None:
         taking = Taking()
@@ -587,6 +593,32 @@ def test_work_that_waits_now_and_then_is_not_named(
 
     run(main)
     assert caplog.records == []
+
+
+def test_work_may_keep_what_tells_it_of_the_stop() -> None:
+    """`stopping` that was read before the first start, as in a constructor, tells of whichever life there is (SV-3.4)."""
+
+    class Keeping(Recorded):
+        def __init__(self) -> None:
+            super().__init__(grace=None)
+            self.told = self.stopping
+
+        async def __work__(self) -> None:
+            self.log.append("works")
+            assert not self.told
+            await self.told
+            assert self.told
+
+    async def main() -> None:
+        keeping = Keeping()
+        await keeping.start()
+        await settle()
+        await keeping.restart()
+        await settle()
+        await keeping.stop()
+        assert keeping.log.count("works") == 2
+
+    run(main)
 
 
 def test_work_hears_of_the_stop() -> None:

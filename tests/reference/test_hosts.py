@@ -189,18 +189,17 @@ def test_services_in_the_context_of_an_aiohttp_application(signals: bool, loop: 
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("handle_signals", [True, False])
-def test_an_aiohttp_server_as_the_work_of_a_service(handle_signals: bool, loop: str) -> None:
+def test_an_aiohttp_server_as_the_work_of_a_service(loop: str) -> None:
     """One SIGTERM ends a server that waits for `stopping` in a service's work (SV-3.4, SV-6.5)."""
     with child(
         "aiohttp",
         loop,
-        f"""
+        """
         from aiohttp import web
 
         class Serving(Service):
             async def __work__(self):
-                runner = web.AppRunner(web.Application(), handle_signals={handle_signals} and False)
+                runner = web.AppRunner(web.Application(), handle_signals=False)
                 await runner.setup()
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
                 print("serving")

@@ -248,6 +248,127 @@ def test_a_restart_that_waits_for_another_can_be_ended(how: str) -> None:
     run(main)
 
 
+class Scripted(Recorded):
+    """A service whose work fails at the given times."""
+
+    def __init__(self, name: str, *fails_at: float, takes: float = 0, **options: Any) -> None:
+        super().__init__(name, on_failure="restart", grace=0, **options)
+        self.fails_at = list(fails_at)
+        self.takes = takes
+
+    async def __on_start__(self) -> None:
+        await super().__on_start__()
+        await asyncio.sleep(self.takes)
+
+    async def __work__(self) -> None:
+        while self.fails_at:
+            await asyncio.sleep(max(0, self.fails_at[0] - now()))
+            raise Failed(f"{self.name} at {self.fails_at.pop(0)}")
+        await self.stopping
+
+    @property
+    def starts(self) -> int:
+        return self.log.count(f"{self.name} starts")
+
+
+@pytest.mark.parametrize("eager", EAGER)
+def test_services_that_fail_in_the_same_turn_all_come_back(eager: bool) -> None:
+    """Whether one depends on the other or not, each starts again, and so do the dependents of both (SV-3.2)."""
+
+    async def main() -> None:
+        one, two = Scripted("one", 1), Scripted("two", 1)
+        both = Scripted("both", 1, dependences=[one, two])
+        last = Recorded("last", dependences=[both], grace=0)
+        async with run_services([last], on_failure="stop"):
+            await asyncio.sleep(10)
+            assert all(each.run for each in (one, two, both, last))
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("second", [1.05, 1.12])
+def test_a_restart_waits_for_all_dependencies_that_restart(second: float, eager: bool) -> None:
+    """A dependency may fail while the restart waits for another one: it waits for that one too (SV-3.2)."""
+
+    async def main() -> None:
+        one, two = Scripted("one", second), Scripted("two", 1.05)
+        both = Scripted("both", 1, dependences=[one, two])
+        async with run_services([both]):
+            await asyncio.sleep(10)
+            assert all(each.run for each in (one, two, both))
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+def test_a_dependent_survives_the_failures_of_two_services_below(eager: bool) -> None:
+    """A service that starts again is taken down by its dependency, and fails twice: its own dependent comes back (SV-3.2)."""
+
+    async def main() -> None:
+        bottom = Scripted("bottom", 1.12)
+        middle = Scripted("middle", 1, 1.2, 1.2, takes=0.05, dependences=[bottom])
+        top = Recorded("top", dependences=[middle], grace=0)
+        async with run_services([top]):
+            await asyncio.sleep(10)
+            assert all(each.run for each in (bottom, middle, top))
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("which", ["another dependency", "a dependent between"])
+def test_a_stopped_service_stays_stopped_for_the_sake_of_nobody(which: str, eager: bool) -> None:
+    """No dependent that a failure took down starts a service that was stopped meanwhile (SV-3.2)."""
+
+    async def main() -> None:
+        failing = Scripted("failing", 1)
+        between = which == "a dependent between"
+        stopped = Recorded("stopped", dependences=[failing] if between else [], grace=0)
+        top = Recorded("top", dependences=[failing, stopped], grace=0)
+        async with run_services([top]):
+            await asyncio.sleep(1.05)
+            await stopped.stop()
+            await asyncio.sleep(10)
+            assert failing.run
+            assert stopped.state is top.state is ServiceState.STOPPED
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+def test_a_dependent_that_follows_cuts_no_pause_short(eager: bool) -> None:
+    """It waits for the restart of its other dependency, whose restarts stay limited (SV-3.2)."""
+
+    async def main() -> None:
+        one = Scripted("one", *[1.0] * 10, max_restarts=2)
+        two = Scripted("two", *[1.05] * 10, max_restarts=2)
+        both = Recorded("both", dependences=[one, two], grace=0)
+        with pytest.raises(ExceptionGroup):
+            async with run_services([one, two, both]) as stopped:
+                await stopped
+        assert (one.starts, two.starts) == (3, 3)
+        assert now() == pytest.approx(1.35)
+
+    run(main, eager=eager)
+
+
+def test_following_does_not_reset_the_count() -> None:
+    """The restarts of a dependent are counted although the restart of its dependency starts it again too (SV-3.2)."""
+
+    async def main() -> None:
+        dependency = Scripted("dependency", 1.2)
+        failing = Scripted("failing", 1, *[1.3] * 10, dependences=[dependency], max_restarts=2)
+        async with run_services([dependency, failing]) as stopped:
+            await asyncio.sleep(20)
+            assert dependency.run
+            assert failing.state is ServiceState.STOPPED
+            assert not stopped.done()
+        assert failing.starts == 4
+
+    run(main)
+
+
 def test_a_start_on_request_begins_a_new_row() -> None:
     """Restarts are counted from the last start that somebody asked for (SV-3.2)."""
 

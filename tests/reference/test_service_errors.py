@@ -21,12 +21,20 @@ class Odd(BaseException):
     """Neither an Exception nor known to asyncio, as pytest's outcomes are."""
 
 
+class Empty(Odd):
+    """A collection of errors, with no errors in it, which is therefore false."""
+
+    def __len__(self) -> int:
+        return 0
+
+
 def cancelled() -> BaseException:
     return asyncio.CancelledError("by a library")
 
 
 UNUSUAL: list[Callable[[], BaseException]] = [
     Odd,
+    Empty,
     GeneratorExit,
     lambda: BaseExceptionGroup("several", [Odd()]),
     cancelled,

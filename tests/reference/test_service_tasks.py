@@ -348,6 +348,9 @@ def test_another_loop_is_refused(what: str) -> None:
             await call()
 
     run(main)
+    if what == "create_task":
+        with pytest.raises(RuntimeError, match="<Recorded 'it' RUNNING> was started in another event loop"):
+            service.create_task(asyncio.sleep(1))  # where no loop runs, as in another thread
     stop = loop.start(service.wait())
     service.stop()
     for _ in range(60):

@@ -129,6 +129,7 @@ FAULTS = {
     "work that is called again after it has failed for good": Fault("SV-3.2", "the work fails", effect=to(READY)),
     "a restart that a stop does not end": Fault("SV-3.2", "stop", effect=stop_without_the_restart),
     "a restart that starts a stopped dependency": Fault("SV-3.2", "the restart starts it", without=may_start),
+    "a dependent that starts a stopped dependency": Fault("SV-3.2", "the restart starts it again", without=may_start),
     "restarts that nobody counts": Fault("SV-3.2", "its start is tried again", effect=try_again_uncounted),
     "a second failure that forgets the first": Fault("SV-3.2", "the work fails, and it starts again", effect=forget_who_is_left),
     "a handler that is replaced and not called": Fault("SV-6.5", "signal", effect=signal_that_replaces),

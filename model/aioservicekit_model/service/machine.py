@@ -272,7 +272,9 @@ def run(world: World, state: State, s: int) -> State:
 
 def end(world: World, state: State, s: int) -> State:
     """It is STOPPED. After the last one the shutdown is over, and does not affect later starts (SV-6.3)."""
-    state = state.but(s, Service(callers=state.services[s].callers))
+    service, restart = state.services[s], state.restart
+    follows = restart is not None and restart.times > 0 and s in restart.followers  # whose restarts still count
+    state = state.but(s, Service(callers=service.callers, restarts=service.restarts if follows else 0))
     return state._replace(signals=0, heard=0, time_is_over=False) if all_are_stopped(world, state, s) else state
 
 

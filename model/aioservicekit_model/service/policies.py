@@ -12,6 +12,7 @@ from .machine import (
     RUNNING,
     STARTING,
     STOPPED,
+    STOPPING,
     WORK,
     Action,
     Restart,
@@ -24,7 +25,7 @@ from .machine import (
     stop,
     to,
 )
-from .restarts import a_dependency_is_down, nobody_asked, restart_is_to
+from .restarts import a_dependency_is_down, is_to_follow, nobody_asked, restart_is_to
 
 __all__ = [
     "FAILING",
@@ -72,6 +73,18 @@ def try_again(world: World, state: State, s: int) -> State:
     return ask_to_stop(world, state, s)._replace(restart=restart._replace(step="stop", times=restart.times + 1))
 
 
+def a_dependency_stays_down(world: World, state: State, s: int) -> bool:
+    """A dependency has stopped, and the restart is not going to start it (SV-3.2)."""
+    left = left_to_follow(state)
+    return any(state.services[d].phase in (STOPPING, STOPPED) and d not in left for d in world.dependencies[s])
+
+
+def leave_out(world: World, state: State, s: int) -> State:
+    restart = state.restart
+    assert restart
+    return state._replace(restart=restart._replace(followers=tuple(f for f in restart.followers if f != s)))
+
+
 def give_up(world: World, state: State, s: int) -> State:
     return state._replace(restart=None)
 
@@ -89,6 +102,7 @@ STOPPED_MEANWHILE = (
 
 STARTING_AGAIN = (
     Action("its start is tried again", ("SV-3.2",), (activity(FAILED), phase(STARTING), is_tried_again), try_again),
+    Action("the restart leaves it out", ("SV-3.2",), (is_to_follow, nobody_asked, a_dependency_stays_down), leave_out),
     Action("the restart is given up", ("SV-3.2", "SV-4.5"),
            (restart_is_to("stop"), phase(STOPPED), nobody_asked, a_dependency_is_down), give_up),
 )

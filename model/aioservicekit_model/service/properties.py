@@ -157,7 +157,8 @@ def undoes_a_stop(world: World, state: State, label: Label, after: State) -> boo
     if label.action in STOPS:
         restart = after.restart
         return restart is not None and restart.times > 0 and label.service in (restart.of, *restart.followers)
-    return label.action == "the restart starts it" and not may_start(world, state, label.service)
+    starts = label.action in ("the restart starts it", "the restart starts it again")
+    return starts and not may_start(world, state, label.service)
 
 
 def loses_a_follower(state: State, label: Label, after: State) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "RESTART",
     "RESTARTING",
     "a_dependency_is_down",
+    "is_to_follow",
     "may_start",
     "no_restart_is_under_way",
     "nobody_asked",
@@ -92,8 +93,12 @@ def follow(world: World, state: State, s: int) -> State:
     """The restart starts one of the services that it took down, unless another caller has (SV-5.2)."""
     assert state.restart
     begun = tuple(sorted((*state.restart.begun, s)))
+    restarts = state.services[s].restarts if state.restart.times else 0  # it starts on nobody's request (SV-3.2)
     state = state._replace(restart=state.restart._replace(begun=begun))
-    return begin(world, state, s) if state.services[s].phase == STOPPED else state
+    if state.services[s].phase != STOPPED:
+        return state
+    state = begin(world, state, s)
+    return state.but(s, state.services[s]._replace(restarts=restarts))
 
 
 def restart_ends(world: World, state: State, s: int) -> State:
@@ -107,7 +112,7 @@ RESTARTING = (
     Action("the restart starts it", ("SV-3.2", "SV-5.2"), (restart_is_to("stop"), phase(STOPPED), may_start), restart_starts),
     Action("the restart shares its start", ("SV-2.2", "SV-5.2"), (restart_is_to("stop"), phase(STARTING, RUNNING)), restart_starts),
     Action("the restart goes on", ("SV-5.2",), (restart_is_to("start"), phase(RUNNING)), restart_goes_on),
-    Action("the restart starts it again", ("SV-5.2",), (is_to_follow, no(phase(STOPPING))), follow),
+    Action("the restart starts it again", ("SV-3.2", "SV-5.2"), (is_to_follow, no(phase(STOPPING)), may_start), follow),
     Action("the restart ends", ("SV-5.2",), (restart_is_to("follow"), followers_are_up_or_down), restart_ends),
 )
 # fmt: on

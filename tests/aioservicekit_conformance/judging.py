@@ -230,6 +230,9 @@ class Judging:
             return untold("unsupported", given_up)
         if self._hung:
             return untold("untested", f"nothing more was judged, because the target {self._hung}")
+        if late := exploration.late[rule]:
+            told = "something waited as if this rule were broken; it may be late, since the agent can't tell rests"
+            return untold("untested", f"in {late} of {exploration.cases} cases {told}")
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
             return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
         if not exercised:

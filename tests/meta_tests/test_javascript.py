@@ -54,6 +54,7 @@ DEFECTS = {
     "a message overfills a buffer": ({"CH-3.2"}, "this.buffer.length >= this", "this.buffer.length > this"),
     "a subscriber that closes lets no send go on": ({"CH-5.3"}, "this.close();\n    this.commit();", "this.close();"),
 }
+TELLS_RESTS = "rests: true"
 ALWAYS = "an aborted send stays in line"  # the others take longer, together
 
 DOCUMENT = Path(__file__).parents[2] / "specs" / "real-agents.md"
@@ -63,14 +64,15 @@ Judge = Callable[..., Report]
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Iterator[Judge]:
-    """Judges channel.js with a part of it replaced."""
+    """Judges channel.js with a part of it replaced, through an agent that can tell rests or can't."""
     with ExitStack() as agents:
 
-        def judged(old: str = "", new: str = "", cases: int = 40) -> Report:
-            source = (EXAMPLE / "channel.js").read_text(encoding="utf-8")
-            assert not old or source.count(old) == 1
-            (tmp_path / "channel.js").write_text(source.replace(old, new), encoding="utf-8")
-            agent = agents.enter_context(Agent(f"node '{EXAMPLE / 'agent.js'}' '{tmp_path / 'channel.js'}'"))
+        def judged(old: str = "", new: str = "", cases: int = 40, *, rests: bool = True) -> Report:
+            for file, before, after in (("channel.js", old, new), ("agent.js", TELLS_RESTS, f"rests: {rests}".lower())):
+                source = (EXAMPLE / file).read_text(encoding="utf-8")
+                assert not before or source.count(before) == 1
+                (tmp_path / file).write_text(source.replace(before, after), encoding="utf-8")
+            agent = agents.enter_context(Agent(f"node '{tmp_path / 'agent.js'}'"))
             return judge(agent, frozenset(RULES), cases, 0)
 
         yield judged
@@ -98,6 +100,27 @@ def test_a_defect_is_refused_and_blamed(judged: Judge, name: str) -> None:
         assert 0 < len(verdict.history) <= 25
         assert verdict.commands.startswith('{"do":"hello"')
     assert report.claim == "does not conform"
+
+
+@needs_node
+def test_a_sound_channel_conforms_though_its_agent_can_not_tell_rests(judged: Judge) -> None:
+    """All that ought to go on was seen to go on: the same claim holds as with an agent that can tell."""
+    report = judged(cases=20, rests=False)
+    assert report.claim == "conforms, without CH-1.1, CH-2.3, CH-3.9, CH-4.8, CH-5.4, CH-7.2, CH-7.3"
+
+
+@needs_node
+@pytest.mark.parametrize(
+    "name",
+    ["a subscriber that closes lets no send go on", pytest.param("a close wakes no read", marks=pytest.mark.defects)],
+)
+def test_what_never_goes_on_is_not_passed_though_the_agent_can_not_tell_rests(judged: Judge, name: str) -> None:
+    """It may be late, so nothing fails; the broken rule and those that it may be mistaken for are `untested`."""
+    (rule,), old, new = DEFECTS[name]
+    verdicts = {verdict.rule: verdict for verdict in judged(old, new, 20, rests=False).verdicts}
+    assert verdicts[rule].verdict == "untested"
+    assert "the agent can't tell rests" in verdicts[rule].evidence
+    assert verdicts["CH-3.6"].verdict == "pass"
 
 
 def test_the_report_on_rxjs_says_what_rxjs_does_instead() -> None:

@@ -13,7 +13,7 @@ from channels.sound.timers import PollingChannel
 
 import aioservicekit
 from aioservicekit_conformance.cli import main
-from aioservicekit_conformance.live import driver, exploring
+from aioservicekit_conformance.live import exploring, rest
 from aioservicekit_conformance.live.driver import perform
 from aioservicekit_conformance.live.exploring import LiveExploration, explore_live
 from aioservicekit_conformance.live.loops import LOOPS
@@ -98,7 +98,7 @@ stop = threading.Event()
 
 def test_a_run_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that does not let go of an event loop is a finding that names the line (CH-6.1)."""
-    monkeypatch.setattr(driver, "PATIENCE", 0.5)
+    monkeypatch.setattr(rest, "PATIENCE", 0.5)
     try:
         plans = [draw(0, number) for number in range(20)]
         plan = next(plan for plan in plans if plan.does("send"))

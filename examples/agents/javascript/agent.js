@@ -6,34 +6,32 @@ const { readSync, writeSync } = require("node:fs");
 const { resolve } = require("node:path");
 
 const { Channel } = require(resolve(process.argv[2] ?? `${__dirname}/channel.js`));
-const HELLO = {
-  ...{ protocol: 1, language: "JavaScript", rests: true, steps: true },
-  without: ["CH-1.1", "CH-2.3", "CH-3.9", "CH-4.8", "CH-5.4", "CH-7.2", "CH-7.3"],
-};
-const END = Object.assign(new Error("the iteration has ended"), { name: "StopAsyncIteration" });
+const without = ["CH-1.1", "CH-2.3", "CH-3.9", "CH-4.8", "CH-5.4", "CH-7.2", "CH-7.3"];
+const HELLO = { protocol: 1, language: "JavaScript", rests: true, steps: true, without };
 
-let endpoints, aborts, ended; // of the present channel
+let now; // the channel under test with its endpoints, its operations' AbortControllers, and the ends to tell
 
-const CALLS = {
-  connect: ({ on }, signal) => endpoints.channel.connect({ signal }).then((made) => void (endpoints[on] = made)),
-  subscribe: ({ on, size }, signal) =>
-    endpoints.channel.subscribe({ bufferSize: size ?? undefined, signal }).then((made) => void (endpoints[on] = made)),
-  send: ({ on, message }, signal) => endpoints[on].send(message, { signal }),
-  read: ({ on }, signal) => endpoints[on].read({ signal }),
-  next: ({ on }, signal) =>
-    endpoints[on].messages({ signal }).next().then(({ value, done }) => (done ? Promise.reject(END) : value)),
-  close: ({ on }) => endpoints[on].close(),
-};
-
-function begin(command) {
-  const op = command.op;
-  const list = ended; // by the time it ends, there may be another channel
+async function call({ do: what, op, on, size, message }) {
+  const { ends, aborts, ended } = now; // by the time it ends, there may be another channel
   const { signal } = (aborts[op] = new AbortController());
-  const name = (error) => (signal.aborted && error === signal.reason ? "CancelledError" : error.name);
-  CALLS[command.do](command, signal).then(
-    (value) => list.push({ op, returned: value ?? null }),
-    (error) => list.push({ op, raised: name(error), text: error.message }),
-  );
+  let returned, done;
+  try {
+    if (what === "connect") ends[on] = await ends.channel.connect({ signal });
+    else if (what === "subscribe") ends[on] = await ends.channel.subscribe({ bufferSize: size ?? undefined, signal });
+    else if (what === "send") await ends[on].send(message, { signal });
+    else if (what === "read") returned = await ends[on].read({ signal });
+    else if (what === "next") ({ value: returned, done } = await ends[on].messages({ signal }).next());
+    else if (what === "close") await ends[on].close();
+    ended.push(done ? { op, raised: "StopAsyncIteration" } : { op, returned: returned ?? null });
+  } catch (error) {
+    const cancelled = signal.aborted && error === signal.reason;
+    ended.push({ op, raised: cancelled ? "CancelledError" : error.name, text: error.message });
+  }
+}
+
+async function rest() {
+  do await new Promise(setImmediate);
+  while (process.getActiveResourcesInfo().some((each) => each === "Timeout" || each === "Immediate"));
 }
 
 function* lines() {
@@ -45,23 +43,18 @@ function* lines() {
   }
 }
 
-async function rest() {
-  do await new Promise(setImmediate);
-  while (process.getActiveResourcesInfo().some((each) => each === "Timeout" || each === "Immediate"));
-}
-
 async function main() {
   for (const line of lines()) {
     const command = JSON.parse(line);
     let answer = {};
     if (command.do === "hello") answer = HELLO;
-    else if (command.do === "new") [endpoints, aborts, ended] = [{ channel: new Channel(command.size) }, {}, []];
-    else if (command.do === "state") answer = { state: endpoints.channel.state };
-    else if (command.do === "cancel") aborts[command.op].abort();
+    else if (command.do === "new") now = { ends: { channel: new Channel(command.size) }, aborts: {}, ended: [] };
+    else if (command.do === "state") answer = { state: now.ends.channel.state };
+    else if (command.do === "cancel") now.aborts[command.op].abort();
     else if (command.do === "step") await null; // what is in line to run, runs
     else if (command.do === "rest") await rest();
-    else begin(command);
-    writeSync(1, `${JSON.stringify({ ...answer, ended: ended?.splice(0) })}\n`);
+    else call(command);
+    writeSync(1, `${JSON.stringify({ ...answer, ended: now?.ended.splice(0) })}\n`);
   }
 }
 

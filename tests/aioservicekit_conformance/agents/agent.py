@@ -4,8 +4,7 @@ import shlex
 from types import TracebackType
 from typing import Self
 
-from aioservicekit_model.channel.machine import OBLIGATIONS
-from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE, rule_of
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from aioservicekit_model.rules import RULES
 
 from ..target import TargetError
@@ -17,7 +16,6 @@ __all__ = ["Agent"]
 
 CHECKED_IN_PYTHON = "its checks are programs in Python; an agent that does without this rule says so"
 IN_PYTHON_ALONE = "it is judged in Python alone: no line of an agent shows it"
-NEEDS_REST = "it says what has happened when all is at rest, and the agent can't tell rests"
 
 
 class Agent:
@@ -84,8 +82,6 @@ class Agent:
             for rule in RULES
             if rule not in RULES_OF_THE_MACHINE
         }
-        if not self.hello.rests:
-            found |= {rule_of(each.rule): ("untested", NEEDS_REST) for each in OBLIGATIONS}
         for each in sorted(self.hello.without):
             why = f"the agent ({self.hello.language}) does without " + ("it" if each in RULES else each)
             found |= dict.fromkeys(MAY_DO_WITHOUT[each], ("not applicable", why))

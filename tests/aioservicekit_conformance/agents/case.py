@@ -3,7 +3,10 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from aioservicekit_model.channel.history import JOINS, READS
+from aioservicekit_model.channel.blame import blame
+from aioservicekit_model.channel.history import JOINS, READS, rest
+from aioservicekit_model.channel.machine import overdue
+from aioservicekit_model.channel.relaxed import rule_of
 
 from ..running.case import Action, Case
 from .process import AgentGone
@@ -13,6 +16,10 @@ if TYPE_CHECKING:
     from .agent import Agent
 
 __all__ = ["AgentCase"]
+
+LOOKS = (
+    20  # how often an agent that can't tell rests is asked to let things run, while something waits that ought to go on
+)
 
 
 class AgentCase(Case):
@@ -45,11 +52,28 @@ class AgentCase(Case):
     def _run(self, callbacks: int | None) -> None:
         if callbacks is None:
             self._ask(REST, STATE)
+            self._come_to_rest()
         elif self._agent.hello.steps:
             self._ask(*[STEP, STATE] * callbacks)
         self._at_rest = callbacks is None
-        if callbacks is None and self._agent.hello.rests and not (self.escaped or self.hung):
+
+    def _come_to_rest(self) -> None:
+        if self.escaped or self.hung:
+            return
+        if self._agent.hello.rests:
             self._rest()
+            return
+        for _ in range(0 if self.late else LOOKS):
+            if self._may_be_at_rest:
+                return
+            self._ask(REST, STATE)
+        if not self._may_be_at_rest:
+            unmet = {rule_of(each.rule) for state in self.states for _, each in overdue(state)}
+            self.late |= blame(self.default_size, [*self.history, rest()]) or unmet
+
+    @property
+    def _may_be_at_rest(self) -> bool:
+        return not self.judgeable or any(not overdue(state) for state in self.states)
 
     def _command(self, action: Action) -> Command:
         if action.what == "cancel":

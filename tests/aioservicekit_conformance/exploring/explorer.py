@@ -34,6 +34,7 @@ class Exploration:
         failures: the refused cases, and the rules that they blame.
         escapes: why cases could not be judged, and how many.
         given_up: the number of cases that too many states explain: they were judged up to some event only.
+        late: for each rule, in how many cases it may be why something waited, and the agent can't tell rests.
         reached: the number of cases that met each interesting situation.
         sampled: the number of cases in which the exercised rules were counted.
         exercised: for each rule, how many of these cases exercised it.
@@ -48,6 +49,7 @@ class Exploration:
         self.failures = Failures(self.rules)
         self.escapes: Counter[str] = Counter()
         self.given_up = 0
+        self.late: Counter[str] = Counter()
         self.reached: Counter[str] = Counter()
         self.sampled = 0
         self.unit = f"sampled cases of up to {STEPS} steps"
@@ -59,6 +61,7 @@ class Exploration:
     def add(self, case: Case, *, script: bool = False) -> None:
         self.cases += 1
         self.reached.update(case.reached.keys())
+        self.late.update(case.late)
         self.given_up += case.given_up
         if case.hung:
             self.hung = case

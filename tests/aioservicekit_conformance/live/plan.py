@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from aioservicekit_model.channel.history import JOINS
+
 from .loops import LOOPS
 
 __all__ = ["Action", "Plan", "draw", "smaller"]
@@ -29,6 +31,7 @@ WEIGHTS = {
 }
 DUELS = 0.3  # of the runs
 ONE_SIDED = 0.2  # of the runs
+RUSHES = 0.4  # of the runs of several threads
 ROLES: tuple[dict[str, float], ...] = (
     {},
     {},
@@ -45,7 +48,7 @@ class Action(NamedTuple):
 
     Attributes:
         what: the kind of an operation, or "cancel", "die" (its loop is closed with all that waits on it, and a new one made).
-        which: chooses, among what there is by then: an endpoint, an operation to cancel.
+        which: chooses, among what there is by then: an endpoint, an operation to cancel. A close with 0 closes the channel.
         size: of a `subscribe`, the buffer's size; None takes the channel's default.
         pause: how often the thread's loop goes round before the thread's next action, or, if negative, for how many
             ten-thousandths of a second the thread does nothing.
@@ -118,6 +121,8 @@ def draw(seed: int, number: int) -> Plan:
         bursts[1:1] = [_duel(chance, threads) for _ in range(2)]
     if weights["die"] == DYING[1]:
         bursts[1:1] = _deaths(chance, threads)
+    if threads > 1 and chance.random() < RUSHES:
+        bursts += _rush(chance, threads)
     if chance.random() < ONE_SIDED:  # come, send and go before the other side is there
         side = chance.choice(("connect", "subscribe"))
         early: list[list[Action]] = [[] for _ in range(threads)]
@@ -158,14 +163,34 @@ def _duel(chance: Random, threads: int) -> list[list[Action]]:
     return duel
 
 
+def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
+    """Bursts in which one thread closes the channel while others join it, and what has joined too late sends."""
+    closing, *joining = chance.sample(range(threads), min(threads, 3))  # more would overlap in too many orders
+    joins = {thread: _action(chance, chance.choice(JOINS)) for thread in joining}
+    sends = {thread: _action(chance, "send") for thread in joining}
+    for acting in ({closing: Action("close", which=0), **joins}, sends):
+        yield [[acting[thread]] if thread in acting else [] for thread in range(threads)]
+
+
 def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
-    """Bursts in which a read waits on a loop and one behind it on another, and the first loop closes as it is woken."""
-    for _ in range(2):
+    """Bursts in which a read waits on a loop, and this loop closes as the read is woken, while another thread reads too."""
+    for _ in range(3):
         dying, other = chance.sample(range(threads), 2)
-        read = _action(chance, "read")._replace(hurried=False)
-        last = {dying: _action(chance, "die"), other: _action(chance, "send")}
-        for acting in ({dying: read}, {other: read}, last):
-            yield [[acting[thread]] if thread in acting else [] for thread in range(threads)]
+        die, send, read = (
+            _action(chance, "die"),
+            _action(chance, "send"),
+            _action(chance, "read")._replace(hurried=False),
+        )
+        last = chance.choice(
+            (
+                {dying: [die], other: [send]},
+                {dying: [die], other: [send, send, read, read]},
+                {dying: [send._replace(pause=1, hurried=False), die], other: [read]},
+            )
+        )
+        waiting = [{dying: [read]}, {other: [read]}] if len(last[other]) == 1 else [{dying: [read]}]
+        for acting in (*waiting, last):
+            yield [acting.get(thread, []) for thread in range(threads)]
 
 
 def _action(chance: Random, what: str) -> Action:

@@ -82,6 +82,7 @@ class Case(ABC):
         pending: the call events of the operations under way, by number.
         states: the model states that explain the history, with operations and messages renamed (`SymmetryReduction`).
         overdue: for a case that was refused at rest, what should have happened before.
+        late: for an agent that can't tell rests, the rules of which one is broken if what still waits waits for ever.
         reached: the interesting situations (`REACHED`) that this case has met.
         wake_ups: for each time a waiting operation's task was scheduled, the number of events so far, and the operation's.
     """
@@ -96,6 +97,7 @@ class Case(ABC):
         self.refused: int | None = None
         self.given_up = False
         self.overdue: frozenset[str] = frozenset()
+        self.late: frozenset[str] = frozenset()
         self.escaped: str | None = None
         self.hung: str | None = None
         self.errors: dict[int, str] = {}

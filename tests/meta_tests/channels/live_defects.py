@@ -62,6 +62,17 @@ LIVE_DEFECTS = {
             ),
         ),
     ),
+    "connect_without_lock": LiveDefect(
+        THREADS,
+        "`connect` takes no lock: a publisher joins a channel that has closed meanwhile.",
+        (
+            Edit(
+                "channels.py",
+                "        with self._core.lock:\n            self._require_not_closed()\n            self._core.connect(",
+                "        if True:\n            self._require_not_closed()\n            self._core.connect(",
+            ),
+        ),
+    ),
     "check_and_commit_apart": LiveDefect(
         THREADS,
         "`send` looks whether it may commit under one hold of the lock, and commits under another.",

@@ -20,7 +20,8 @@ A READ THAT FINDS A MESSAGE TAKES NO LOCK: `popleft` is atomic in the interprete
 the holder of the lock fills one. So the holder may trust "empty", and must not trust "full". A send joins the line and then
 looks for room. A read takes its message and then looks for waiting sends. Whichever comes second sees the other.
 
-The lock is held for one change of state, and never across an `await`. Each rule id refers to specs/channel.md, and is at the
+The lock is held for one change of state, and never across an `await`. A KeyboardInterrupt may break off a change. So an
+operation leaves its line last, after it was woken: the next change finds it there and wakes it again. Each rule id refers to specs/channel.md, and is at the
 line that keeps the rule.
 """
 
@@ -31,7 +32,7 @@ from functools import partial
 from sys import maxsize
 from typing import Any, Generic, TypeVar
 
-from ._runtime import Waiting, mind_forks, new_lock, release_if_held, requests_heard, tell_if_lost, wake, when_free
+from ._runtime import Waiting, mind_forks, new_lock, requests_heard, tell_if_lost, wake, when_free
 
 __all__ = ["Buffer", "Core", "Send"]
 
@@ -45,7 +46,7 @@ class Buffer(Generic[_T]):
         capacity: the number of messages that it may hold.
         handed: messages handed to completed reads whose tasks have not run since.
         home: the event loop of these reads and of the waiting ones, or None if there are several loops. With a single loop,
-            handed messages need no guard: if the loop closes, the next read finds them.
+            nobody needs to tell if the loop closes with them: the next read takes them back.
     """
 
     __slots__ = ("capacity", "handed", "home", "messages", "name", "reads", "size")
@@ -106,19 +107,19 @@ class Core(Generic[_T]):
 
     def disconnect(self, publisher: object) -> None:
         if publisher in self.publishers:
-            self.publishers.remove(publisher)  # CH-7.1
             self._fail([waiting for waiting, send in self.sends.items() if send.publisher is publisher])  # CH-5.2
-            if self.opened and not self.publishers:
+            if self.opened and len(self.publishers) == 1:
                 self.close("its last publisher has closed")  # CH-1.3, and not before it opens: CH-1.5
+            self.publishers.discard(publisher)  # CH-7.1
 
     def unsubscribe(self, buffer: Buffer[_T]) -> None:
         if buffer in self.buffers:
-            del self.buffers[buffer]  # CH-5.3, CH-7.1
+            self._end_reads(buffer)
+            if self.opened and len(self.buffers) == 1:
+                self.close("its last subscriber has closed")  # CH-1.3, CH-1.5
+            self.buffers.pop(buffer, None)  # CH-5.3, CH-7.1
             if buffer in self.full:
                 self.full.remove(buffer)
-            self._end_reads(buffer)
-            if self.opened and not self.buffers:
-                self.close("its last subscriber has closed")  # CH-1.3, CH-1.5
             self.commit_waiting()  # CH-5.3
 
     def close(self, why: str) -> None:
@@ -132,20 +133,21 @@ class Core(Generic[_T]):
 
     def _fail(self, sends: list[Waiting]) -> None:
         for waiting in sends:
-            del self.sends[waiting]
             wake(waiting, _get_running_loop())  # the send finds that it was not committed (CH-3.7)
+            del self.sends[waiting]
 
     def _end_reads(self, buffer: Buffer[_T]) -> None:
         while buffer.reads:
-            wake(buffer.reads.popleft(), _get_running_loop())  # the read finds that it was handed nothing (CH-4.3)
+            wake(buffer.reads[0], _get_running_loop())  # the read finds that it was handed nothing (CH-4.3)
+            buffer.reads.popleft()
 
     # Sending
 
     def commit_at_once(self, publisher: object, message: _T) -> bool:
         """Commit a message, unless its publisher is closed or it has to wait.
 
-        This is how most messages are sent, and `with lock:` alone would take a sixth of the time. A KeyboardInterrupt may come
-        before or after the lock is acquired.
+        This is how most messages are sent, and `with lock:` alone would take a sixth of the time. An interrupt may come at any
+        call. So the lock is released by the first one after it.
         """
         lock = self.lock
         try:
@@ -153,7 +155,10 @@ class Core(Generic[_T]):
             committed = publisher in self.publishers and not self.sends and self.commit(message)  # CH-3.5, CH-3.7
             lock.release()
         except BaseException:
-            release_if_held(lock)
+            try:
+                lock.release()
+            except RuntimeError:
+                pass  # it was not acquired yet, or released already
             raise
         return committed
 
@@ -200,13 +205,13 @@ class Core(Generic[_T]):
             waiting, send = next(iter(self.sends.items()))  # CH-3.5
             alive = not (waiting.done() or waiting.get_loop().is_closed())  # CH-3.8, CH-6.3
             if alive and not send.committed:
-                send.committed = True  # CH-3.4; noted first, so that nobody commits it again after an interrupt
+                send.committed = True  # CH-3.4; assumed first: nobody may commit it again after an interrupt
                 send.committed = self.commit(send.message)
                 if not send.committed:
                     return
-            del self.sends[waiting]
             if alive:
                 wake(waiting, _get_running_loop())
+            del self.sends[waiting]
 
     def abandon_send(self, waiting: Waiting) -> None:
         """Take a send out of the line."""
@@ -247,23 +252,26 @@ class Core(Generic[_T]):
 
     def _hand(self, buffer: Buffer[_T], message: _T, running: asyncio.AbstractEventLoop | None) -> bool:
         """Complete the read that has waited longest with this message; False if no read waits."""
-        while buffer.reads:
-            waiting = buffer.reads.popleft()  # CH-4.4
+        reads = buffer.reads
+        while reads:
+            waiting = reads[0]  # CH-4.4
             if waiting.done():
-                continue  # cancelled (CH-4.5)
+                reads.popleft()  # cancelled (CH-4.5)
+                continue
             buffer.handed[waiting] = message  # CH-4.6
             if running and buffer.home is running:
                 waiting.set_result(None)
+                reads.popleft()
                 return True
-            if wake(waiting, None, partial(when_free, self, self.take_back, buffer)):
-                return True
-            if waiting not in buffer.handed:
-                return True  # the read has taken it, and then its loop has closed
+            woken = wake(waiting, None, partial(when_free, self, self.take_back, buffer))
+            reads.popleft()
+            if woken or waiting not in buffer.handed:
+                return True  # it may even have taken the message, before its loop closed
             del buffer.handed[waiting]  # its loop is gone (CH-6.3)
         return False
 
     def _move(self, buffer: Buffer[_T], loop: asyncio.AbstractEventLoop) -> None:
-        """Note that a read is about to wait on a loop other than `home`. Messages handed without a guard now get one."""
+        """Note that a read is about to wait on a loop other than `home`. Now somebody must tell if a message that was handed is lost."""
         if not (buffer.reads or buffer.handed):
             buffer.home = loop
         elif buffer.home is not None:
@@ -282,7 +290,7 @@ class Core(Generic[_T]):
         self._put_back(buffer, [waiting for waiting in list(buffer.handed) if waiting.get_loop().is_closed()])
 
     def abandon_read(self, buffer: Buffer[_T], waiting: Waiting) -> None:
-        """Take a read out of the line. A message that it was handed goes to the next read (CH-4.5)."""
+        """Take a read out of the line. If it was interrupted after a message was handed to it, the next read gets that (CH-4.5)."""
         if waiting in buffer.handed:
             self.take_back(buffer)  # if its loop is closed, every message that the loop left, in order
         if waiting in buffer.handed:

@@ -18,7 +18,6 @@ __all__ = [
     "held_here",
     "mind_forks",
     "new_lock",
-    "release_if_held",
     "requests_heard",
     "tell_if_lost",
     "wake",
@@ -127,7 +126,7 @@ _owed: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, tuple[Any, ...]]
 
 
 class Lock(Protocol):
-    """A lock for use with `with`: there is no instant at which a KeyboardInterrupt leaves it held."""
+    """A lock that knows its thread. After `with`, it is free whenever a KeyboardInterrupt comes."""
 
     def acquire(self, blocking: bool = True) -> bool: ...
     def release(self) -> None: ...
@@ -149,11 +148,6 @@ def held_here(owner: Locked) -> bool:
     return owner.lock._is_owned()
 
 
-def release_if_held(lock: Lock) -> None:
-    if lock._is_owned():
-        lock.release()
-
-
 def at_once(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:
     """Make a change with the lock held. If this interrupts another change of this thread, make it right after that one."""
     if held_here(owner):
@@ -172,13 +166,21 @@ def when_free(owner: Locked, change: Callable[..., object], *arguments: Any) -> 
 
     if sys.is_finalizing() or isinstance(owner.lock, _LostLock):
         return  # nobody will use the channel any more, and a thread would never start
-    if not held_here(owner) and owner.lock.acquire(blocking=False):
-        try:
+    made, held = False, held_here(owner)
+    try:
+        if not held and owner.lock.acquire(blocking=False):
             change(*arguments)
-        finally:
+            made = True
             owner.lock.release()
-    else:
-        threading.Thread(target=make, daemon=True).start()
+    except BaseException:  # an interrupt, which may come at any call
+        try:
+            owner.lock.release()
+        except RuntimeError:
+            pass  # it was not acquired yet, or released already
+        raise
+    finally:
+        if not made:
+            threading.Thread(target=make, daemon=True).start()
 
 
 class _LostLock:

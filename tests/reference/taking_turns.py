@@ -125,7 +125,8 @@ class Lock:
         return True
 
     def release(self) -> None:
-        assert self._is_owned()
+        if not self._is_owned():
+            raise RuntimeError("cannot release un-acquired lock")
         self._times -= 1
         if not self._times:
             self._holder = None

@@ -255,7 +255,7 @@ DEFECTS = {
         (("self.commit_waiting()", "pass"),),
     ),
     "a close takes no lock": Defect(
-        "the last subscriber closes beside a send",
+        "a publisher closes beside the sends that it holds",
         channels._Endpoint,
         "close",
         (("at_once(self._core, self._close)", "self._close()"),),

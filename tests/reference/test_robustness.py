@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from settling import ended, settle
 
-from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber, _runtime
+from aioservicekit import Channel, ChannelClosedError, ChannelState, Publisher, Subscriber, _core, _runtime
 
 PATIENCE = 300.0  # seconds until something counts as hanging
 
@@ -257,18 +259,28 @@ def test_an_interrupt_leaves_no_lock_held() -> None:
 
 
 class InterruptedLock:
-    """A lock whose `acquire` is interrupted, before or after it has acquired it."""
+    """A lock whose `acquire` is interrupted the first time, before or after it has acquired the lock."""
 
-    def __init__(self, lock: Any, acquires: bool) -> None:
+    def __init__(self, acquires: bool) -> None:
+        self._lock: Any = _runtime.new_lock()
         self._acquires = acquires
-        self._lock = lock
-        self._is_owned = lock._is_owned
-        self.release = lock.release
+        self._interrupted = False
+        self._is_owned = self._lock._is_owned
+        self.release = self._lock.release
 
-    def acquire(self) -> bool:
-        if self._acquires:
-            self._lock.acquire()
-        raise KeyboardInterrupt
+    def acquire(self, blocking: bool = True) -> bool:
+        if self._interrupted or self._acquires:
+            acquired: bool = self._lock.acquire(blocking)
+        if not self._interrupted:
+            self._interrupted = True
+            raise KeyboardInterrupt
+        return acquired
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
 
 
 @pytest.mark.parametrize("acquires", [False, True])
@@ -276,14 +288,131 @@ async def test_a_send_that_is_interrupted_as_it_takes_the_lock(acquires: bool) -
     """A `KeyboardInterrupt` right before or after the lock is acquired: nothing is sent, and the lock is free (CH-3.7)."""
     channel = Channel[int]()
     async with channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
-        lock = channel._core.lock
-        channel._core.lock = InterruptedLock(lock, acquires)  # type: ignore[assignment]
+        channel._core.lock = InterruptedLock(acquires)
         with pytest.raises(KeyboardInterrupt):
             publisher.send(1).send(None)
-        assert not lock._is_owned()
-        channel._core.lock = lock
+        assert not channel._core.lock._is_owned()
         await publisher.send(2)
         assert await subscriber.read() == 2
+
+
+@pytest.mark.parametrize("acquires", [False, True])
+def test_a_finalizer_that_is_interrupted_as_it_takes_the_lock(acquires: bool) -> None:
+    """The same where the lock is taken if it is free: it is free afterwards, and a thread makes the change (CH-7.2)."""
+
+    made, owner = threading.Event(), SimpleNamespace(lock=InterruptedLock(acquires))
+    with pytest.raises(KeyboardInterrupt):
+        _runtime.when_free(owner, made.set)
+    assert not owner.lock._is_owned()
+    assert made.wait(PATIENCE)
+
+
+async def test_a_deep_recursion_leaves_no_lock_held() -> None:
+    """A send that is called too deep raises `RecursionError`, and the lock is free (CH-3.7)."""
+    channel = Channel[int]()
+    async with channel, await channel.connect() as publisher, await channel.subscribe():
+
+        async def nested(depth: int) -> None:
+            if depth:
+                await nested(depth - 1)
+            else:
+                await publisher.send(1)
+
+        refused = 0
+        for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+            try:
+                await nested(depth)
+            except RecursionError:
+                refused += 1
+            assert not channel._core.lock._is_owned()
+        assert refused
+
+
+class Once:
+    """Calls a function, and is interrupted the first time, before or after the call."""
+
+    def __init__(self, function: Callable[..., Any], calls: bool) -> None:
+        self._function = function
+        self._calls = calls
+        self._interrupted = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._interrupted:
+            return self._function(*arguments)
+        self._interrupted = True
+        if self._calls:
+            self._function(*arguments)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("calls", [False, True])
+@pytest.mark.parametrize("closes", ["channel", "publisher", "subscriber"])
+async def test_a_close_that_is_interrupted_is_finished_by_the_next(
+    closes: str, calls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `KeyboardInterrupt` while a close wakes those who wait loses none of them: closing again wakes the others (CH-5.2)."""
+    channel = Channel[int]()
+    publisher, _other = await channel.connect(), await channel.connect()
+    full, subscriber = await channel.subscribe(buffer_size=1), await channel.subscribe()
+    async with channel:
+        await publisher.send(1)
+        await subscriber.read()
+        sends = [asyncio.ensure_future(publisher.send(number)) for number in (2, 3)]
+        reads = [asyncio.ensure_future(subscriber.read()) for _ in range(2)]
+        await settle()
+        end = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[closes]
+        monkeypatch.setattr(_core, "wake", Once(_runtime.wake, calls))
+        with pytest.raises(KeyboardInterrupt):
+            end.close().send(None)
+        await end.close()
+        await settle()
+        over = {"channel": [*sends, *reads], "publisher": sends, "subscriber": reads}[closes]
+        assert [task for task in (*sends, *reads) if task.done()] == over
+        assert all(isinstance(task.exception(), ChannelClosedError) for task in over)
+    for task in (*sends, *reads):
+        with pytest.raises(ChannelClosedError):
+            await task
+    assert await full.read() == 1
+
+
+@pytest.mark.parametrize("calls", [False, True])
+async def test_a_read_that_is_interrupted_as_it_wakes_a_send(calls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next read wakes the send that has committed, which does not commit again (CH-3.4)."""
+    channel = Channel[int]()
+    async with channel, await channel.connect() as publisher, await channel.subscribe(buffer_size=1) as subscriber:
+        await publisher.send(1)
+        sends = [asyncio.ensure_future(publisher.send(number)) for number in (2, 3)]
+        await settle()
+        monkeypatch.setattr(_core, "wake", Once(_runtime.wake, calls))
+        with pytest.raises(KeyboardInterrupt):
+            subscriber.read().send(None)
+        assert [await subscriber.read(), await subscriber.read()] == [2, 3]
+        await asyncio.gather(*sends)
+
+
+class InterruptedDict(dict[Any, Any]):
+    """It is interrupted once, right after it has stored something."""
+
+    interrupted = False
+
+    def __setitem__(self, key: object, value: object) -> None:
+        super().__setitem__(key, value)
+        if not self.interrupted:
+            self.interrupted = True
+            raise KeyboardInterrupt
+
+
+async def test_a_send_that_is_interrupted_as_it_hands_its_message_over() -> None:
+    """A read whose message comes from a send that was interrupted stays in line: the next send completes it (CH-4.6)."""
+    channel = Channel[int]()
+    async with channel, await channel.connect() as publisher, await channel.subscribe() as subscriber:
+        reading = asyncio.ensure_future(subscriber.read())
+        await settle()
+        subscriber._buffer.handed = InterruptedDict()
+        with pytest.raises(KeyboardInterrupt):
+            publisher.send(1).send(None)
+        await publisher.send(2)
+        assert await ended(reading) == 2
 
 
 FORKED = """

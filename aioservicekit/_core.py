@@ -21,8 +21,9 @@ the holder of the lock fills one. So the holder may trust "empty", and must not 
 looks for room. A read takes its message and then looks for waiting sends. Whichever comes second sees the other.
 
 The lock is held for one change of state, and never across an `await`. A KeyboardInterrupt may break off a change. So an
-operation leaves its line last, after it was woken: the next change finds it there and wakes it again. Each rule id refers to specs/channel.md, and is at the
-line that keeps the rule.
+operation leaves its line last, after it was woken: the next change finds it there, and wakes it again.
+
+Each rule id refers to specs/channel.md, and is at the line that keeps the rule.
 """
 
 import asyncio
@@ -271,7 +272,7 @@ class Core(Generic[_T]):
         return False
 
     def _move(self, buffer: Buffer[_T], loop: asyncio.AbstractEventLoop) -> None:
-        """Note that a read is about to wait on a loop other than `home`. Now somebody must tell if a message that was handed is lost."""
+        """Note that a read is about to wait on a loop other than `home`. Now somebody must tell if a handed message is lost."""
         if not (buffer.reads or buffer.handed):
             buffer.home = loop
         elif buffer.home is not None:

@@ -39,6 +39,7 @@ EXPLANATIONS = {
     r"(is_full|commit) ReplaceComparisonOperator_GtE_(Eq|Is) .*": (
         "On one event loop a buffer never holds more than its size, and small numbers are equal only if identical."
     ),
+    r"(disconnect|unsubscribe) ReplaceComparisonOperator_Eq_LtE .*": "The one that closes is connected, so there is one.",
     r"commit ReplaceComparisonOperator_GtE_LtE .*": (
         "It is slower, no more: `full` may hold buffers that are not full, and the next commit drops them."
     ),

@@ -14,8 +14,8 @@ __all__ = ["lacking"]
 
 CHANNEL, PUBLISHER, SUBSCRIBER = "Channel", "Publisher", "Subscriber"
 METHODS = {CHANNEL: ("subscribe", "connect", "close"), PUBLISHER: ("send", "close"), SUBSCRIBER: ("read", "close")}
-SPECIAL = {"__aenter__": "is not an async context manager", "__aexit__": "is not an async context manager"}
-ITERATED = {"__aiter__": "can't be iterated over with async for"}
+BLOCK = ("__aenter__", "__aexit__")
+SPECIAL = {CHANNEL: BLOCK, PUBLISHER: BLOCK, SUBSCRIBER: (*BLOCK, "__aiter__")}  # looked up on the class
 JOINED = {"connect": PUBLISHER, "subscribe": SUBSCRIBER}
 
 
@@ -45,9 +45,13 @@ async def _look(make: Callable[..., Any], states: dict[Any, str]) -> str:
         channel = make(buffer_size=1)
     except (Exception, SystemExit) as error:
         return f"Channel(buffer_size=1) raises {describe_error(error)}"
-    if said := _state(channel, states) or _methods(channel, CHANNEL):
+    if said := _state(channel, states):
         return said
+    lacks = _methods(channel, CHANNEL)
+    endpoints = {}
     for how, kind in JOINED.items():
+        if not callable(getattr(channel, how, None)):
+            continue
         arguments = {"buffer_size": 1} if how == "subscribe" else {}
         try:
             joining = getattr(channel, how)(**arguments)
@@ -64,7 +68,12 @@ async def _look(make: Callable[..., Any], states: dict[Any, str]) -> str:
         endpoint = joined.result()
         if endpoint is None:
             return f"{how}() returns None, not a {kind.lower()}"
-        if said := _methods(endpoint, kind) or _awaited(endpoint, kind):
+        endpoints[kind] = endpoint
+        lacks += _methods(endpoint, kind)
+    if lacks:
+        return "; ".join(lacks)
+    for kind, endpoint in endpoints.items():
+        if said := _awaited(endpoint, kind):
             return said
     if said := _is_async(channel.close, "Channel.close"):
         return said
@@ -94,14 +103,10 @@ def _state(channel: Any, states: dict[Any, str]) -> str:
     return f"Channel.state is {_kind_of(state)}, not a member of ChannelState"
 
 
-def _methods(whose: Any, kind: str) -> str:
-    for name in METHODS[kind]:
-        if not callable(getattr(whose, name, None)):
-            return f"{kind} has no {name}()"
-    for name, said in {**SPECIAL, **(ITERATED if kind == SUBSCRIBER else {})}.items():
-        if not hasattr(type(whose), name):
-            return f"{kind} {said}: it has no {name}()"
-    return ""
+def _methods(whose: Any, kind: str) -> list[str]:
+    lacks = [f"{name}()" for name in METHODS[kind] if not callable(getattr(whose, name, None))]
+    lacks += [f"{name}()" for name in SPECIAL[kind] if not hasattr(type(whose), name)]
+    return [f"{kind} has no {', '.join(lacks)}"] if lacks else []
 
 
 def _awaited(endpoint: Any, kind: str) -> str:

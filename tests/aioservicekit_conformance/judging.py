@@ -165,10 +165,10 @@ class Judging:
             return
         expected, observed = explain(case)
         explained = exploration.failures.explained[rule]
-        evidence = f"refused after {case.operations} operations"
+        evidence = f"refused after {case.operations} operation{'' if case.operations == 1 else 's'}"
         if explained:
             evidence += f"; explains {explained} of {exploration.failures.refused} refused cases"
-        evidence += f" (of {exploration.cases})"
+        evidence += f"; {exploration.cases} cases in all"
         if others := blame(case.default_size, case.history) - {rule}:
             evidence += f"; this history by itself could also be blamed on {', '.join(sorted(others))}"
         failure = self._kept(rule, case)

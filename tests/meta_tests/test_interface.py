@@ -127,4 +127,5 @@ def test_a_lacking_target_ends_the_command(
     assert main(["./unreadable.py"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == "aioservicekit-conformance: target './unreadable.py': Subscriber has no read()\n"
+    lacks = "read(), close(), __aenter__(), __aexit__(), __aiter__()"
+    assert said.err == f"aioservicekit-conformance: target './unreadable.py': Subscriber has no {lacks}\n"

@@ -1,4 +1,4 @@
-"""Ten defects that were labelled before anybody judged them: most show only if something comes between a wake-up and its task."""
+"""Defects that were labelled before anybody judged them: most show only if something comes between a wake-up and its task."""
 
 from typing import Any
 
@@ -99,6 +99,32 @@ class OpensAgainForTheThird(PlainChannel[Any]):
         return super()._full(subscriber) and len(self._subscribers) < 3
 
 
+class KeepsOneMessageOfTheClosed(PlainChannel[Any]):
+    """CH-4.2"""
+
+    def _remove_subscriber(self, subscriber: Subscriber) -> None:
+        super()._remove_subscriber(subscriber)
+        while len(subscriber.backlog) > 1:
+            subscriber.backlog.pop()
+
+
+class BoundsTheUnbounded(PlainChannel[Any]):
+    """CH-3.4"""
+
+    def _full(self, subscriber: Subscriber) -> bool:
+        largest = max(each.size for each in self._subscribers)
+        return largest > 0 and len(subscriber.backlog) >= (subscriber.size or largest + 1)
+
+
+class SwapsTheLineAfterACancelledSend(PlainChannel[Any]):
+    """CH-3.8"""
+
+    def _sender_cancelled(self, ticket: SendTicket[Any]) -> None:
+        super()._sender_cancelled(ticket)
+        if len(self._sends) > 1:
+            self._sends.append(self._sends.pop(0))
+
+
 RARE: dict[str, tuple[str, Target]] = {
     channel.__name__: (str(channel.__doc__), Target(channel))
     for channel in (
@@ -112,5 +138,8 @@ RARE: dict[str, tuple[str, Target]] = {
         StaysForAWaitingSend,
         LastReadFirst,
         OpensAgainForTheThird,
+        KeepsOneMessageOfTheClosed,
+        BoundsTheUnbounded,
+        SwapsTheLineAfterACancelledSend,
     )
 }

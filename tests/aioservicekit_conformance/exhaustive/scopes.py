@@ -35,13 +35,16 @@ SCOPES = (
     Scope(Bounds(sizes=(None,), default_size=1, iterating=True), counted=True),
     Scope(Bounds(sizes=(None,), default_size=1, cancellations=1, joined=True, iterating=True), counted=True),
     Scope(Bounds(cancellations=1), counted=True),
+    Scope(Bounds(sizes=(2,), messages=2, joined=True)),
     # Lines: several sends and reads wait, are woken together, and are cancelled.
     Scope(Bounds(messages=4, waiting=2, joined=True, closings=False), counted=True),
     Scope(Bounds(sizes=(2,), messages=4, waiting=2, joined=True, closings=False), counted=True),
     Scope(Bounds(publishers=2, messages=2, joined=True, closings=False), counted=True),
     Scope(Bounds(messages=2, waiting=2, cancellations=2, joined=True, closings=False), counted=True),
     Scope(Bounds(messages=3, waiting=2, cancellations=1, joined=True, closings=False), counted=True),
+    Scope(Bounds(messages=4, waiting=3, cancellations=1, joined=True, closings=False), calls=6),
     # Several subscribers, of which one or another is full.
+    Scope(Bounds(sizes=(1, 0), messages=3, joined=True, closings=False)),
     Scope(Bounds(sizes=(1, 1, 1), messages=2, joined=True, closings=False), calls=4),
     Scope(Bounds(sizes=(1, 2), messages=3, joined=True, closings=False), counted=True),
     # Joins while others wait.

@@ -5,7 +5,6 @@ of the block, and may have a limit in seconds.
 """
 
 import asyncio
-import logging
 from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Any
@@ -14,13 +13,13 @@ from . import _systemd, shutdown
 from ._all_stopped import AllStopped
 from ._application import application
 from ._lifecycle import Lifecycle
+from ._log import logger
 from ._outcome import exit_in, outcome_of
 from .services import Service, lifecycle_of
 from .states import is_given_up
 
 __all__ = ["Block"]
 
-_logger = logging.getLogger("aioservicekit")
 
 _TIME_TO_END = 1.0  # seconds that a block has to end after a signal has stopped its services
 
@@ -184,7 +183,7 @@ class Block:
         told = self._future.is_awaited or (self._raises() is None and number is None)
         if told or self._ends or self._task is None:
             return
-        _logger.warning("the services have stopped, but their block waits for something else: it is cancelled")
+        logger.warning("the services have stopped, but their block waits for something else: it is cancelled")
         self._was_cancelled = self._task.cancel()
         if number:
             self._task.add_done_callback(lambda task: shutdown.tell(number))

@@ -4,10 +4,10 @@ A service retries, stops, or stops and starts again, as its `on_failure` says (S
 """
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from ._application import application
+from ._log import logger
 from ._outcome import exit_in, traced
 from ._restart import Restart
 from .events import Event
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
 
 __all__ = ["Failures"]
-
-_logger = logging.getLogger("aioservicekit")
 
 
 class Failures:
@@ -43,7 +41,7 @@ class Failures:
         if self.on_error.has_listeners:
             self.on_error.notify(error)
         elif not exit_in(error):  # the process ends with an exit, and shows it
-            _logger.error("%r failed", self._owner, exc_info=traced(error))
+            logger.error("%r failed", self._owner, exc_info=traced(error))
 
     def fail(self, error: BaseException) -> None:
         """The user's code has failed while the service was already stopping."""

@@ -7,7 +7,6 @@ one place, whatever the user's parts do.
 
 import asyncio
 import concurrent.futures
-import logging
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import shutdown
 from ._application import Application, application
 from ._futures import after_turns, resolve
+from ._log import logger
 from ._outcome import outcome_of
 from ._parts import Part, Parts, made_task, part
 from ._work import call_again_and_again
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Life"]
 
-_logger = logging.getLogger("aioservicekit")
 
 _TURNS = 10  # turns of the loop for a cancelled task to end in, even with no grace: nested tasks take one turn each
 
@@ -90,7 +89,7 @@ class Life:
     def run_out_of_time(self, seconds: float) -> None:
         """End what still runs: the shutdown has used up its time (SV-6.6)."""
         if not self.stopped.done() and not self.time_over.done():
-            _logger.error("%r is cut short: the shutdown has taken more than %s s", self.owner, seconds)
+            logger.error("%r is cut short: the shutdown has taken more than %s s", self.owner, seconds)
             resolve(self.grace_over)
             resolve(self.time_over)
 
@@ -202,7 +201,7 @@ class Life:
             if not stop.done():
                 await self._until([stop], unless=after_turns(_TURNS))  # the hook is due, and may end at once
             if not stop.done() and not self.time_over.done():
-                _logger.error("%r: its stop hook has taken more than %s s, and is cancelled", self.owner, seconds)
+                logger.error("%r: its stop hook has taken more than %s s, and is cancelled", self.owner, seconds)
             await self._cancel([stop])
             if (error := _result(stop)) is not None:
                 self.owner.failures.fail(error)
@@ -253,7 +252,7 @@ class Life:
             await self._until(cancelled, unless=after_turns(_TURNS))
         for task in cancelled:
             if not task.done():
-                _logger.error("%r leaves behind a task that refuses to be cancelled: %r", self.owner, task)
+                logger.error("%r leaves behind a task that refuses to be cancelled: %r", self.owner, task)
 
 
 class _RefusedError(Exception):

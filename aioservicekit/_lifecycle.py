@@ -5,7 +5,6 @@ their own `repr` is never called.
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -16,6 +15,7 @@ from ._application import application, was_told_in_shutdown
 from ._failures import Failures
 from ._futures import resolve
 from ._life import Life
+from ._log import logger
 from ._parts import part
 from ._restart import Restart
 from .events import Event
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .services import Service
 
 __all__ = ["Lifecycle"]
-
-_logger = logging.getLogger("aioservicekit")
 
 
 class Lifecycle:
@@ -307,7 +305,7 @@ class Lifecycle:
 
     def enter(self, state: ServiceState) -> None:
         self.state = state
-        _logger.info("%s: %s", self.name, state.name)
+        logger.info("%s: %s", self.name, state.name)
         self._changes.append(state)
         if len(self._changes) == 1:  # otherwise a listener caused it, and all must first hear of the earlier change
             was_in = part.set(None)  # the work may have caused the change, but listeners are no part of it

@@ -1,13 +1,13 @@
 """Restarts of a service and of the dependents that its stop took down, on request or after a failure."""
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 from . import shutdown
 from ._application import application
 from ._futures import resolve
 from ._life import Life
+from ._log import logger
 from ._outcome import outcome_of
 from ._parts import part
 from ._work import pause_after
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
 
 __all__ = ["Restart"]
-
-_logger = logging.getLogger("aioservicekit")
 
 
 class Restart:
@@ -116,7 +114,7 @@ class Restart:
         """Start the service after a pause, again if that fails, and as often as `max_restarts` permits (SV-3.2)."""
         while True:
             pause = pause_after(self._times)
-            _logger.info("%s: starting again in %s s", self._of.name, pause)
+            logger.info("%s: starting again in %s s", self._of.name, pause)
             await asyncio.wait([self._abandoned], timeout=pause)
             if not await self._dependencies_are_up(self._of):
                 return ServiceStoppedError(f"{self._of!r} was stopped before it started again")

@@ -1,12 +1,11 @@
 """Tell systemd, or another supervisor that sets NOTIFY_SOCKET, that the services run or stop: `man sd_notify`."""
 
-import logging
 import os
 import socket
 
-__all__ = ["notify"]
+from ._log import logger
 
-_logger = logging.getLogger("aioservicekit")
+__all__ = ["notify"]
 
 
 def notify(message: str) -> None:
@@ -21,4 +20,4 @@ def notify(message: str) -> None:
             supervisor.setblocking(False)
             supervisor.sendto(message.encode(), address)
     except OSError as error:
-        _logger.warning("could not send %s to NOTIFY_SOCKET: %s", message, error)
+        logger.warning("could not send %s to NOTIFY_SOCKET: %s", message, error)

@@ -4,10 +4,10 @@ The calls go on until the work may end (SV-3.1, SV-3.4). A call that fails is fo
 """
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from ._call import Call
+from ._log import logger
 from ._outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["call_again_and_again", "pause_after"]
 
-_logger = logging.getLogger("aioservicekit")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
 _SPINNING, _SPINNING_SECONDS = 1000, 0.5  # consecutive calls of work without any wait, and for how long (SV-3.4)
@@ -50,5 +49,5 @@ async def call_again_and_again(life: "Life") -> None:
             since = life.loop.time()
         elif without_waiting >= _SPINNING and not is_named and life.loop.time() - since >= _SPINNING_SECONDS:
             is_named = True
-            _logger.warning(_ADVICE, life.owner, without_waiting)
+            logger.warning(_ADVICE, life.owner, without_waiting)
         await asyncio.sleep(0)  # the work may never have suspended (SV-3.3)

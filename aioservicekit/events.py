@@ -2,17 +2,16 @@
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec, Self
 
 from ._application import application
+from ._log import logger
 from ._outcome import exit_in, outcome_of, traced
 
 __all__ = ["Event", "EventClosedError"]
 
 _P = ParamSpec("_P")
-_logger = logging.getLogger("aioservicekit")
 
 
 class EventClosedError(Exception):
@@ -115,4 +114,4 @@ def _failed(listener: object, error: BaseException) -> None:
     if found:
         application().exit_with(found)
     else:
-        _logger.error("a listener failed: %r", listener, exc_info=traced(error))
+        logger.error("a listener failed: %r", listener, exc_info=traced(error))

@@ -11,7 +11,6 @@ ignored (SV-6.5). The handlers of Python and of `asyncio.run` are not called: th
 
 import asyncio
 import functools
-import logging
 import os
 import signal
 import threading
@@ -19,12 +18,12 @@ from types import FrameType
 from typing import Any, Protocol
 
 from ._application import Application, application, was_told_in_shutdown
+from ._log import logger
 from ._outcome import traced
 from .events import Event
 
 __all__ = ["on_shutdown"]
 
-_logger = logging.getLogger("aioservicekit")
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
@@ -211,7 +210,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 
 def _hear(number: signal.Signals) -> None:
-    _logger.info("%s: stopping the services", number.name)  # not in the handler, which may have interrupted logging
+    logger.info("%s: stopping the services", number.name)  # not in the handler, which may have interrupted logging
     on_shutdown().notify(number)
 
 
@@ -238,7 +237,7 @@ def _exit(error: BaseException) -> None:
 
 
 def _report(handler: object, error: Exception) -> None:
-    _logger.error("a signal handler failed: %r", handler, exc_info=traced(error))
+    logger.error("a signal handler failed: %r", handler, exc_info=traced(error))
 
 
 def _stop_all(number: signal.Signals) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from processes import Child
 from settling import settle
-from stepping import EAGER, Recorded, now, run
+from stepping import EAGER, Failed, Failing, Recorded, now, run
 
 from aioservicekit import Event, Service, ServiceCancelledError, ServiceState, ServiceStoppedError, run_services
 from aioservicekit_conformance.running.loop import SteppedLoop
@@ -547,3 +547,44 @@ def test_exceptions_reach_work_wherever_it_waits() -> None:
         return patient.errors
 
     assert run(main) == []
+
+
+class RaisingHandler(logging.Handler):
+    """A logging handler that raises at one of its records."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        if len(self.records) == self.at:
+            raise LookupError("the handler failed")
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_a_logging_handler_that_raises_holds_nothing_up(at: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever line cannot be logged, all services stop, and the handler's error is printed (SV-1.3)."""
+
+    async def main() -> tuple[Service, Service]:
+        failing = Failing(on_failure="stop")
+        above = Recorded("above", dependences=[failing])
+        with pytest.raises(Failed):
+            async with run_services([above]) as stopped:
+                await stopped
+        return failing, above
+
+    handler, log = RaisingHandler(at), logging.getLogger("aioservicekit")
+    before = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        services = run(main)
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+    assert {service.state for service in services} == {ServiceState.STOPPED}
+    assert len(handler.records) >= 8
+    assert {record.module for record in handler.records} == {"_lifecycle"}, "lines are those of the code that logs"
+    assert "the handler failed" in capsys.readouterr().err

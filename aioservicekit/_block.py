@@ -20,7 +20,6 @@ from .states import is_given_up
 
 __all__ = ["Block"]
 
-
 _TIME_TO_END = 1.0  # seconds that a block has to end after a signal has stopped its services
 
 

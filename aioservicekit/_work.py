@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["call_again_and_again", "pause_after"]
 
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds, after a failure (SV-3.2)
 _SPINNING, _SPINNING_SECONDS = 1000, 0.5  # consecutive calls of work without any wait, and for how long (SV-3.4)
 _ADVICE = (

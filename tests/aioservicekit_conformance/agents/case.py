@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentCase"]
 
-LOOKS = (
-    20  # how often an agent that can't tell rests is asked to let things run, while something waits that ought to go on
-)
+LOOKS = 20  # while something waits that ought to go on, an agent that can't tell rests is asked this often to let things run
 
 
 class AgentCase(Case):

@@ -20,9 +20,7 @@ from .loops import Due, LiveLoop
 
 __all__ = ["Hang", "Rest"]
 
-ROUNDS = (
-    20  # a callback or a timer that recurs this often and changes nothing that can be seen is no obstacle to a rest
-)
+ROUNDS = 20  # a callback or a timer that recurs this often and changes nothing that can be seen does not prevent a rest
 LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
 BUSY = 1.0  # seconds of silence that count even if such a thread still runs: it polls

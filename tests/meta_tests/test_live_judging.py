@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import threading
 from pathlib import Path
 
@@ -17,16 +16,11 @@ from aioservicekit_conformance.cli import main
 from aioservicekit_conformance.live import exploring, rest
 from aioservicekit_conformance.live.driver import perform
 from aioservicekit_conformance.live.exploring import LiveExploration, explore_live
-from aioservicekit_conformance.live.loops import LOOPS
+from aioservicekit_conformance.live.loops import LOOPS, Work
 from aioservicekit_conformance.live.plan import draw
 from aioservicekit_conformance.live.situations import SHOWN_BY, SITUATIONS
 from aioservicekit_conformance.target import describe
 from aioservicekit_model.rules import RULES
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("AIOSERVICEKIT_LIVE"),
-    reason="a live run among other tests has been seen to hang, one time in some hundred; AIOSERVICEKIT_LIVE=1 runs these",
-)
 
 RUNS = 1200  # a planted defect is found in so many runs, and usually in a twentieth of them
 CERTAIN = {"future_of_another_loop", "lock_for_each_subscriber"}  # found in some ten runs
@@ -36,7 +30,7 @@ def test_the_reference_is_explained() -> None:
     """Each live run of the reference is explained, and none is given up (CH-6.1, CH-6.2, CH-6.3)."""
     exploration = LiveExploration()
     explore_live(describe("target", aioservicekit), 20, 0, lambda done, total: None, exploration)
-    assert exploration.hung is None
+    assert not (exploration.hung and exploration.hung.hung)
     assert (exploration.runs, exploration.refusals, exploration.given_up) == (20, [], 0)
     assert {name for name in SHOWN_BY.values() if name not in exploration.shown} <= {
         "a join is asked to cancel",  # the reference's never wait
@@ -114,6 +108,15 @@ def test_a_run_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         stop.set()
 
 
+def test_what_comes_too_late_for_a_closing_loop_is_not_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that has found a loop open schedules a callback when the loop has just closed: it never runs, and all is at rest."""
+    work = Work()
+    loop = LOOPS["asyncio"](work)
+    monkeypatch.setattr(loop, "_check_closed", loop.close)
+    loop.call_soon_threadsafe(print)
+    assert not work.due
+
+
 def test_every_rule_of_the_machine_has_a_situation() -> None:
     """Each rule that live runs judge is in the table, with a situation that exists."""
     assert set(SHOWN_BY) <= set(RULES)
@@ -128,7 +131,8 @@ def test_a_failing_run_is_kept_and_judged_again(
     monkeypatch.setattr(exploring, "ENOUGH", 1)
     monkeypatch.setattr(exploring, "SHRINKING", 10)
     target = "channels.live_defects:lock_for_each_subscriber"
-    arguments = ["--live", target, "--rule", "CH-6.1", "--max-examples", "60"]
+    # A loop that dies in the only refused run counts, unless 25 runs without it are refused too.
+    arguments = ["--live", target, "--rule", "CH-6.1", "--rule", "CH-6.3", "--max-examples", "60"]
     kept, report = tmp_path / "kept", tmp_path / "report.json"
     assert (
         main([*arguments, "--failures", str(kept), "--json", str(report), "--html", str(tmp_path / "page.html")]) == 1
@@ -136,7 +140,7 @@ def test_a_failing_run_is_kept_and_judged_again(
     told = capsys.readouterr().out
     assert "threads, and channel = Channel(buffer_size=" in told
     (only,) = json.loads(report.read_text())["targets"]
-    assert only["rules"][0]["verdict"] == "fail"
+    assert "fail" in [rule["verdict"] for rule in only["rules"]]
     (file,) = kept.iterdir()
     assert file.read_text().splitlines()[3].startswith("live channel of size ")
     assert main(["--replay", str(file)]) == 1

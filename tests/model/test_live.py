@@ -104,6 +104,11 @@ PERMITTED = {
         [*FULL, call(1, "send", "p", 1), settle(1), abandon(1), *read(2, 9), *read(3, 1), rest()],
     ),
     "a message comes back when the loop of its read goes": (0, [*HANDED, rest(), *read(3, 2), *CLOSE, rest()]),
+    "a message comes back after a newer one was read, and a read that overlaps gets it": (
+        0,
+        [*PAIR, call(1, "read", "s"), call(2, "read", "s"), settle(1), *done(3, "send", "p", 3)]
+        + [*done(4, "send", "p", 4), *read(5, 4), abandon(1), returned(2, 3), rest()],
+    ),
     "a message that comes back finds the buffer full": (
         1,
         [*HANDED, *done(3, "send", "p", 3), rest(), *read(4, 2), *read(5, 3), rest()],

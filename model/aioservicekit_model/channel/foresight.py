@@ -4,7 +4,7 @@ The plain way (`checker` with `live`) closes the set of states under all unseen 
 are too many. This search decides an operation only as it is recorded to end, and as late as it can:
 
 - Nothing is decided before the last rest that comes before its end: it would have been overdue there. So a rest is a mere filter.
-- An action that takes nothing away from anybody is taken as early as it can be (`is_harmless`).
+- An action that takes nothing away from anybody is taken as early as it can be (`_is_harmless`).
 - The others (joins, commits, closings) are taken just in time: when some operation is seen to end that has not been decided.
 - A state is dropped as soon as the rest of the history contradicts it (`is_hopeless`): a commit that comes in another order than
   some subscriber reads, or that misses a subscriber who reads its message.
@@ -62,6 +62,7 @@ class _Known:
     Attributes:
         actions: those by which it can come to its recorded end.
         value: what it returns.
+        left: where those are abandoned that are.
         earliest: the index of the event after which it may be decided.
         called: the index of its call.
         sends: by message, its send.
@@ -72,7 +73,7 @@ class _Known:
 
     def __init__(self, history: Sequence[Event]) -> None:
         ends = {event.op: (at, event) for at, event in enumerate(history) if event.what in ("return", "raise")}
-        left = {event.op: at for at, event in enumerate(history) if event.what == "abandon"}
+        self.left = {event.op: at for at, event in enumerate(history) if event.what == "abandon"}
         rests = [at for at, event in enumerate(history) if event.what == "rest"]
         self.calls = {event.op: event for event in history if event.what == "call"}
         self.actions: dict[int, tuple[Action, ...]] = {}
@@ -81,7 +82,7 @@ class _Known:
         self.called: dict[int, int] = {event.op: at for at, event in enumerate(history) if event.what == "call"}
         self.readers: dict[str, dict[Message, int]] = {}
         for op, call in self.calls.items():
-            at, end = ends.get(op, (left.get(op, len(history)), None))
+            at, end = ends.get(op, (self.left.get(op, len(history)), None))
             self.earliest[op] = max((rest for rest in rests if rest < at), default=-1)
             self.actions[op] = _actions(call, end)
             if end and end.what == "return":
@@ -200,10 +201,21 @@ class _Search:
             for op in state.operations:
                 if op.outcome is None and self._lasts(op):
                     for action, after in self._possible(state, op):
-                        if is_harmless(action, state, op):
+                        if self._is_harmless(action, state, op):
                             state, moved = after, True
                             break
         return state
+
+    def _is_harmless(self, action: Action, state: State, op: Operation) -> bool:
+        """Whether to take an action at once takes nothing away from anybody."""
+        if action is END:
+            return not state.subscriber(op.on).buffer
+        if action is TAKE:  # a read whose loop goes may have had it before: then that one is not ahead of others
+            return not any(
+                other.number in self._known.left and other.on == op.on and other.outcome is None
+                for other in state.operations
+            )
+        return action in (FAIL, REFUSE, OBSERVE)
 
     def _lasts(self, op: Operation) -> bool:
         """Whether its end is recorded: only then it is certain that it has to be decided."""
@@ -230,10 +242,3 @@ class _Search:
             return False
         op = next((op for op in state.operations if op.number == number), None)
         return op is None or op.outcome is not None
-
-
-def is_harmless(action: Action, state: State, op: Operation) -> bool:
-    """Whether to take an action at once takes nothing away from anybody."""
-    if action is END:
-        return not state.subscriber(op.on).buffer
-    return action in (TAKE, FAIL, REFUSE, OBSERVE)

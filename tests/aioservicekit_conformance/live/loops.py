@@ -76,10 +76,13 @@ class Callback:
             self._function(*self._arguments)
         finally:
             loop.ran += 1
-            self._where.discard(self._due)
+            self.forget()
 
-    def __del__(self) -> None:
+    def forget(self) -> None:
+        """It is no longer due."""
         self._where.discard(self._due)
+
+    __del__ = forget
 
 
 class LiveLoop(_Mixin):  # type: ignore[misc]
@@ -118,7 +121,11 @@ class LiveLoop(_Mixin):  # type: ignore[misc]
         arguments: tuple[Any, ...],
         context: Context | None,
     ) -> asyncio.Handle:
-        return schedule(Callback(where, self, callback, arguments), context=context)
+        noted = Callback(where, self, callback, arguments)
+        handle = schedule(noted, context=context)
+        if self.is_closed():  # another thread has closed it meanwhile: its queue may be cleared already
+            noted.forget()
+        return handle
 
     def close(self) -> None:
         super().close()

@@ -159,6 +159,31 @@ class KnowsOneOfTwoRequests(PlainChannel[Any]):
             give_back(error, requests_heard() - 1)
 
 
+class ForgetsTwoRequests(PlainChannel[Any]):
+    """A request between a send's commit and its return is given back, unless there is a second one."""
+
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        await super()._send(publisher, message)
+        heard = requests_heard()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            if requests_heard() == heard + 1:
+                give_back(error, heard)
+
+
+class ClosesInBlocksAlone(PlainChannel[Any]):
+    """Its close() suspends first, and can be cancelled there; the end of its block does not."""
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+        await super().close()
+
+    async def _exit(self, end: Any, error: BaseException | None) -> bool:
+        self._close_now(end)
+        return False
+
+
 class PrintsInSend(PlainChannel[Any]):
     async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
         print("sending")
@@ -335,6 +360,20 @@ def test_two_requests_are_tried_after_a_commit_that_comes_late() -> None:
     target = describe("theirs", Target(KnowsOneOfTwoRequests, ChannelState, ChannelClosedError))
     checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "one of two" in check.name]
     assert [run_check(check, target) is None for check in checks] == [False]
+
+
+def test_two_requests_are_owed_as_one_is() -> None:
+    """Neither of two requests is withdrawn: the task is cancelled at its next suspension (CH-3.9b)."""
+    target = describe("theirs", Target(ForgetsTwoRequests, ChannelState, ChannelClosedError))
+    checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "too late" in check.name]
+    assert [run_check(check, target) is None for check in checks] == [False]
+
+
+def test_a_block_that_closes_is_not_blamed_for_a_close_that_does_not() -> None:
+    """Where close() has no effect on a cancelled task, but the end of the block has, CH-5.1 is broken, and CH-5.4 is kept."""
+    target = describe("theirs", Target(ClosesInBlocksAlone, ChannelState, ChannelClosedError))
+    report = judge(target, frozenset({"CH-5.1", "CH-5.4"}), 50, 0)
+    assert {v.rule: v.verdict for v in report.verdicts} == {"CH-5.1": "fail", "CH-5.4": "pass"}
 
 
 def test_a_case_that_too_many_states_explain_is_given_up() -> None:

@@ -48,8 +48,8 @@ async def _undisturbed(target: Target, kind: str) -> bool:
     return True
 
 
-async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
-    """The outcome of a task that is asked to cancel when its operation can go on."""
+async def _asked_to_cancel(target: Target, kind: str, turns: int, requests: int) -> str:
+    """The outcome of a task that is asked to cancel, once or twice, when its operation can go on."""
     scene = await _scene(target, kind)
     requested = False
 
@@ -67,7 +67,7 @@ async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
         except asyncio.CancelledError:
             return (
                 RAISED
-                if task and task.cancelling() == 1
+                if task and task.cancelling() == requests
                 else f"its next suspension raises CancelledError, with {task and task.cancelling()} requests"
             )
         return ""
@@ -77,7 +77,8 @@ async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
     letting = asyncio.ensure_future(scene.let_go())
     await _turns(turns)
     requested = True
-    task.cancel()
+    for _ in range(requests):
+        task.cancel()
     seen = await task
     letting.cancel()
     return seen
@@ -232,10 +233,15 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
     @check(obligation)
     def a_request_that_comes_too_late_is_not_lost(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
-            for turns in TURNS:
-                seen = run(lambda turns=turns: _asked_to_cancel(target, kind, turns))  # type: ignore[misc]
-                if seen != GAVE_UP:
-                    expect(RAISED, seen, f"a {kind} that has had its effect when its task is asked to cancel")
+            for requests, how_often in ((1, ""), (2, " twice")):
+                for turns in TURNS:
+                    seen = run(lambda turns=turns, requests=requests: _asked_to_cancel(target, kind, turns, requests))  # type: ignore[misc]
+                    if seen != GAVE_UP:
+                        expect(
+                            RAISED,
+                            seen,
+                            f"a {kind} that has had its effect when its task is asked to cancel{how_often}",
+                        )
 
     @check(obligation)
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:

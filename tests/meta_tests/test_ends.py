@@ -184,6 +184,14 @@ class ClosesInBlocksAlone(PlainChannel[Any]):
         return False
 
 
+class SchedulesAMethodOfAList(PlainChannel[Any]):
+    """It schedules a bound method of an object that has no hash."""
+
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        asyncio.get_running_loop().call_soon([].append, message)
+        await super()._send(publisher, message)
+
+
 class PrintsInSend(PlainChannel[Any]):
     async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
         print("sending")
@@ -360,6 +368,11 @@ def test_two_requests_are_tried_after_a_commit_that_comes_late() -> None:
     target = describe("theirs", Target(KnowsOneOfTwoRequests, ChannelState, ChannelClosedError))
     checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "one of two" in check.name]
     assert [run_check(check, target) is None for check in checks] == [False]
+
+
+def test_any_callback_may_be_scheduled() -> None:
+    """A bound method of a list, a deque or a dataclass is a callback like any other: the sound channel passes."""
+    assert not {v.rule for v in judged(SchedulesAMethodOfAList).verdicts if v.verdict in ("fail", "unsupported")}
 
 
 def test_two_requests_are_owed_as_one_is() -> None:

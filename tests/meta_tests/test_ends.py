@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainPublisher, Target
+from channels.plain import (
+    ChannelClosedError,
+    ChannelState,
+    PlainChannel,
+    PlainPublisher,
+    Target,
+    give_back,
+    requests_heard,
+)
 from rich.console import Console
 
 from aioservicekit_conformance.checks.check import NotTakenOn
@@ -138,6 +146,50 @@ class RepeatsRequests(PlainChannel[Any]):
         for _ in range(5):
             await asyncio.sleep(0)
         return message
+
+
+class KnowsOneOfTwoRequests(PlainChannel[Any]):
+    """Two requests between a send's commit and its return: the withdrawal of one is taken for that of both."""
+
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        await super()._send(publisher, message)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            give_back(error, requests_heard() - 1)
+
+
+class ForgetsTwoRequests(PlainChannel[Any]):
+    """A request between a send's commit and its return is given back, unless there is a second one."""
+
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        await super()._send(publisher, message)
+        heard = requests_heard()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            if requests_heard() == heard + 1:
+                give_back(error, heard)
+
+
+class ClosesInBlocksAlone(PlainChannel[Any]):
+    """Its close() suspends first, and can be cancelled there; the end of its block does not."""
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+        await super().close()
+
+    async def _exit(self, end: Any, error: BaseException | None) -> bool:
+        self._close_now(end)
+        return False
+
+
+class SchedulesAMethodOfAList(PlainChannel[Any]):
+    """It schedules a bound method of an object that has no hash."""
+
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        asyncio.get_running_loop().call_soon([].append, message)
+        await super()._send(publisher, message)
 
 
 class PrintsInSend(PlainChannel[Any]):
@@ -309,6 +361,32 @@ def test_a_request_is_tried_before_what_lets_an_operation_go_on_has_returned() -
     target = describe("theirs", Target(RepeatsRequests, ChannelState, ChannelClosedError))
     checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "time out" in check.name]
     assert [run_check(check, target) is None for check in checks] == [False]
+
+
+def test_two_requests_are_tried_after_a_commit_that_comes_late() -> None:
+    """A send that commits some turns after the read that made its room may then hear of two requests (CH-3.9b)."""
+    target = describe("theirs", Target(KnowsOneOfTwoRequests, ChannelState, ChannelClosedError))
+    checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "one of two" in check.name]
+    assert [run_check(check, target) is None for check in checks] == [False]
+
+
+def test_any_callback_may_be_scheduled() -> None:
+    """A bound method of a list, a deque or a dataclass is a callback like any other: the sound channel passes."""
+    assert not {v.rule for v in judged(SchedulesAMethodOfAList).verdicts if v.verdict in ("fail", "unsupported")}
+
+
+def test_two_requests_are_owed_as_one_is() -> None:
+    """Neither of two requests is withdrawn: the task is cancelled at its next suspension (CH-3.9b)."""
+    target = describe("theirs", Target(ForgetsTwoRequests, ChannelState, ChannelClosedError))
+    checks = [check for check in CHECKS if check.obligation == "CH-3.9b" and "too late" in check.name]
+    assert [run_check(check, target) is None for check in checks] == [False]
+
+
+def test_a_block_that_closes_is_not_blamed_for_a_close_that_does_not() -> None:
+    """Where close() has no effect on a cancelled task, but the end of the block has, CH-5.1 is broken, and CH-5.4 is kept."""
+    target = describe("theirs", Target(ClosesInBlocksAlone, ChannelState, ChannelClosedError))
+    report = judge(target, frozenset({"CH-5.1", "CH-5.4"}), 50, 0)
+    assert {v.rule: v.verdict for v in report.verdicts} == {"CH-5.1": "fail", "CH-5.4": "pass"}
 
 
 def test_a_case_that_too_many_states_explain_is_given_up() -> None:

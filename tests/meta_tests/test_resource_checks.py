@@ -1,15 +1,18 @@
 """The named checks of CH-7 refuse channels that keep these rules wrongly, and skip channels that do not claim them."""
 
+import asyncio
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from channels.plain import PlainChannel, Target
 
 import aioservicekit.channels as ours
+from aioservicekit._core import Core
 from aioservicekit_conformance.checks.resources import NOBODY_WARNED
 from aioservicekit_conformance.judging import judge
-from aioservicekit_conformance.target import load
+from aioservicekit_conformance.target import describe, load
 from aioservicekit_conformance.verdicts import Verdict
 
 
@@ -65,6 +68,25 @@ def test_wrong_care_of_forgotten_endpoints_is_refused(
     assert found.verdict == "fail"
     assert expected in found.expected
     assert observed in found.observed
+
+
+def leaves_the_channel_open(core: Any, publisher: object) -> None:
+    core.publishers.discard(publisher)
+
+
+def leaves_the_endpoints_connected(core: Any, why: str) -> None:
+    core.why_closed = why
+
+
+@pytest.mark.parametrize(
+    ("closing", "wrong"), [("disconnect", leaves_the_channel_open), ("close", leaves_the_endpoints_connected)]
+)
+def test_care_of_forgotten_endpoints_is_not_blamed_for_what_closings_do(
+    closing: str, wrong: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forgotten endpoint is closed as by hand, and one that its channel's closing left connected may warn (CH-7.2)."""
+    monkeypatch.setattr(Core, closing, wrong)
+    assert verdict("CH-7.2").verdict == "pass"
 
 
 @pytest.mark.parametrize("finalizer", [lambda endpoint: None, names_nothing])
@@ -148,6 +170,34 @@ class KeepsMessages(ours.Channel[Any]):
                 await publisher.close()
 
         return Keeping()
+
+
+class SendsWhatWasCancelled(PlainChannel[Any]):
+    """A send that is cancelled leaves its message to the one who makes room."""
+
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        self._left: list[Any] = []
+
+    async def _send(self, publisher: Any, message: Any) -> None:
+        try:
+            await super()._send(publisher, message)
+        except asyncio.CancelledError:
+            self._left.append(message)
+            raise
+
+    async def _read(self, subscriber: Any) -> Any:
+        message = await super()._read(subscriber)
+        while self._left and self._room():
+            self._commit(self._left.pop())
+        return message
+
+
+def test_a_message_that_is_still_delivered_is_not_kept_for_nothing() -> None:
+    """A cancelled send whose message comes later breaks CH-3.8, and not CH-7.1."""
+    target = describe("theirs", Target(SendsWhatWasCancelled))
+    report = judge(target, frozenset({"CH-3.8", "CH-7.1"}), 100, 0)
+    assert {v.rule: v.verdict for v in report.verdicts} == {"CH-3.8": "fail", "CH-7.1": "pass"}
 
 
 class KeepsEndpoints(ours.Channel[Any]):

@@ -48,8 +48,8 @@ async def _undisturbed(target: Target, kind: str) -> bool:
     return True
 
 
-async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
-    """The outcome of a task that is asked to cancel when its operation can go on."""
+async def _asked_to_cancel(target: Target, kind: str, turns: int, requests: int) -> str:
+    """The outcome of a task that is asked to cancel, once or twice, when its operation can go on."""
     scene = await _scene(target, kind)
     requested = False
 
@@ -67,7 +67,7 @@ async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
         except asyncio.CancelledError:
             return (
                 RAISED
-                if task and task.cancelling() == 1
+                if task and task.cancelling() == requests
                 else f"its next suspension raises CancelledError, with {task and task.cancelling()} requests"
             )
         return ""
@@ -77,7 +77,8 @@ async def _asked_to_cancel(target: Target, kind: str, turns: int) -> str:
     letting = asyncio.ensure_future(scene.let_go())
     await _turns(turns)
     requested = True
-    task.cancel()
+    for _ in range(requests):
+        task.cancel()
     seen = await task
     letting.cancel()
     return seen
@@ -129,11 +130,11 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
     return seen
 
 
-async def _asked_twice(target: Target, kind: str) -> str:
+async def _asked_twice(target: Target, kind: str, turns: int) -> str:
     """The outcome of a task that is asked to cancel, and whose time is up as well, when its operation can go on."""
     scene = await _scene(target, kind)
     timeouts: list[asyncio.Timeout] = []
-    returned = False
+    returned = in_time = False
 
     async def use() -> str:
         nonlocal returned
@@ -152,11 +153,16 @@ async def _asked_twice(target: Target, kind: str) -> str:
 
     task = asyncio.ensure_future(use())
     await _turns(5)
-    timeouts[0].reschedule(0)
-    await scene.let_go()
-    task.cancel()
+    letting = asyncio.ensure_future(scene.let_go())
+    await _turns(turns)
+    if not returned and not task.done():
+        timeouts[0].reschedule(0)
+        await asyncio.sleep(0)
+        in_time = not returned  # both requests have come before the operation ended
+        task.cancel()
     seen = await task
-    return seen if returned else GAVE_UP
+    letting.cancel()
+    return seen if returned and in_time else GAVE_UP
 
 
 async def _keeping_pace(target: Target, kind: str) -> str:
@@ -227,10 +233,15 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
     @check(obligation)
     def a_request_that_comes_too_late_is_not_lost(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
-            for turns in TURNS:
-                seen = run(lambda turns=turns: _asked_to_cancel(target, kind, turns))  # type: ignore[misc]
-                if seen != GAVE_UP:
-                    expect(RAISED, seen, f"a {kind} that has had its effect when its task is asked to cancel")
+            for requests, how_often in ((1, ""), (2, " twice")):
+                for turns in TURNS:
+                    seen = run(lambda turns=turns, requests=requests: _asked_to_cancel(target, kind, turns, requests))  # type: ignore[misc]
+                    if seen != GAVE_UP:
+                        expect(
+                            RAISED,
+                            seen,
+                            f"a {kind} that has had its effect when its task is asked to cancel{how_often}",
+                        )
 
     @check(obligation)
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
@@ -247,9 +258,12 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
     @check(obligation)
     def one_of_two_requests_is_withdrawn(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
-            seen = run(lambda: _asked_twice(target, kind))
-            if seen != GAVE_UP:
-                expect(RAISED, seen, f"a {kind} whose task is asked to cancel just when its asyncio.timeout expires")
+            for turns in TURNS:
+                seen = run(lambda turns=turns: _asked_twice(target, kind, turns))  # type: ignore[misc]
+                if seen != GAVE_UP:
+                    expect(
+                        RAISED, seen, f"a {kind} whose task is asked to cancel just when its asyncio.timeout expires"
+                    )
 
     @check(obligation)
     def a_task_ends_though_each_of_its_operations_is_completed(target: Target) -> None:

@@ -155,7 +155,8 @@ class SteppedCase(Case):
             self._rest()
 
     def _note_wake_up(self, callback: object) -> None:
-        number = self._numbers.get(getattr(callback, "__self__", None))
+        whose = getattr(callback, "__self__", None)
+        number = self._numbers.get(whose) if isinstance(whose, asyncio.Task) else None  # others may have no hash
         if number in self.pending:
             self.wake_ups.append((len(self.history), number))
 

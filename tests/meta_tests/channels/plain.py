@@ -25,6 +25,7 @@ __all__ = [
     "Target",
     "Ticket",
     "give_back",
+    "requests_heard",
 ]
 
 T = TypeVar("T")
@@ -48,14 +49,26 @@ class Target(NamedTuple):
     ChannelClosedError: type[Exception] = ChannelClosedError
 
 
-def give_back(error: asyncio.CancelledError) -> None:
-    """Repeat a request to cancel at the running task's next suspension, unless it has been withdrawn by then."""
+def requests_heard() -> int:
+    """The number of requests to cancel that the running task has been told of. Call this when it is about to suspend."""
     task = asyncio.current_task()
     assert task is not None
-    others = task.cancelling() - 1
+    return task.cancelling()
+
+
+def give_back(error: asyncio.CancelledError, heard: int) -> None:
+    """Repeat a request to cancel at the running task's next suspension, unless it has been withdrawn by then.
+
+    Args:
+        heard: the number of requests that the task had been told of before. One that an earlier operation has given back may
+            be among them, so `error` is the last one at the latest.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    heard = min(heard, task.cancelling() - 1)
 
     def ask_again() -> None:
-        if task.cancelling() > others and task.cancel(*error.args):
+        if task.cancelling() > heard and task.cancel(*error.args):
             task.uncancel()  # `cancel` has counted the request once more
 
     asyncio.get_running_loop().call_soon(ask_again)

@@ -8,6 +8,7 @@ from ..plain import (
     End,
     PlainSubscriber,
     give_back,
+    requests_heard,
 )
 from .planting import Channel, Publisher, Sending, Subscriber, breaks, closed
 
@@ -345,10 +346,11 @@ class SendsIgnoreCancelling(Channel):
 @breaks("CH-3.8", "A cancelled send returns as if it had delivered.")
 class CancelledSendsReturn(Channel):
     async def _send(self, publisher: Publisher, message: Any) -> None:
+        heard = requests_heard()
         try:
             await super()._send(publisher, message)
         except asyncio.CancelledError as error:
-            give_back(error)
+            give_back(error, heard)
 
 
 @breaks("CH-3.8", "A sender that is cancelled after it was woken does not pass on the wake-up.")

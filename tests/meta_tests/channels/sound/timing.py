@@ -10,6 +10,7 @@ from ..plain import (
     SendTicket,
     Ticket,
     give_back,
+    requests_heard,
 )
 
 T = TypeVar("T")
@@ -72,10 +73,11 @@ class UnhurriedChannel(PlainChannel[T]):
         await asyncio.sleep(0)
 
     async def _linger(self) -> None:
+        heard = requests_heard()
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError as error:
-            give_back(error)
+            give_back(error, heard)
 
 
 class LateSendsChannel(UnhurriedChannel[T]):
@@ -88,8 +90,9 @@ class LateSendsChannel(UnhurriedChannel[T]):
         return await PlainChannel._read(self, subscriber)
 
     async def _linger(self) -> None:
+        heard = requests_heard()
         try:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         except asyncio.CancelledError as error:
-            give_back(error)
+            give_back(error, heard)

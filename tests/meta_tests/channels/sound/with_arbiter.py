@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from ..plain import (
     give_back,
+    requests_heard,
 )
 from .offering import Closing, Reading, valid_size
 
@@ -91,13 +92,14 @@ class ArbiterChannel(Closing, Generic[T]):
     async def ask(self, request: Request[T]) -> T | None:
         self.requests.append(request)
         asyncio.get_running_loop().call_soon(self.arbitrate)
+        heard = requests_heard()
         try:
             await request.bell.wait()
         except asyncio.CancelledError as error:
             if request.verdict is None:
                 self.requests.remove(request)
                 raise
-            give_back(error)
+            give_back(error, heard)
         if request.verdict == "closed":
             raise EndOfChannel
         return request.what

@@ -28,7 +28,8 @@ class Restart:
     Attributes:
         task: its result is the exception with which the restart failed.
         after_failure: nobody has asked for this restart. It starts the service after a pause, as often as necessary, and ends
-            if the service is stopped meanwhile, or one of its dependencies is.
+            if the service is stopped meanwhile, or one of its dependencies is. Then the failure had been dealt with, and is
+            forgotten.
         settled: for each service that it starts: the service has come up again, or will not.
     """
 
@@ -38,6 +39,7 @@ class Restart:
         self.stop_announced: bool = False
         self.after_failure = after_failure
         self._of = of
+        self._failed_life = of.life
         earlier = [each.restart for each in (of, *again) if each.restart and each.restart._of is each]
         left = (follower for restart in earlier for follower in restart.followers)
         self.followers: dict[Lifecycle, None] = dict.fromkeys([*again, *left])  # those that are not started again yet
@@ -72,11 +74,18 @@ class Restart:
             raise error
 
     def is_to_start(self, service: "Lifecycle") -> bool:
-        """Whether it is going to start a service, or to start it once more if that fails."""
-        return service in self.followers or (service is self._of and self.after_failure)
+        """Whether it is going to start a service that is down."""
+        if self.settled[service].done():
+            return False
+        if service is not self._of:
+            return service in self.followers
+        is_first = service.life is self._failed_life
+        return self.after_failure and (is_first or service.failures.may_restart(self._times + 1))
 
     def shut_down(self) -> None:
         """Start nothing any more. So a shutdown need not wait for this restart."""
+        for each in self.settled:
+            self._forget_failure(each)
         resolve(self._abandoned)
         self._leave()
 
@@ -85,10 +94,16 @@ class Restart:
         if stopped is self._of:
             self.shut_down()
         else:
+            self._forget_failure(stopped)
             self.followers.pop(stopped, None)
             stopped.restart = None
             resolve(self.settled[stopped])
             stopped.tell_watchers()
+
+    def _forget_failure(self, each: "Lifecycle") -> None:
+        """It was stopped before it was started again. So this stop keeps it down, and no failure does (SV-3.2)."""
+        if self.after_failure and each.restart is self and self.is_to_start(each):
+            each.failure = None
 
     def _leave(self) -> None:
         self._application.lives.pop(self, None)
@@ -104,11 +119,11 @@ class Restart:
             self._start_after_failure(asked_at) if self.after_failure else self._bring_up(self._of, asked_at)
         )
         resolve(self.settled[self._of])
-        if error is not None:
+        if error is not None and not self.after_failure:
             return error
         started = self._of.life
         outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in tuple(self.followers)))
-        return next((failed for failed in outcomes if failed is not None), None)
+        return next((failed for failed in (error, *outcomes) if failed is not None), None)
 
     async def _start_after_failure(self, asked_at: int) -> BaseException | None:
         """Start the service after a pause, again if that fails, and as often as `max_restarts` permits (SV-3.2)."""
@@ -117,11 +132,12 @@ class Restart:
             logger.info("%s: starting again in %s s", self._of.name, pause)
             await asyncio.wait([self._abandoned], timeout=pause)
             if not await self._dependencies_are_up(self._of):
-                return ServiceStoppedError(f"{self._of!r} was stopped before it started again")
+                return self._stays_down(self._of)
             error = await self._bring_up(self._of, asked_at, self._times)
             if error is None or is_given_up(error) or not self._of.failures.may_restart(self._times + 1):
                 return error
             self._times += 1
+            self._failed_life = self._of.life
 
     async def _dependencies_are_up(self, each: "Lifecycle") -> bool:
         """Whether no dependency of a service has stopped for good; first, those that restart must come up, or fail to."""
@@ -142,9 +158,16 @@ class Restart:
         up = not self.after_failure or await self._dependencies_are_up(each)
         undone = self._of.life is not started or self._of.is_stopping  # or its start would undo the stop (SV-5.2)
         if undone or not up or each not in self.followers:
-            return ServiceStoppedError(f"{each!r} was not started again: it or a dependency was stopped")
+            return self._stays_down(each)
         del self.followers[each]
         return await self._bring_up(each, asked_at, each.failures.restarts if self.after_failure else 0)
+
+    def _stays_down(self, each: "Lifecycle") -> BaseException:
+        """It was stopped, or a dependency is down, whose failure is then its own (SV-3.2, SV-4.5)."""
+        if self.after_failure and each.restart is self and self.is_to_start(each):
+            failures = (d.failure for d in each.dependencies if not d.is_to_start_again)
+            each.failure = next((failure for failure in failures if failure is not None), None)
+        return ServiceStoppedError(f"{each!r} was not started again: it or a dependency was stopped")
 
     async def _bring_up(self, each: "Lifecycle", asked_at: int, restarts: int = 0) -> BaseException | None:
         error = await outcome_of(lambda: each.bring_up(asked_at, restarts=restarts))

@@ -86,6 +86,7 @@ BREAKS = {
     "an ignored signal that is taken over": "a signal that is none of the services' changes nothing (SV-6.5)",
     "a signal that stops a block without signals": "a signal that is none of the services' changes nothing (SV-6.5)",
     "a failure that stops nobody else": "in a block that fails fast, a failure is one of the block (SV-6.6)",
+    "a stop before the restart that fails the block": "only a failure that no restart follows fails the block (SV-3.2, SV-6.6)",
     "a failure that is noticed after the stop hook": "a block that has failed waits for nobody to stop the others (SV-6.6)",
     "a limit that spares stop hooks": "a shutdown whose time is over waits for nobody (SV-6.6)",
 }
@@ -160,6 +161,8 @@ def explored_with(name: str) -> Explored:
     fault = FAULTS[name]
     if name == "a dependent that starts a stopped dependency":
         return explored(BOTH, fault.made_in(BY_THEMSELVES), STOPPED_MEANWHILE)
+    if name == "a stop before the restart that fails the block":
+        return explored(SINGLE, fault.made_in(ACTIONS))
     actions = next(
         actions
         for actions in (PLAIN, WITH_POLICIES, IN_A_BLOCK)

@@ -120,6 +120,63 @@ def test_a_dependent_that_does_not_come_back_fails_the_block(eager: bool) -> Non
     run(main, eager=eager)
 
 
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("which", ["failing", "dependent", "dependency"])
+def test_a_stop_before_the_restart_is_no_failure_of_the_block(which: str, eager: bool) -> None:
+    """A restart was to come, and a stop by hand has ended it, or keeps a dependent or a dependency down (SV-3.2)."""
+
+    async def main() -> None:
+        dependency = Recorded("dependency", grace=0)
+        failing = Failing(times=1, dependences=[dependency], grace=0, on_failure="restart")
+        dependent = Recorded("dependent", dependences=[failing], grace=0)
+        services = {each.name: each for each in (dependency, failing, dependent, Recorded("other", grace=0))}
+        async with run_services(list(services.values()), on_failure="stop") as stopped:
+            await asyncio.sleep(1.05)
+            assert isinstance(failing.failure, Failed)
+            await services[which].stop()
+            assert services[which].failure is None
+            await asyncio.sleep(10)
+            assert services["other"].run
+            assert failing.run is (which == "dependent")
+            assert failing.failure is dependent.failure is None
+            services["other"].stop()
+            await (failing.stop() if which == "dependent" else asyncio.sleep(0))
+            await dependency.stop()
+            await stopped
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+def test_the_last_failure_is_raised_alone_and_at_once(eager: bool) -> None:
+    """The start fails, and no restart is left: the others don't wait for its tasks (SV-6.6)."""
+
+    class Unlucky(Failing):
+        async def __on_start__(self) -> None:
+            if self.started:
+                self.create_task(refuse())
+                await asyncio.sleep(0)
+                raise Failed("again")
+            await super().__on_start__()
+
+    async def refuse() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            await asyncio.sleep(4)
+
+    async def main() -> None:
+        unlucky = Unlucky(on_failure="restart", max_restarts=1)
+        dependent, other = Recorded("dependent", dependences=[unlucky], grace=0), Recorded("other", grace=0)
+        with pytest.raises(Failed, match="again"):  # noqa: PT012
+            async with run_services([unlucky, dependent, other], on_failure="stop") as stopped:
+                await other.wait()
+                assert round(now(), 1) == 1.1
+                await stopped
+
+    run(main, eager=eager)
+
+
 def test_a_plain_block_does_not_fail_fast() -> None:
     """Without `on_failure="stop"`, the others go on."""
 

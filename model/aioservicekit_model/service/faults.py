@@ -6,6 +6,8 @@ The machine knows nothing of them. A mistake replaces one action, and differs fr
 from typing import NamedTuple
 
 from .machine import (
+    FAILS_FAST,
+    HAS_FAILED,
     IDLE,
     READY,
     START_HOOK,
@@ -24,6 +26,7 @@ from .machine import (
     not_asked_to_end,
     not_in_a_shutdown,
     run,
+    stop,
     to,
     unused,
 )
@@ -96,6 +99,10 @@ def fail_alone(world: World, state: State, s: int) -> State:
     return ask_to_stop(world, to(IDLE)(world, state, s), s)
 
 
+def stop_what_has_failed(world: World, state: State, s: int) -> State:
+    return stop(world, state, s)._replace(block=HAS_FAILED if state.block == FAILS_FAST else state.block)
+
+
 def no_stop_hook_runs(world: World, state: State, s: int) -> bool:
     return all(service.activity != STOP_HOOK for service in state.services)
 
@@ -137,6 +144,9 @@ FAULTS = {
     "an ignored signal that is taken over": Fault("SV-6.5", "an ignored signal", effect=obey),
     "a signal that stops a block without signals": Fault("SV-6.5", "a signal that the block does not heed", effect=obey),
     "a failure that stops nobody else": Fault("SV-6.6", "the work fails", effect=fail_alone),
+    "a stop before the restart that fails the block": Fault(
+        "SV-6.6", "it is stopped before it starts again", effect=stop_what_has_failed
+    ),
     "a failure that is noticed after the stop hook": Fault("SV-6.6", "a failure stops all", only_if=no_stop_hook_runs),
     "a limit that spares stop hooks": Fault("SV-6.6", "it is cut short", only_if=activity(START_HOOK)),
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import pytest
 from channels import DEFECTS, SOUND
@@ -199,6 +199,21 @@ def test_states_that_never_repeat_end_the_walk(monkeypatch: pytest.MonkeyPatch) 
     assert found.stopped == "more states than 500 runs can visit"
     assert exploration.escapes[found.stopped] == 1
     assert "stopped for 1 publisher" in str(found)
+
+
+def test_nothing_is_left_of_a_run() -> None:
+    """What a run has made is gone before the next one. Otherwise large walks would slow down, and need much memory."""
+    there: WeakSet[channels.Channel[Any]] = WeakSet()
+
+    class Noted(channels.Channel[Any]):
+        def __init__(self, size: int) -> None:
+            super().__init__(size)
+            there.add(self)
+
+    left: list[int] = []
+    walked = walk(reference()._replace(channel=Noted), SMALL, unexpected, progress=lambda *_: left.append(len(there)))
+    assert set(left) == {0}
+    assert len(left) == len(walked.nodes)
 
 
 @pytest.mark.exhaustive

@@ -248,7 +248,7 @@ SHOWN_BY = {
     14: ["connecting_waits_for_sends"],
     15: ["replays_the_last", "replays_all", "fixes_the_receivers_at_the_call", "subscribing_waits_for_room"],
     16: ["woken_senders_dont_look_again"],
-    19: [
+    20: [
         "closes_with_any_publisher",
         "second_close_counts_again",
         "closing_fails_the_sends_of_others",
@@ -258,15 +258,15 @@ SHOWN_BY = {
         "closing_cancels_sends",
         "closes_every_second_endpoint",
     ],
-    21: [
+    22: [
         "closes_with_any_subscriber",
         "closing_wakes_one_read",
         "closing_wakes_one_send",
         "closing_a_subscriber_wakes_nobody",
         "closed_subscribers_hold_back",
     ],
-    23: ["closing_fails_one_own_send"],
-    24: ["failed_sends_wake_nobody"],
+    25: ["closing_fails_one_own_send"],
+    26: ["failed_sends_wake_nobody"],
 }
 LARGE = {name: SCOPES[number] for number, names in SHOWN_BY.items() for name in names}
 SHOWN = [name for name, defect in DEFECTS.items() if defect.rule in RULES_OF_THE_MACHINE and name not in NOT_SHOWN]

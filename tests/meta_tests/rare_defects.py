@@ -125,6 +125,45 @@ class SwapsTheLineAfterACancelledSend(PlainChannel[Any]):
             self._sends.append(self._sends.pop(0))
 
 
+class RepeatsToALateJoiner(PlainChannel[Any]):
+    """CH-2.4"""
+
+    _joined_late: Subscriber | None = None
+
+    def _add_subscriber(self, size: int) -> Subscriber:
+        subscriber = super()._add_subscriber(size)
+        if len(self._sends) == 2:
+            self._joined_late = subscriber
+        return subscriber
+
+    def _deliver(self, subscriber: Subscriber, message: Any) -> None:
+        super()._deliver(subscriber, message)
+        if subscriber is self._joined_late and len(self._sends) == 1:
+            self._joined_late = None
+            super()._deliver(subscriber, message)
+
+
+class StaysInLineAfterItsPublisher(PlainChannel[Any]):
+    """CH-3.8"""
+
+    def _sender_cancelled(self, ticket: SendTicket[Any]) -> None:
+        if not ticket.publisher.closed:
+            super()._sender_cancelled(ticket)
+
+
+class GivesAwayTheRoomOfTheClosed(PlainChannel[Any]):
+    """CH-3.2"""
+
+    _more = 0
+
+    def _remove_subscriber(self, subscriber: Subscriber) -> None:
+        self._more += self._full(subscriber)
+        super()._remove_subscriber(subscriber)
+
+    def _full(self, subscriber: Subscriber) -> bool:
+        return subscriber.size > 0 and len(subscriber.backlog) >= subscriber.size + self._more
+
+
 RARE: dict[str, tuple[str, Target]] = {
     channel.__name__: (str(channel.__doc__), Target(channel))
     for channel in (
@@ -141,5 +180,8 @@ RARE: dict[str, tuple[str, Target]] = {
         KeepsOneMessageOfTheClosed,
         BoundsTheUnbounded,
         SwapsTheLineAfterACancelledSend,
+        RepeatsToALateJoiner,
+        StaysInLineAfterItsPublisher,
+        GivesAwayTheRoomOfTheClosed,
     )
 }

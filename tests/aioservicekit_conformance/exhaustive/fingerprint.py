@@ -10,6 +10,7 @@ counts if it can be reached in another way as well.
 """
 
 import asyncio
+import dis
 import gc
 import marshal
 import re
@@ -64,7 +65,9 @@ class Fingerprints:
         self.given = given
         self._constants: dict[object, int] = {}  # kept, so that no address is used again
         self._globals: dict[object, list[tuple[dict[str, Any], str]]] = {}
+        self._used: dict[tuple[Any, ...], list[tuple[dict[str, Any], str]]] = {}
         self._slots: dict[type, list[str]] = {}
+        self._sorts: dict[type, tuple[type, ...]] = {}
 
     def of(self, roots: Iterable[object], now: float) -> bytes:
         """The fingerprint of all that can be reached from the roots.
@@ -83,16 +86,31 @@ class Fingerprints:
 
     def globals_of(self, user: Any) -> list[tuple[dict[str, Any], str]]:
         """The global variables that a function, or the methods of a class, may use; each as its namespace and its name."""
-        if user not in self._globals:
-            self._globals[user] = found = []
+        key = _code_or_class(user)
+        if key not in self._globals:
+            self._globals[key] = found = []
             for function in _functions(user):
-                for name in _names(function.__code__):
+                for name in _global_names(function.__code__):
                     value = function.__globals__.get(name)
                     if isinstance(value, GLOBAL):
                         found.append((function.__globals__, name))
                     elif isinstance(value, FunctionType | type) and not _is_standard(value):
                         found += self.globals_of(value)
-        return self._globals[user]
+        return self._globals[key]
+
+    def used_by(self, users: dict[Any, Any]) -> list[tuple[dict[str, Any], str]]:
+        """The global variables that any of some functions, or of the methods of some classes, may use; each of them once."""
+        keys = tuple(users)
+        if keys not in self._used:
+            found = [variable for user in users.values() for variable in self.globals_of(user)]
+            self._used[keys] = list({(id(namespace), name): (namespace, name) for namespace, name in found}.values())
+        return self._used[keys]
+
+    def sort(self, kind: type) -> tuple[type, ...]:
+        """How instances of a class are taken: as one of the tuples of classes above, or as any other object."""
+        if kind not in self._sorts:
+            self._sorts[kind] = next((each for each in (PLAIN, CONSTANT, LEFT_OUT, LATE) if issubclass(kind, each)), ())
+        return self._sorts[kind]
 
     def slots(self, kind: type) -> list[str]:
         """The names of the attributes that instances have beside `__dict__`."""
@@ -110,29 +128,26 @@ class _Walk:
         self._numbers: dict[int, int] = {}
         self._kept: list[object] = []  # some are made on the way: no address may be used again
         self._late: list[Any] = []
-        self._users: dict[Any, None] = {}
+        self._users: dict[Any, Any] = {}  # functions and classes
 
     def visit(self, roots: Iterable[Any]) -> None:
         left = list(roots)[::-1]
         while left:
             thing = left.pop()
             kind = type(thing)
-            if kind in PLAIN:
-                self.found.append(thing)
-            elif isinstance(thing, PLAIN):
-                self.found.append((self._fingerprints.constant(kind), repr(thing)))
+            sort = self._fingerprints.sort(kind)
+            if sort is PLAIN:
+                self.found.append(thing if kind in PLAIN else (self._fingerprints.constant(kind), repr(thing)))
             elif id(thing) in self._numbers:
                 self.found.append((self._numbers[id(thing)],))
             elif (given := self._fingerprints.given(thing)) is not None:
                 self.found.append((given, 0))
-            elif isinstance(thing, CONSTANT) or (
-                kind is BuiltinFunctionType and isinstance(thing.__self__, ModuleType)
-            ):
+            elif sort is CONSTANT or (kind is BuiltinFunctionType and isinstance(thing.__self__, ModuleType)):
                 self.found.append((self._fingerprints.constant(thing), 0, 0))
-            elif not isinstance(thing, LEFT_OUT):
+            elif sort is not LEFT_OUT:
                 self._numbers[id(thing)] = len(self._kept)
                 self._kept.append(thing)
-                if isinstance(thing, LATE):
+                if sort is LATE:
                     self._late.append(thing)
                     continue
                 by_itself, parts = self._taken_apart(thing)
@@ -142,9 +157,7 @@ class _Walk:
 
     def end(self) -> None:
         """Visit what is left for the end: global variables, and what has no order, or is held weakly."""
-        self.visit(
-            namespace.get(name) for user in list(self._users) for namespace, name in self._fingerprints.globals_of(user)
-        )
+        self.visit(namespace.get(name) for namespace, name in self._fingerprints.used_by(self._users))
         for thing in self._late:  # which grows meanwhile
             match thing:
                 case ReferenceType():
@@ -175,15 +188,12 @@ class _Walk:
             frame = getattr(thing, f"{prefix}_frame")
             code = getattr(thing, f"{prefix}_code")
             place = (frame.f_lasti, *sorted(frame.f_locals)) if frame else (-2,)
-            self._users.update(
-                dict.fromkeys(each for each in gc.get_referents(thing) if isinstance(each, FunctionType))
-            )
-            held = (
-                each for each in gc.get_referents(thing) if not isinstance(each, FunctionType | FrameType | CodeType)
-            )
+            referents = gc.get_referents(thing)
+            self._users.update((_code_or_class(each), each) for each in referents if isinstance(each, FunctionType))
+            held = (each for each in referents if not isinstance(each, FunctionType | FrameType | CodeType))
             return (self._fingerprints.constant(code), *place), held
         if isinstance(thing, FunctionType):
-            self._users[thing] = None
+            self._users[_code_or_class(thing)] = thing
             cells = thing.__closure__ or ()
             return (self._fingerprints.constant(thing.__code__),), (*cells, thing.__defaults__, thing.__kwdefaults__)
         if isinstance(thing, MethodType):
@@ -226,7 +236,7 @@ class _Walk:
 
     def _attributes(self, thing: object, kind: type) -> Iterator[object]:
         if not _is_standard(kind):
-            self._users[kind] = None
+            self._users[kind] = kind
         for name in self._fingerprints.slots(kind):
             if hasattr(thing, name):
                 yield name
@@ -245,6 +255,11 @@ def _plain(thing: object) -> str:
     return repr(thing) if isinstance(thing, PLAIN) else ""
 
 
+def _code_or_class(user: Any) -> Any:
+    """What stays the same of a function or a class: each run may make its functions anew."""
+    return user.__code__ if isinstance(user, FunctionType) else user
+
+
 def _functions(user: Any) -> Iterator[FunctionType]:
     if isinstance(user, FunctionType):
         yield user
@@ -256,11 +271,14 @@ def _functions(user: Any) -> Iterator[FunctionType]:
                 yield value
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _global_names(code: CodeType) -> Iterator[str]:
+    """The names of global variables that some code uses, or functions in it."""
+    for instruction in dis.get_instructions(code):
+        if "GLOBAL" in instruction.opname:
+            yield instruction.argval
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from _global_names(constant)
 
 
 def _is_standard(thing: Any) -> bool:

@@ -51,6 +51,7 @@ SCOPES = (
     Scope(Bounds(publishers=2, messages=2, closings=False), calls=5),
     Scope(Bounds(sizes=(1, 0), messages=2, closings=False)),
     Scope(Bounds(sizes=(2, 1), messages=4, waiting=2, joined=True, closings=False), calls=8, late=1),
+    Scope(Bounds(sizes=(1, 0), messages=3, waiting=2, joined=True, closings=False), calls=9, late=1),
     # One side comes, leaves, and comes again.
     Scope(Bounds(publishers=2), calls=6),
     Scope(Bounds(sizes=(1, 1)), calls=6),
@@ -58,10 +59,12 @@ SCOPES = (
     Scope(Bounds(publishers=2, joined=True)),
     Scope(Bounds(sizes=(1, 2), joined=True)),
     Scope(Bounds(sizes=(1, 0), messages=3, waiting=2, joined=True), calls=4),
+    Scope(Bounds(sizes=(1, 1), messages=2, joined=True), calls=5),
     Scope(Bounds(messages=3, waiting=2, joined=True)),
     Scope(Bounds(publishers=2, messages=2, waiting=2, joined=True), calls=4),
     Scope(Bounds(publishers=2, messages=2, joined=True), calls=5),
     # A cancellation among several of each.
+    Scope(Bounds(publishers=2, messages=2, cancellations=1, joined=True), calls=5),
     Scope(Bounds(sizes=(1, 2), messages=2, cancellations=1, joined=True, closings=False), counted=True),
     Scope(Bounds(publishers=2, sizes=(1, 2), cancellations=1, joined=True, closings=False), counted=True),
 )

@@ -11,7 +11,9 @@ A loop that polls may come back to a state that it has left. It is never at rest
 such circle the walk also goes on as drawn cases do, until nothing that can be seen has changed for long enough.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from aioservicekit_model.channel import machine
@@ -103,6 +105,19 @@ class ByBounds:
         return event._replace(op=event.op % AGAIN)
 
 
+@contextmanager
+def _by_hand() -> Iterator[None]:
+    """Meanwhile, garbage is collected by hand alone: what a run leaves is found at once, for little, before it grows old."""
+    automatic = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if automatic:
+            gc.enable()
+
+
+@_by_hand()
 def walk(
     target: Target,
     scope: Scope,
@@ -141,6 +156,7 @@ def walk(
         failed(first)
         return found
     entered(first, Left((bounds.messages,) * bounds.publishers, bounds.cancellations, scope.calls))
+    del first
     for number, node in enumerate(found.nodes):  # which grow meanwhile
         moves = [*_moves(node, users)]
         for move in moves:  # which may grow by one
@@ -162,6 +178,8 @@ def walk(
             elif failed(case):
                 found.stopped = "enough was refused"
                 return found
+            del case
+            gc.collect(0)
         progress(number + 1, len(found.nodes))
     return found
 

@@ -257,7 +257,7 @@ def _plain(thing: object) -> str:
 
 def _code_or_class(user: Any) -> Any:
     """What stays the same of a function or a class: each run may make its functions anew."""
-    return user.__code__ if isinstance(user, FunctionType) else user
+    return (user.__code__, id(user.__globals__)) if isinstance(user, FunctionType) else user
 
 
 def _functions(user: Any) -> Iterator[FunctionType]:

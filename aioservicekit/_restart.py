@@ -119,9 +119,7 @@ class Restart:
             self._start_after_failure(asked_at) if self.after_failure else self._bring_up(self._of, asked_at)
         )
         resolve(self.settled[self._of])
-        if error is not None and not self.after_failure:
-            return error
-        started = self._of.life
+        started = self._of.life if error is None else None
         outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in tuple(self.followers)))
         return next((failed for failed in (error, *outcomes) if failed is not None), None)
 

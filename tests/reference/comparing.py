@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
-from aioservicekit import Service, ServiceState
+from aioservicekit import Service, ServiceState, run_services
 from aioservicekit_conformance.running.loop import SteppedLoop
+from aioservicekit_model.service.blocks import BLOCK, ENTERING
 from aioservicekit_model.service.machine import (
     CALLS,
     CANCELLED_WORK,
@@ -15,6 +16,7 @@ from aioservicekit_model.service.machine import (
     IDLE,
     INTERNAL,
     MAX_RESTARTS,
+    NO_BLOCK,
     NOTHING,
     READY,
     START_HOOK,
@@ -30,15 +32,28 @@ from aioservicekit_model.service.machine import (
     steps,
 )
 from aioservicekit_model.service.policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE
-from aioservicekit_model.service.properties import OF_ANY, OF_DEPENDENTS, OF_FAILURES, OF_RESTARTS
+from aioservicekit_model.service.properties import OF_ANY, OF_BLOCKS, OF_DEPENDENTS, OF_FAILURES, OF_RESTARTS
 from aioservicekit_model.service.restarts import RESTART, RESTARTING
 from aioservicekit_model.service.signals import SIGNALS
 
-__all__ = ["ACTIONS", "ENDS", "SITUATIONS", "Comparison", "Directed"]
+__all__ = ["ACTIONS", "BLOCKS", "ENDS", "SITUATIONS", "Comparison", "Directed"]
 
-ACTIONS = {action.name: action for action in CALLS + SIGNALS[:2] + RESTART + USERS_PART + FAILING + STOPPED_MEANWHILE}
-HIDDEN = INTERNAL + RESTARTING + STARTING_AGAIN
+FAILURE_STOPS_ALL, LEAVE, BLOCK_HAS_ENDED = BLOCK[:3]  # the rest is about the limit of the shutdown
+
+ACTIONS = {
+    action.name: action
+    for action in (*CALLS, *SIGNALS, *RESTART, *USERS_PART, *FAILING, *STOPPED_MEANWHILE, *ENTERING, LEAVE)
+}
+HIDDEN = (*INTERNAL, *RESTARTING, *STARTING_AGAIN, FAILURE_STOPS_ALL, BLOCK_HAS_ENDED)
 SITUATIONS = OF_ANY | OF_DEPENDENTS | OF_RESTARTS | OF_FAILURES
+SITUATIONS |= {name: happens for name, happens in OF_BLOCKS.items() if name != "a stop hook is cut short"}
+
+# For each action that enters a block: the arguments of `run_services`.
+BLOCKS: dict[str, dict[str, Any]] = {
+    "a block is entered": {},
+    "a block that fails fast is entered": {"on_failure": "stop"},
+    "a block without signals is entered": {"signals": False},
+}
 
 # What work that raises does, by `on_failure`: the first of these that the model permits.
 FAILURES = {
@@ -73,6 +88,7 @@ class Directed(Service):
         self.activity = NOTHING
         self.told: asyncio.Future[bool]  # whether what runs should fail
         self.ended: asyncio.Future[bool] | None = None  # what the test said to the activity that ended last
+        self.callers = 0  # that wait in `start()`, a block among them
         self.calls: dict[str, list[asyncio.Task[None]]] = {"start": [], "stop": [], "restart": []}
 
     @property
@@ -82,6 +98,13 @@ class Directed(Service):
 
     def __repr__(self) -> str:
         return f"service {self.number}"
+
+    async def start(self) -> None:
+        self.callers += 1
+        try:
+            await super().start()
+        finally:
+            self.callers -= 1
 
     async def __on_start__(self) -> None:
         await self._do(START_HOOK)
@@ -135,6 +158,9 @@ class Comparison:
         self.met: set[str] = set()
         self._world = World(graph)
         self._states = {initial(self._world)}
+        self._block: asyncio.Task[None] | None = None
+        self._leaves: asyncio.Future[None]  # the test ends the block
+        self._is_left = False
 
     # Doing something
 
@@ -176,6 +202,33 @@ class Comparison:
                 after.add(taken.effect(self._world, state, service.number))
         self._go_on(None, after, callbacks)
 
+    def enter(self, action: str) -> None:
+        """Enter a block, which begins to start all services; they must be STOPPED."""
+        self._leaves, self._is_left = self.loop.create_future(), False
+
+        def enter() -> None:
+            self._block = self.loop.start(self._stay(**BLOCKS[action]))
+
+        self.act(action, self.services[0], enter, 0)
+        for service in self.services:
+            self._states = {ACTIONS["start"].effect(self._world, state, service.number) for state in self._states}
+        self.rest()
+
+    async def _stay(self, **options: Any) -> None:
+        with suppress(Failed, ExceptionGroup):
+            async with run_services(self.services, **options) as stopped:
+                stopped.add_done_callback(lambda stopped: None)  # somebody hears that all have stopped
+                await self._leaves
+                self._is_left = True
+
+    def leave(self, callbacks: int | None) -> None:
+        """Leave the block."""
+        self._leaves.set_result(None)
+        while not self._is_left:
+            self.loop.step()
+        after = {LEAVE.effect(self._world, state, 0) for state in self._explaining(self._states)}
+        self._go_on(LEAVE.name, after, callbacks)
+
     def _go_on(self, action: str | None, states: set[State], callbacks: int | None) -> None:
         if action:
             self.met.add(action)
@@ -191,6 +244,8 @@ class Comparison:
 
     def finish(self) -> None:
         """Ask every service to stop, and let hooks and work end, until all are STOPPED."""
+        if self.is_in_a_block:
+            self.leave(None)
         self.rest()
         for _ in range(10 * len(self.services)):
             for service in self.services:
@@ -200,6 +255,7 @@ class Comparison:
                     self.end(service, False, None)
         assert {service.state for service in self.services} == {ServiceState.STOPPED}
         assert not [service for service in self.services if service.waiting]
+        assert self._block is None or self._block.done()
 
     # Observing the outcome
 
@@ -209,12 +265,26 @@ class Comparison:
         assert not self.loop.escapes, self.loop.escapes
         assert not self.loop.errors, self.loop.errors
         resting = {state for state in self._explaining(self._states) if not any(steps(self._world, state, HIDDEN))}
-        fitting = {state for state in resting if visible(state) == self._seen() and self._callers_fit(state)}
-        waiting = [len(service.waiting) for service in self.services]
+        fitting = {state for state in resting if visible(state) == self._seen() and self._is_known(state)}
+        waiting = [service.callers for service in self.services]
         assert fitting, (
-            f"at rest the services are {self._seen()}, {waiting} wait for their starts; explained were {resting}"
+            f"at rest the services are {self._seen()}, {waiting} wait for their starts, {self._block=}; explained were {resting}"
         )
         self._states = fitting
+
+    @property
+    def is_in_a_block(self) -> bool:
+        return self._block is not None and not self._leaves.done()
+
+    @property
+    def may_enter(self) -> bool:
+        """Whether all is over, so that a block starts every service."""
+        over = all(service.state is ServiceState.STOPPED for service in self.services) and not self.restarting
+        return over and (self._block is None or self._block.done())
+
+    @property
+    def heeds_signals(self) -> bool:
+        return all(state.heeds_signals for state in self._states)
 
     @property
     def signals(self) -> int:
@@ -234,9 +304,12 @@ class Comparison:
     def _seen(self) -> tuple[tuple[str, str], ...]:
         return tuple((service.state.name, service.activity) for service in self.services)
 
-    def _callers_fit(self, state: State) -> bool:
+    def _is_known(self, state: State) -> bool:
+        """Whether so many wait for their starts in a state, and whether its block goes on."""
+        if (state.block == NO_BLOCK) != (self._block is None or self._block.done()):
+            return False
         return all(
-            len(self.services[s].waiting) == service.callers
+            self.services[s].callers == service.callers
             for s, service in enumerate(state.services)
             if service.phase in (STARTING, STOPPED)
         )

@@ -379,6 +379,36 @@ def test_what_does_not_start_again_has_the_last_failure(which: str, eager: bool)
     run(main, eager=eager)
 
 
+@pytest.mark.parametrize("eager", EAGER)
+def test_a_start_after_the_last_failure_brings_back_no_dependent(eager: bool) -> None:
+    """The restart has ended with that failure, even if somebody starts its service at once (SV-3.2)."""
+
+    class Unlucky(Failing):
+        async def __on_start__(self) -> None:
+            await super().__on_start__()
+            if len(self.started) == 2:
+                raise Failed
+
+    async def main() -> None:
+        unlucky = Unlucky(times=1, on_failure="restart", max_restarts=1, grace=0)
+        dependent = Recorded("dependent", dependences=[unlucky], grace=0)
+        async with run_services([unlucky, dependent]):
+            await asyncio.sleep(1.05)
+            starts: list[asyncio.Task[None]] = []
+
+            def start_again(state: ServiceState) -> None:
+                if state is ServiceState.STOPPED and not starts:
+                    starts.append(asyncio.create_task(unlucky.start()))
+
+            unlucky.on_state_change.add_listener(start_again)
+            await asyncio.sleep(10)
+            assert unlucky.run
+            assert unlucky.started == [0.0, 1.1, 1.1]
+            assert dependent.state is ServiceState.STOPPED
+
+    run(main, eager=eager)
+
+
 def test_following_does_not_reset_the_count() -> None:
     """The restarts of a dependent are counted although the restart of its dependency starts it again too (SV-3.2)."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import pytest
-from comparing import ACTIONS, ENDS, SITUATIONS, Comparison, Directed
+from comparing import ACTIONS, BLOCKS, ENDS, SITUATIONS, Comparison, Directed
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -60,6 +60,10 @@ def may_crash(service: Directed) -> bool:
     return service.on_failure == "restart" and service.state is ServiceState.RUNNING and does(WORK)(service)
 
 
+def may_fail_for_good(service: Directed) -> bool:
+    return service.on_failure == "stop" and service.state is ServiceState.RUNNING and does(WORK)(service)
+
+
 def is_being_restarted(service: Directed) -> bool:
     return any(not task.done() for task in service.calls["restart"])
 
@@ -69,6 +73,8 @@ GRAPHS = st.sampled_from([graph for size in (1, 2, 3) for graph in graphs(size)]
 RAISES = st.booleans()
 
 POLICIES: st.SearchStrategy[Literal["stop", "retry", "restart"]] = st.sampled_from(("stop", "restart", "retry"))
+
+BEGINS = st.sampled_from(("none runs", "all run", *BLOCKS))
 
 # How many callbacks run before the next rule does something. None: all of them.
 CALLBACKS = st.sampled_from((None, None, 0, 1, 2, 3, 5))
@@ -80,8 +86,8 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     new_loop: ClassVar[type[SteppedLoop]] = SteppedLoop
     met: ClassVar[Counter[str]] = Counter()  # in how many cases each action was taken, and each situation came about
 
-    @initialize(graph=GRAPHS, policies=st.lists(POLICIES, min_size=4, max_size=4), all_run=st.booleans())
-    def build(self, graph: Dependencies, policies: list[Literal["stop", "retry", "restart"]], all_run: bool) -> None:
+    @initialize(graph=GRAPHS, policies=st.lists(POLICIES, min_size=4, max_size=4), begins=BEGINS)
+    def build(self, graph: Dependencies, policies: list[Literal["stop", "retry", "restart"]], begins: str) -> None:
         self.heard: list[int] = []  # what the program's own handler is called with
         self.handler = lambda number, frame: self.heard.append(number)
         self.before = {
@@ -90,7 +96,9 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
         }
         self.compared = Comparison(graph, self.new_loop(), policies)
         self.services = self.compared.services
-        if all_run:
+        if begins in BLOCKS:
+            self.enter_a_block(begins)
+        elif begins == "all run":
             for service in self.services:
                 self.start(service, None)
                 self.all_come_up_or_go_down()
@@ -123,12 +131,13 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     @precondition(exists(is_not_stopped))
     @rule(times=st.sampled_from((1, 1, 2)))
     def signal(self, times: int) -> None:
-        """A signal stops all services, and a second one ends the grace of those that work."""
+        """A signal stops all services, and a second one ends the grace of those that work; a block may not heed them."""
         self.compared.rest()
+        action = "signal" if self.compared.heeds_signals else "a signal that the block does not heed"
         for _ in range(times):
             if self.compared.signals < 2 and exists(is_not_stopped)(self):
                 already = len(self.heard)
-                self.compared.act("signal", self.services[0], lambda: signal.raise_signal(signal.SIGTERM), None)
+                self.compared.act(action, self.services[0], lambda: signal.raise_signal(signal.SIGTERM), None)
                 assert len(self.heard) == already + 1, "the program's own handler must hear of it"
 
     @rule()
@@ -140,6 +149,19 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     @rule()
     def let_the_loop_run(self) -> None:
         self.compared.rest()
+
+    @precondition(lambda self: self.compared.may_enter)
+    @rule(block=st.sampled_from(list(BLOCKS)))
+    def enter_a_block(self, block: str) -> None:
+        self.compared.rest()
+        if self.compared.may_enter:
+            self.compared.enter(block)
+            self.all_come_up_or_go_down()
+
+    @precondition(lambda self: self.compared.is_in_a_block)
+    @rule(callbacks=CALLBACKS)
+    def leave_the_block(self, callbacks: int | None) -> None:
+        self.compared.leave(callbacks)
 
     # What hooks and work do
 
@@ -191,6 +213,12 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
             if service.state is ServiceState.STARTING and does(START_HOOK)(service):
                 self.compared.end(service, then == "its start fails", None)
 
+    @precondition(exists(may_fail_for_good))
+    @rule(service=one(may_fail_for_good), callbacks=CALLBACKS)
+    def fail_for_good(self, service: Directed, callbacks: int | None) -> None:
+        """A service with `on_failure="stop"` fails, and with it a block that fails fast."""
+        self.work_ends(service, True, callbacks)
+
     def teardown(self) -> None:
         """Everything ends: when asked to stop, and with hooks and work that end, every service is STOPPED."""
         self.met.update(self.compared.met)
@@ -220,7 +248,7 @@ def test_services_follow_the_model(eager: bool) -> None:
     machine = OnEagerTasks if eager else ServicesFollowTheModel
     machine.met.clear()
     cases = settings(
-        max_examples=100 if eager else 200,
+        max_examples=150 if eager else 300,
         stateful_step_count=25,
         derandomize=True,
         deadline=None,

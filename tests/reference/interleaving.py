@@ -45,7 +45,8 @@ class Scenario(NamedTuple):
     `p.send`, `s1.read`, `s1.close`, `channel.close`, `channel.subscribe` and so on call an operation on one of the publishers p
     and q, the subscribers s1, s2, ... or the channel, and let it run until it ends or waits. `cancel` cancels the operation that
     the thread has called first, of those that wait. `run` lets those go on that have been completed. `loop.close` closes the
-    thread's loop with all that waits on it; what comes next has a new one.
+    thread's loop with all that waits on it; what comes next has a new one. Words joined by `+` come in one turn of the loop: what
+    they have completed does not go on before the last of them.
 
     Attributes:
         sizes: the sizes of the subscribers' buffers.
@@ -91,8 +92,13 @@ class User:
         self._settled: set[int] = set()
 
     def do(self, program: str) -> None:
-        for word in program.split():
+        for turn in program.split():
             self.loop._thread = threading.get_ident()
+            *first, word = turn.split("+")
+            for each in first:
+                self._trial.call(each, self)
+            for _ in first:
+                self.loop.step()
             if word == "run":
                 pass
             elif word == "cancel":

@@ -94,6 +94,12 @@ SCENARIOS = {
     ),
     "a read makes room for a send whose loop closes": Scenario((1,), "p.send p.send", "s1.read", "loop.close"),
     "reads on two loops, one of which closes": Scenario((0,), "s1.read first: s1.read", "s1.read", "p.send loop.close"),
+    "a loop closes on which a read has been completed, and a message is behind": Scenario(
+        (0,), "first: s1.read", "p.send+p.send+loop.close", "p.send"
+    ),
+    "a loop closes on which a read has been completed, and another one waits": Scenario(
+        (0,), "first: s1.read", "p.send+loop.close", "s1.read"
+    ),
 }
 
 # What two threads may be doing in these states, each with every other.
@@ -265,6 +271,18 @@ DEFECTS = {
         _core.Core,
         "_hand",
         (("wake(waiting, None, partial(when_free, self, self.take_back, buffer))", "wake(waiting, None)"),),
+    ),
+    "a read takes a message before the one that a closed loop has left": Defect(
+        "a loop closes on which a read has been completed, and a message is behind",
+        Subscriber,
+        "read",
+        (("while messages and not buffer.handed:", "while messages:"),),
+    ),
+    "a read that waits hears nothing of the message that a closed loop has left": Defect(
+        "a loop closes on which a read has been completed, and another one waits",
+        _core.Core,
+        "_move",
+        (("tell_if_lost(waiting, partial(when_free, self, self.take_back, buffer))", "pass"),),
     ),
     "a task is woken on the wrong loop": Defect(
         "two full buffers",

@@ -176,20 +176,20 @@ def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
     """Bursts in which a read waits on a loop, and this loop closes as the read is woken, while another thread reads too."""
     for _ in range(3):
         dying, other = chance.sample(range(threads), 2)
-        die, send, read = (
-            _action(chance, "die"),
-            _action(chance, "send"),
-            _action(chance, "read")._replace(hurried=False),
-        )
-        last = chance.choice(
+        die, send = _action(chance, "die"), _action(chance, "send")._replace(pause=0, hurried=False)
+        read = _action(chance, "read")._replace(hurried=False)
+        wake = send._replace(pause=1)  # the read has its message, and is about to run
+        late = Action("observe", pause=chance.choice((-1, -3, -6)))
+        woken = chance.choice(
             (
-                {dying: [die], other: [send]},
-                {dying: [die], other: [send, send, read, read]},
-                {dying: [send._replace(pause=1, hurried=False), die], other: [read]},
+                ({dying: [die], other: [send]},),
+                ({dying: [die], other: [send, send, read, read]},),
+                ({other: [read]}, {dying: [wake, die], other: [read]}),
+                ({dying: [wake, die], other: [late, read]},),
+                ({dying: [send, wake, die]}, {other: [read, read]}),
             )
         )
-        waiting = [{dying: [read]}, {other: [read]}] if len(last[other]) == 1 else [{dying: [read]}]
-        for acting in (*waiting, last):
+        for acting in ({dying: [read]}, *woken):
             yield [acting.get(thread, []) for thread in range(threads)]
 
 

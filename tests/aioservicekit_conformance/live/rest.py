@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -63,7 +64,8 @@ class Rest:
             return False
         self.work.now = max(self.work.now, *(timer.when() for timer in timers))
         for lane in self._lanes:
-            lane.call(lane.fire)
+            with suppress(RuntimeError):  # its loop has just closed, with its timers
+                lane.call(lane.fire)
         return True
 
     def _wait_until_settled(self) -> None:

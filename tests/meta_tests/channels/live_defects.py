@@ -95,6 +95,22 @@ LIVE_DEFECTS = {
         "A read is handed its message, and its loop closes before the read runs: nobody puts the message back.",
         (Edit("_runtime.py", "lost and _InQueue(loop, lost))  # CH-6.2", "None)  # CH-6.2"),),
     ),
+    "messages_that_come_back_are_overtaken": LiveDefect(
+        frozenset({"CH-6.3"}),
+        "A read has its message, and its loop closes before it runs: the next read finds a newer message, and takes that.",
+        (Edit("channels.py", "        while messages and not buffer.handed:", "        while messages:"),),
+    ),
+    "message_comes_back_in_silence": LiveDefect(
+        frozenset({"CH-6.3"}),
+        "The same, while a read waits on another loop: it hears nothing of the message.",
+        (
+            Edit(
+                "_core.py",
+                "                tell_if_lost(waiting, partial(when_free, self, self.take_back, buffer))",
+                "                pass",
+            ),
+        ),
+    ),
     "size_0_counts_as_full": LiveDefect(
         THREADS,
         "An unbounded subscriber has size 0. If another thread empties its buffer right after a commit, 0 == 0, and it is"

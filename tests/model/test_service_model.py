@@ -86,7 +86,7 @@ BREAKS = {
     "an ignored signal that is taken over": "a signal that is none of the services' changes nothing (SV-6.5)",
     "a signal that stops a block without signals": "a signal that is none of the services' changes nothing (SV-6.5)",
     "a failure that stops nobody else": "in a block that fails fast, a failure is one of the block (SV-6.6)",
-    "a stop before the restart that fails the block": "only a failure that no restart follows fails the block (SV-3.2, SV-6.6)",
+    "a stop before the restart that fails the block": "only a failure for good fails the block (SV-3.2, SV-6.6)",
     "a failure that is noticed after the stop hook": "a block that has failed waits for nobody to stop the others (SV-6.6)",
     "a limit that spares stop hooks": "a shutdown whose time is over waits for nobody (SV-6.6)",
 }

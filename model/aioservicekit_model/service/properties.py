@@ -84,7 +84,7 @@ def promises(world: World) -> dict[str, Property[State, Label]]:
         "what is stopped meanwhile is not started again (SV-3.2)": Forbidden(partial(undoes_a_stop, world)),
         "a failure loses nobody whom an earlier one took down (SV-3.2)": Forbidden(loses_a_follower),
         "in a block that fails fast, a failure is one of the block (SV-6.6)": Forbidden(is_no_failure_of_the_block),
-        "only a failure that no restart follows fails the block (SV-3.2, SV-6.6)": Forbidden(fails_the_block_by_itself),
+        "only a failure for good fails the block (SV-3.2, SV-6.6)": Forbidden(fails_the_block_by_itself),
         "a block that has failed waits for nobody to stop the others (SV-6.6)": DeadlockFree(
             needs_no_user, has_not_failed
         ),

@@ -16,6 +16,7 @@ from aioservicekit_conformance.cli import main
 from aioservicekit_conformance.live import exploring, rest
 from aioservicekit_conformance.live.driver import perform
 from aioservicekit_conformance.live.exploring import LiveExploration, explore_live
+from aioservicekit_conformance.live.lane import Lane, Shared
 from aioservicekit_conformance.live.loops import LOOPS, Work
 from aioservicekit_conformance.live.plan import draw
 from aioservicekit_conformance.live.situations import SHOWN_BY, SITUATIONS
@@ -115,6 +116,22 @@ def test_what_comes_too_late_for_a_closing_loop_is_not_due(monkeypatch: pytest.M
     monkeypatch.setattr(loop, "_check_closed", loop.close)
     loop.call_soon_threadsafe(print)
     assert not work.due
+
+
+def test_time_passes_beside_a_loop_that_has_just_closed() -> None:
+    """Its timers never fire, and those of the other loops do."""
+    fired: list[str] = []
+    shared = Shared(describe("target", aioservicekit), draw(0, 1))
+    lanes = closed, open_ = Lane(shared, 1), Lane(shared, 2)
+    for lane, name in zip(lanes, ("closed", "open"), strict=True):
+        lane.loop = LOOPS["asyncio"](shared.work)
+        lane.loop.call_later(1, fired.append, name)
+    closed.loop.close()
+    assert rest.Rest(shared, list(lanes), ()).let_time_pass()
+    open_.end()
+    open_.loop.run_forever()
+    open_.loop.close()
+    assert fired == ["open"]
 
 
 def test_every_rule_of_the_machine_has_a_situation() -> None:

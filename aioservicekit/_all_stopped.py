@@ -25,13 +25,12 @@ class AllStopped(asyncio.Future[None]):
 
     def end(self, failure: BaseException | None) -> None:
         for future in (self._end, self):
-            if future.done():  # it was cancelled
-                continue
-            if failure is not None:
-                future.set_exception(failure)
-                future.exception()  # already reported: asyncio need not complain if nobody awaits the future
-            else:
-                future.set_result(None)
+            if not future.done():  # it may have been cancelled
+                if failure is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(failure)
+                    future.exception()  # already reported: asyncio need not complain if nobody awaits the future
 
     def add_done_callback(self, callback: Callable[..., object], /, *, context: Context | None = None) -> None:
         self.is_awaited = True

@@ -106,6 +106,23 @@ def test_leaving_the_block_is_not_cut_short_by_a_cancellation() -> None:
     run(application)
 
 
+def test_whoever_cancels_the_waiter_itself_stops_nothing() -> None:
+    """The services go on, and who awaits the future hears of the end as ever (SV-6.1)."""
+
+    async def application() -> None:
+        service = FailingWork()
+        async with run_services([service]) as waiter:
+            await settle()
+            waiter.cancel()
+            await settle()
+            assert states(service) == ["RUNNING"]
+            with pytest.raises(Failed):
+                await waiter
+        assert now() == 1
+
+    run(application)
+
+
 def test_the_waiter_completes_when_all_have_stopped() -> None:
     """The future may be awaited several times, by several tasks, and cancelling one of them stops nothing (SV-6.1)."""
 

@@ -6,7 +6,7 @@ are too many. This search decides an operation only as it is recorded to end, an
 - Nothing is decided before the last rest that comes before its end: it would have been overdue there. So a rest is a mere filter.
 - An action that takes nothing away from anybody is taken as early as it can be (`_is_harmless`).
 - The others (joins, commits, closings) are taken just in time: when some operation is seen to end that has not been decided.
-- A state is dropped as soon as the rest of the history contradicts it (`is_hopeless`): a commit that comes in another order than
+- A state is dropped as soon as the rest of the history contradicts it (`_is_hopeless`): a commit that comes in another order than
   some subscriber reads, or that misses a subscriber who reads its message.
 
 Both ways refuse a history at the same event.
@@ -62,7 +62,7 @@ class _Known:
     Attributes:
         actions: those by which it can come to its recorded end.
         value: what it returns.
-        left: where those are abandoned that are.
+        left: of each operation that is abandoned, the index of that event.
         earliest: the index of the event after which it may be decided.
         called: the index of its call.
         sends: by message, its send.

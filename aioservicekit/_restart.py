@@ -82,6 +82,10 @@ class Restart:
         is_first = service.life is self._failed_life
         return self.after_failure and (is_first or service.failures.may_restart(self._times + 1))
 
+    def _is_to_repair(self, each: "Lifecycle") -> bool:
+        """Whether it is going to start a service that a failure has taken down, which no other restart does."""
+        return self.after_failure and each.restart is self and self.is_to_start(each)
+
     def shut_down(self) -> None:
         """Start nothing any more. So a shutdown need not wait for this restart."""
         for each in self.settled:
@@ -102,7 +106,7 @@ class Restart:
 
     def _forget_failure(self, each: "Lifecycle") -> None:
         """It was stopped before it was started again. So this stop keeps it down, and no failure does (SV-3.2)."""
-        if self.after_failure and each.restart is self and self.is_to_start(each):
+        if self._is_to_repair(each):
             each.failure = None
 
     def _leave(self) -> None:
@@ -162,7 +166,7 @@ class Restart:
 
     def _stays_down(self, each: "Lifecycle") -> BaseException:
         """It was stopped, or a dependency is down, whose failure is then its own (SV-3.2, SV-4.5)."""
-        if self.after_failure and each.restart is self and self.is_to_start(each):
+        if self._is_to_repair(each):
             failures = (d.failure for d in each.dependencies if not d.is_to_start_again)
             each.failure = next((failure for failure in failures if failure is not None), None)
         return ServiceStoppedError(f"{each!r} was not started again: it or a dependency was stopped")

@@ -178,6 +178,18 @@ EXPLAINED_BY_SEVERAL = {
         {"CH-1.4", "CH-1.7"},
         [*PAIR, observe("open"), *done(1, "close", "channel"), observe("initiation"), rest()],
     ),
+    "a close closes the endpoints, and leaves the channel": (
+        {"CH-1.4"},
+        [
+            *joined("s1"),
+            *done(1, "close", "channel"),
+            observe("initiation"),
+            call(2, "read", "s1"),
+            raised(2, CLOSED),
+            rest(),
+        ]
+        + [*joined("p1"), rest()],
+    ),
     "a close that never ends has no effect": (
         {"CH-1.4", "CH-5.1"},
         [call(1, "close", "channel"), observe("initiation"), rest()],
@@ -237,6 +249,14 @@ def test_each_rule_that_may_be_broken_explains_it(what: str) -> None:
     rules, history = EXPLAINED_BY_SEVERAL[what]
     assert first_refused(machine, 1, history) is not None
     assert {rule for rule in rules if explains(1, history, rule, for_certain=True)} == rules
+
+
+def test_a_message_that_comes_late_needs_room_too() -> None:
+    """Two messages in a buffer of size 1 are no matter of when they came (CH-3.2, and not CH-3.1)."""
+    sends = [event for number in (1, 2) for event in (*done(number, "send", "p1", number), observe("open"))]
+    history = [*PAIR, *sends, rest(), *done(3, "read", "s1", None, 1), *done(4, "read", "s1", None, 2), rest()]
+    assert explains(1, history, "CH-3.2")
+    assert not explains(1, history, "CH-3.1")
 
 
 JOINED_ALL_THE_SAME = {

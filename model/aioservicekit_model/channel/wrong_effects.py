@@ -251,6 +251,12 @@ def close_and_begin_anew(state: State, op: Operation, past: Past) -> Iterator[St
         yield disconnected(state, op.on).settled(op, "return")._replace(phase=INITIATION)
 
 
+def close_the_endpoints_alone(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """The channel stays what it was, or begins anew."""
+    for phase in dict.fromkeys((state.phase, INITIATION)):
+        yield close(state, op)._replace(phase=phase)
+
+
 def close_never(state: State, op: Operation, past: Past) -> Iterator[State]:
     yield state.settled(op, *NEVER)
 

@@ -205,7 +205,11 @@ class Block:
 
 
 async def _start(service: Service) -> BaseException | None:
-    error = await outcome_of(service.start)
+    """Start a service. If a dependency fails meanwhile, the start goes on with the restart that follows (SV-6.2)."""
+    error, lifecycle = await outcome_of(service.start), lifecycle_of(service)
+    while error is not None and (restart := lifecycle.restart) and restart.is_to_start(lifecycle):
+        await asyncio.wait([restart.settled[lifecycle]])
+        error = lifecycle.failure
     return None if error is not None and is_given_up(error) else error
 
 

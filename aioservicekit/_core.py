@@ -20,7 +20,7 @@ the holder of the lock fills one. So the holder may trust "empty", and must not 
 looks for room. A read takes its message and then looks for waiting sends. Whichever comes second sees the other.
 
 The lock is held for one change of state, and never across an `await`. A KeyboardInterrupt may break off a change. So an
-operation leaves its line last, after it was woken: the next change finds it there, and wakes it again.
+operation leaves its line last, after it was woken: a later change finds it there, and wakes it again.
 
 Each rule id refers to specs/channel.md, and is at the line that keeps the rule.
 """

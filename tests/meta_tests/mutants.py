@@ -36,9 +36,11 @@ EXPLANATIONS = {
     r"(Channel RemoveDecorator|__init__ .*_closed_itself|close .*_closed_itself|_closed_error|_quoted|_checked_name) ?.*": (
         "Names and error texts: no rule says how they read. `tests/reference/test_robustness.py` tests them."
     ),
-    r"(is_full|commit) ReplaceComparisonOperator_GtE_(Eq|Is) .*": (
+    r"(is_full ReplaceComparisonOperator_LtE|commit ReplaceComparisonOperator_GtE)_(Eq|Is) .*": (
         "On one event loop a buffer never holds more than its size, and small numbers are equal only if identical."
     ),
+    r"is_full ReplaceComparisonOperator_Lt_(IsNot|NotEq) .*": "No size is negative (CH-2.3).",
+    r"_is_any_full .*full\[-1\].*": "It is slower, no more: the list runs empty, and all bounded buffers are looked at again.",
     r"(disconnect|unsubscribe) ReplaceComparisonOperator_Eq_LtE .*": "The one that closes is connected, so there is one.",
     r"send .*self\._token in core\.publishers and .*": "It is slower, no more: the send joins the line and commits there.",
     r"line_up_read .*if self\.sends or buffer\.handed.*": "It concerns what closed loops and interrupts leave: CH-6.3, CH-3.7.",

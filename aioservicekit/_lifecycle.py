@@ -6,7 +6,7 @@ their own `repr` is never called.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from .states import ServiceState, ServiceStoppedError
 if TYPE_CHECKING:
     from .services import Service
 
-__all__ = ["Lifecycle"]
+__all__ = ["Lifecycle", "in_starting_order"]
 
 
 class Lifecycle:
@@ -55,22 +55,9 @@ class Lifecycle:
 
     # Dependencies
 
-    def in_starting_order(self) -> "list[Lifecycle]":
-        """This service and everything that it depends on, dependencies first."""
-        found: dict[Lifecycle, None] = {}
-        to_visit: list[tuple[Lifecycle, bool]] = [(self, False)]
-        while to_visit:
-            each, dependencies_are_found = to_visit.pop()
-            if dependencies_are_found:
-                found[each] = None
-            elif each not in found:
-                to_visit.append((each, True))
-                to_visit.extend((dependency, False) for dependency in reversed(each.dependencies))
-        return list(found)
-
     def needs(self, other: "Lifecycle") -> bool:
         """Whether the other service is this one, or one that it depends on, directly or not."""
-        return other in self.in_starting_order()
+        return other in in_starting_order([self])
 
     # Starting
 
@@ -340,6 +327,20 @@ class Lifecycle:
     def tell_watchers(self) -> None:
         for watcher in tuple(self.watchers):
             watcher()
+
+
+def in_starting_order(services: Collection[Lifecycle]) -> list[Lifecycle]:
+    """These services and everything that they depend on, dependencies first. There is no recursion, as in `stop`."""
+    found: dict[Lifecycle, None] = {}
+    to_visit = [(service, False) for service in reversed([*services])]
+    while to_visit:
+        each, dependencies_are_found = to_visit.pop()
+        if dependencies_are_found:
+            found[each] = None
+        elif each not in found:
+            to_visit.append((each, True))
+            to_visit.extend((dependency, False) for dependency in reversed(each.dependencies))
+    return list(found)
 
 
 def _nothing() -> None:

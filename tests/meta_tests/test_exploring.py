@@ -3,19 +3,22 @@
 import asyncio
 from itertools import count
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from channels import DEFECTS, SOUND
-from channels.plain import ChannelState
+from channels import Target as Subject
+from channels.plain import ChannelState, PlainChannel
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from aioservicekit_conformance.exploring.explorer import STEPS, Exploration, explore
-from aioservicekit_conformance.exploring.failures import Failure, shortest
+from aioservicekit_conformance.exploring.failures import SHORT, Failure, shortest
 from aioservicekit_conformance.exploring.scripts import SCRIPTS, parse
 from aioservicekit_conformance.exploring.state_machine import machine
-from aioservicekit_conformance.running.case import Action, Case
+from aioservicekit_conformance.running.case import Action, Case, replay
 from aioservicekit_conformance.target import Target, describe
-from aioservicekit_model.channel.blame import blame
+from aioservicekit_model.channel.blame import blame, explains
 
 PLAIN = describe("plain", SOUND["plain"])
 
@@ -83,3 +86,28 @@ def test_a_refused_case_becomes_short() -> None:
     assert case.operations == 6
     assert [action.op for action in case.actions if action.what != "cancel"] == [1, 2, 3, 4, 5]
     assert "CH-4.5" in blame(case.default_size, case.history)
+
+
+LOOKED_AT = {
+    "all but the last": slice(None, -1),
+    "all but the first": slice(1, None),
+    "the first": slice(None, 1),
+    "the last": slice(-1, None),
+    "both ends": slice(None, None, 2),
+}
+
+
+@pytest.mark.parametrize("some", LOOKED_AT)
+def test_looking_at_some_subscribers_is_no_mistake_in_their_sizes(some: str) -> None:
+    """Some script shows that the subscriber not looked at has its size: CH-2.2 does not explain what it gets, and CH-3.2 does."""
+
+    class LooksAtSome(PlainChannel[Any]):
+        def _room(self) -> bool:
+            return not any(map(self._full, self._subscribers[LOOKED_AT[some]]))
+
+    target = describe("some", Subject(LooksAtSome))
+    cases = [replay(target, size, parse(script)) for size, script in SCRIPTS if len(parse(script)) <= SHORT]
+    refused = [case for case in cases if case.refused is not None]
+    explained = [{rule for rule in ("CH-2.2", "CH-3.2") if explains(c.default_size, c.history, rule)} for c in refused]
+    assert {"CH-3.2"} in explained
+    assert {"CH-2.2"} not in explained

@@ -32,6 +32,7 @@ from .machine import (
 from .past import Past, StateWithPast
 
 HAVING_DELIVERED = Outcome("fail having delivered", CLOSED)
+NEVER = Outcome("never end")
 Some = TypeVar("Some")
 
 
@@ -102,6 +103,13 @@ def deliver_to_one(state: State, op: Operation, past: Past) -> Iterator[StateWit
 def commit_to_the_rest(state: State, op: Operation, past: Past) -> Iterator[State]:
     rest = [s for s in state.connected if (op.number, s.name) not in past.delivered]
     yield put(state, op.value, rest).settled(op, "return")
+
+
+def commit_and_reach_some_late(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    for late in filter(None, some(state.connected)):
+        after = put(state, op.value, [s for s in state.connected if s not in late]).settled(op, "return")
+        arriving = (*past.arriving, *((s.name, op.value) for s in late))
+        yield StateWithPast(after, past._replace(arriving=arriving))
 
 
 def commit_and_wait(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
@@ -222,32 +230,60 @@ def close_later(state: State, op: Operation, past: Past) -> Iterator[State]:
     yield state
 
 
-def close_the_endpoint_alone(state: State, op: Operation, past: Past) -> Iterator[State]:
-    yield disconnected(state, op.on).settled(op, "return")
+def still_to_close(name: str, past: Past) -> Past:
+    return past._replace(closing=tuple(sorted({*past.closing, name})))
+
+
+def close_after_the_return(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    if close(state, op) != state.settled(op, "return"):
+        yield StateWithPast(state.settled(op, "return"), still_to_close(op.on, past))
+
+
+def close_the_endpoint_first(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """It deserts the channel, which closes later or never."""
+    if close(state, op).phase != state.phase:
+        after = disconnected(state, op.on).settled(op, "return")
+        yield StateWithPast(after, still_to_close(op.on, past))
+
+
+def close_and_begin_anew(state: State, op: Operation, past: Past) -> Iterator[State]:
+    if close(state, op).phase != state.phase:
+        yield disconnected(state, op.on).settled(op, "return")._replace(phase=INITIATION)
+
+
+def close_the_endpoints_alone(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """The channel stays what it was, or begins anew."""
+    for phase in dict.fromkeys((state.phase, INITIATION)):
+        yield close(state, op)._replace(phase=phase)
+
+
+def close_never(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, *NEVER)
 
 
 def close_the_channel_too(state: State, op: Operation, past: Past) -> Iterator[State]:
     yield closed_channel(state).settled(op, "return")
 
 
-def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Iterator[State]:
-    """Any of the other endpoints may be forgotten, completely or except for the operations that wait on it."""
+def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """Any of the other endpoints may be forgotten, completely or except for what waits on it. It may close later."""
     after = close(state, op)
     if after.phase != CLOSED_PHASE:
         return
+    later = still_to_close("channel", past)
     endpoints = [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
-    for kept in some(name for name in endpoints if name != op.on):
+    for kept in filter(None, some(name for name in endpoints if name != op.on)):
         left = after._replace(
             publishers=tuple((p, p in kept) for p, _ in state.publishers),
             subscribers=tuple(s if s.name in kept else after.subscriber(s.name) for s in state.subscribers),
         )
-        yield left
+        yield StateWithPast(left, later)
         for each in after.operations:
             if each.on in kept and any(
                 each.kind in action.kinds and may(action, after, each) for action in (FAIL, END)
             ):
                 left = fail(left, each)
-        yield left
+        yield StateWithPast(left, later)
 
 
 def close_and_drop_messages(state: State, op: Operation, past: Past) -> Iterator[State]:
@@ -268,3 +304,21 @@ def close_and_go_on_receiving(state: State, op: Operation, past: Past) -> Iterat
 def is_held_back(state: State, op: Operation, past: Past) -> bool:
     """Whether a closed subscriber that goes on receiving is full."""
     return any(0 < size <= len(state.subscriber(name).buffer) for name, size in past.lingering)
+
+
+# --------------------------------------------------------------------------------------------------------------- what is late
+
+
+def with_belated(now: StateWithPast) -> Iterator[StateWithPast]:
+    """With what may have come late by now: what was still to close, and messages that were on their way, in their order."""
+    yield now
+    state, past = now
+    if past.closing:
+        name, *others = past.closing
+        closed = close(state, Operation(0, "close", name, None))
+        yield from with_belated(StateWithPast(closed, past._replace(closing=tuple(others))))
+    if past.arriving:
+        (name, message), *on_their_way = past.arriving
+        if not state.subscriber(name).full:
+            reached = put(state, message, [state.subscriber(name)])
+            yield from with_belated(StateWithPast(reached, past._replace(arriving=tuple(on_their_way))))

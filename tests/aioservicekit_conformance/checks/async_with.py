@@ -1,6 +1,7 @@
 """Named checks of CH-5.4: a block closes its endpoint, however it ends, and even if the endpoint has closed meanwhile."""
 
 import asyncio
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -18,7 +19,10 @@ CANCELLED = "by the cancellation of its task"
 REQUESTED = "as its task is asked to cancel"
 BY_HAND = {REQUESTED: "by hand, as its task is asked to cancel"}  # what another way to end is compared with: "by hand"
 WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED, REQUESTED)
-MEANWHILE = ("nothing", "it", "the channel")
+UNREAD = "with a message unread"
+MEANWHILE = {"nothing": "", "it": " after it was closed inside", "the channel": " after the channel was closed inside"}
+MEANWHILE[UNREAD] = f" {UNREAD}"
+LATE = 5  # turns of the loop: by then a close() that is late, which is for another check, has taken effect
 
 
 class Left(NamedTuple):
@@ -39,20 +43,22 @@ async def _own_closed_error(target: Target) -> BaseException | None:
     return None
 
 
-async def _leave(target: Target, what: str, way: str, meanwhile: str, error: BaseException | None) -> Left:
-    """Leave a block in one of the ways; those by hand close without a block."""
+async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int, error: BaseException | None) -> Left:
+    """Leave a block in one of the ways, and look some turns later; those by hand close without a block."""
     channel = target.channel(0)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
     others = await channel.connect(), await channel.subscribe()
     closing = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what]
     inside: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def close_meanwhile() -> None:
-        if meanwhile != "nothing":
+    async def do_meanwhile() -> None:
+        if meanwhile == UNREAD:
+            await publisher.send(0)
+        elif meanwhile != "nothing":
             await (channel if meanwhile == "the channel" else closing).close()
 
     async def close_when_asked_to_cancel() -> None:
-        await close_meanwhile()
+        await do_meanwhile()
         if task := asyncio.current_task():
             task.cancel()
         await closing.close()
@@ -61,7 +67,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
         async with closing as entered:
             if not hasattr(entered, "close"):
                 raise Broken(f"async with to yield the {what}", repr(entered))
-            await close_meanwhile()
+            await do_meanwhile()
             if error is not None:
                 raise error
             inside.set_result(None)
@@ -73,7 +79,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
     how = "normally"
     try:
         if way == "by hand":
-            await close_meanwhile()
+            await do_meanwhile()
             await closing.close()
         elif way == BY_HAND[REQUESTED]:  # it may raise CancelledError (CH-5.1)
             (task,) = (await asyncio.wait([asyncio.ensure_future(close_when_asked_to_cancel())]))[0]
@@ -94,22 +100,33 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, error: Bas
         raise
     except BaseException as raised:
         how = "with the same error" if raised is error else f"with {raised!r}"
-    for _ in range(5):  # however late its close takes effect: another check looks at that
+    for _ in range(turns):
         await asyncio.sleep(0)
     state = state_of(target, channel)
     sent = await outcome(publisher.send(1))
+    if meanwhile == UNREAD:
+        await outcome(subscriber.read())  # closed or not, it has this message
     found = await outcome(subscriber.read()) if what == "subscriber" or state == "closed" else ""
     joined = (await outcome(channel.connect())).split()[-1]
     assert others  # until here: an endpoint to which nothing refers is closed
     return Left(how, f"channel {state}, send {sent}, read {found}, connect {joined}")
 
 
-def _closed(target: Target, what: str) -> str:
+def _closed(target: Target, what: str, meanwhile: str) -> str:
     """What can be done after a sound close(): a block that has this effect closes, even where the target's close() does not."""
+    what = "channel" if meanwhile == "the channel" else what
     state, error = ("closed" if what == "channel" else "open"), f"{target.closed_error.__name__} raised"
     sent = "None returned" if what == "subscriber" else error
     found = "" if what == "publisher" else error
     return f"channel {state}, send {sent}, read {found}, connect {'raised' if what == 'channel' else 'returned'}"
+
+
+def _by_hand(target: Target, what: str, way: str, meanwhile: str) -> tuple[Left | None, int]:
+    """How close() ends, if it ends, and the number of turns after which to look: 0 if it has its whole effect by then."""
+    at_once = started(partial(_leave, target, what, way, meanwhile, 0, None))
+    if at_once is None or at_once.after == _closed(target, what, meanwhile):
+        return at_once, 0
+    return started(partial(_leave, target, what, way, meanwhile, LATE, None)), LATE
 
 
 def _block(what: str) -> Check:
@@ -117,19 +134,17 @@ def _block(what: str) -> Check:
         for way, meanwhile in product(WAYS, MEANWHILE):
             if what == "channel" and meanwhile == "it":
                 continue
-            hand = BY_HAND.get(way, "by hand")
-            by_hand = started(lambda hand=hand, meanwhile=meanwhile: _leave(target, what, hand, meanwhile, None))  # type: ignore[misc]
+            by_hand, turns = _by_hand(target, what, BY_HAND.get(way, "by hand"), meanwhile)
             error: BaseException | None = ERRORS[way]() if way in ERRORS else None
             if way == CLOSED_ERROR:
                 error = started(lambda: _own_closed_error(target))
             if by_hand is None or by_hand.how != "normally" or (way == CLOSED_ERROR and error is None):
                 continue  # a close() that fails, or has no effect, breaks another rule
-            left = run(lambda way=way, meanwhile=meanwhile, error=error: _leave(target, what, way, meanwhile, error))  # type: ignore[misc]
-            closed = "" if meanwhile == "nothing" else f" after {meanwhile} was closed inside"
-            block = f"async with {what}, left {way}{closed}"
+            left = run(partial(_leave, target, what, way, meanwhile, turns, error))
+            block = f"async with {what}, left {way}{MEANWHILE[meanwhile]}"
             expected = {CANCELLED: "with its CancelledError", "normally": "normally", REQUESTED: "in either way"}
             expect(expected.get(way, "with the same error"), left.how, f"{block}: ends")
-            if left.after != _closed(target, "channel" if meanwhile == "the channel" else what):
+            if left.after != _closed(target, what, meanwhile):
                 expect(by_hand.after, left.after, f"{block}: as after close()")
 
     program.__name__ = f"async_with_closes_a_{what}"

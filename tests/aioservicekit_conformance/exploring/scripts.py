@@ -15,6 +15,9 @@ __all__ = ["SCRIPTS", "parse"]
 # Three subscribers of sizes 1, 2 and 3. With these scripts, each of them in turn is the only full one.
 FULL_ONE_BY_ONE = "p1 p1! {0}? p1! {0}? p1! {1}? {0}? {1}? {1}? p1! {2}?"
 
+# Three subscribers, of which only one has a limit. It is not the default, so nobody can take it for the default either.
+ONE_LIMITED = ("s1=2 s2=0 s3=0", "s1=0 s2=2 s3=0", "s1=0 s2=0 s3=2")
+
 
 def _by_size(*sizes: int) -> list[str]:
     """The names of the subscribers of size 1, 2 and so on."""
@@ -91,6 +94,7 @@ _SCRIPTS = (
     (0, "s1=1 p1 p1! p1! s1? s2=3 p1!"),
     (1, "s1 p1 p2 p1! p2! /p1 x5 s1? s1? p3 p3! p3! p3! /s1"),
     *((0, f"s1={a} s2={b} s3={c} {FULL_ONE_BY_ONE}".format(*_by_size(a, b, c))) for a, b, c in permutations((1, 2, 3))),
+    *((1, f"{joins} p1 p1! p1! p1!") for joins in ONE_LIMITED),
 )
 
 

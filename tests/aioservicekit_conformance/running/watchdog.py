@@ -81,19 +81,31 @@ def _is_theirs(file: str) -> bool:
 def watched() -> Iterator[None]:
     """Interrupt what hangs with `Hang`, and let nobody end the whole process: meanwhile, `os._exit` is `sys.exit`.
 
-    What catches every interruption, or can't be interrupted, ends the process with status 1, and a line says where it hangs.
+    What catches every interruption, or can't be interrupted, ends the process with status 1, and a line says where it hangs. A
+    thread looks: no target can take that away, whatever it does with signals, timers and exceptions.
     """
 
     def leave(status: int) -> None:
         raise SystemExit(status)
 
-    before = os._exit
-    watch = Watch(before)
-    by_signal = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
-    os._exit = leave  # type: ignore[assignment]
+    def look() -> None:
+        while not done.wait(SECONDS):
+            frame = sys._current_frames().get(watched_thread)
+            if watch.hangs(frame):
+                interrupt(frame)
+
+    before, os._exit = os._exit, leave  # type: ignore[assignment]
+    watch, done, watched_thread = Watch(before), threading.Event(), threading.get_ident()
+    by_signal = hasattr(signal, "pthread_kill") and threading.current_thread() is threading.main_thread()
     try:
-        with interrupting_by_signal(watch) if by_signal else interrupting_from_a_thread(watch):
-            yield
+        with interruptible_by_signal(done) if by_signal else interruptible_in_python() as interrupt:
+            looking = threading.Thread(target=look, name="watchdog", daemon=True)
+            looking.start()
+            try:
+                yield
+            finally:
+                done.set()
+                looking.join()
     finally:
         os._exit = before
 
@@ -124,43 +136,42 @@ class Watch:
         return True
 
 
-@contextmanager
-def interrupting_by_signal(watch: Watch) -> Iterator[None]:
-    """Look from a signal handler. A signal also ends calls that block, such as `time.sleep`."""
+Interrupt = Callable[[FrameType | None], object]
 
-    def look(number: int, frame: FrameType | None) -> None:
-        if watch.hangs(frame):
+
+@contextmanager
+def interruptible_by_signal(done: threading.Event) -> Iterator[Interrupt]:
+    """Interrupt the main thread by a signal, which also ends calls that block, such as `time.sleep`.
+
+    It is one that nobody else uses. An alarm could be somebody's time limit for a test.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not done.is_set():
             raise Hang(where(frame))
 
-    before = signal.signal(signal.SIGALRM, look)
-    timer = signal.setitimer(signal.ITIMER_REAL, SECONDS, SECONDS)
+    def interrupt(frame: FrameType | None) -> None:
+        signal.pthread_kill(main_thread, signal.SIGURG)
+
+    main_thread = threading.get_ident()
+    before = signal.signal(signal.SIGURG, handle)
     try:
-        yield
+        yield interrupt
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, *timer)  # somebody else's, such as pytest-timeout's
+        signal.signal(signal.SIGURG, before)
 
 
 @contextmanager
-def interrupting_from_a_thread(watch: Watch) -> Iterator[None]:
-    """Look from a thread, where there is no SIGALRM or this is not the main thread. Only Python code is interrupted."""
+def interruptible_in_python() -> Iterator[Interrupt]:
+    """Interrupt this thread, where there are no signals for it. Only Python code is interrupted."""
     watched_thread = threading.get_ident()
-    done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(SECONDS):
-            frame = sys._current_frames().get(watched_thread)
-            if watch.hangs(frame):
-                raise_in(watched_thread, hang_at(where(frame)))
+    def interrupt(frame: FrameType | None) -> None:
+        raise_in(watched_thread, hang_at(where(frame)))
 
-    looking = threading.Thread(target=look, name="watchdog", daemon=True)
-    looking.start()
     try:
-        yield
+        yield interrupt
     finally:
-        done.set()
-        looking.join()
         take_back()
 
 

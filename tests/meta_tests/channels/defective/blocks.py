@@ -41,6 +41,19 @@ class RaisesWhenClosedMeanwhile(Blocks):
         return False
 
 
+class StaysOpenWithMessages(Blocks):
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        if not any(subscriber.backlog for subscriber in self._subscribers):
+            await end.close()
+        return False
+
+
+class ClosesInATask(Blocks):
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        self._closing = asyncio.ensure_future(end.close())
+        return False
+
+
 class LosesTheCancellation(Blocks):
     async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
         await end.close()
@@ -92,4 +105,19 @@ class BlocksLoseTheCancellation(LosesTheCancellation):
 
 @breaks("CH-5.4", "The cancellation of a publisher's block becomes another error.")
 class BlocksReplaceTheCancellation(RaisesAnewWhenCancelled):
+    kind = PlainPublisher
+
+
+@breaks("CH-5.4", "A subscriber's block leaves it open while there are messages to read.")
+class BlocksWithMessagesLeaveTheSubscriberOpen(StaysOpenWithMessages):
+    kind = PlainSubscriber
+
+
+@breaks("CH-5.4", "A channel's block leaves it open while there are messages to read.")
+class BlocksWithMessagesLeaveTheChannelOpen(StaysOpenWithMessages):
+    kind = PlainChannel
+
+
+@breaks("CH-5.4", "A publisher's block closes it in a task.")
+class BlocksCloseThePublisherInATask(ClosesInATask):
     kind = PlainPublisher

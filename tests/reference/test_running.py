@@ -7,7 +7,7 @@ import pytest
 from settling import settle
 from stepping import Failed, Recorded, now, run
 
-from aioservicekit import main, run_services
+from aioservicekit import ServiceState, main, run_services
 
 
 class FailingStart(Recorded):
@@ -228,6 +228,39 @@ def test_a_start_that_fails_stops_what_has_started() -> None:
         assert now() == 1
 
     run(application)
+
+
+def test_cancelling_a_block_that_gives_its_starts_up() -> None:
+    """One start has failed, and another takes its time to end: it is asked once, and waited for (SV-6.2)."""
+
+    class Slow(Recorded):
+        async def __on_start__(self) -> None:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await asyncio.sleep(1)
+                self.log.append("slow has tidied up")
+
+    class Unlucky(Recorded):
+        async def __on_start__(self) -> None:
+            raise Failed
+
+    async def main() -> None:
+        slow = Slow("slow")
+
+        async def block() -> None:
+            async with run_services([slow, Unlucky("unlucky")]):
+                raise AssertionError("the block has run")
+
+        entering = asyncio.create_task(block())
+        await settle()
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        assert slow.state is ServiceState.STOPPED
+        assert "slow has tidied up" in slow.log
+
+    run(main)
 
 
 def test_several_starts_that_fail_at_once() -> None:

@@ -235,8 +235,11 @@ def test_cancelling_a_block_that_gives_its_starts_up() -> None:
 
     class Slow(Recorded):
         async def __on_start__(self) -> None:
+            await asyncio.sleep(3600)
+
+        async def start(self) -> None:
             try:
-                await asyncio.sleep(3600)
+                await super().start()
             finally:
                 await asyncio.sleep(1)
                 self.log.append("slow has tidied up")

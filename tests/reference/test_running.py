@@ -256,7 +256,8 @@ def test_cancelling_a_block_that_gives_its_starts_up() -> None:
                 raise AssertionError("the block has run")
 
         entering = asyncio.create_task(block())
-        await settle()
+        await asyncio.sleep(0.5)
+        assert slow.state is ServiceState.STOPPED
         entering.cancel()
         with pytest.raises(asyncio.CancelledError):
             await entering

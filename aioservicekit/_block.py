@@ -12,7 +12,7 @@ from typing import Any
 from . import _systemd, shutdown
 from ._all_stopped import AllStopped
 from ._application import application
-from ._lifecycle import Lifecycle
+from ._lifecycle import Lifecycle, in_starting_order
 from ._log import logger
 from ._outcome import exit_in, outcome_of
 from .services import Service, lifecycle_of
@@ -29,8 +29,7 @@ class Block:
     def __init__(self, services: Collection[Service], signals: bool, fails_fast: bool, timeout: float | None) -> None:
         self._services = services
         self._listed = [lifecycle_of(service) for service in services]
-        needed = (each for listed in self._listed for each in listed.in_starting_order())
-        self._needed = list(dict.fromkeys(needed))
+        self._needed = in_starting_order(self._listed)
         self.heeds_signals = signals
         self._fails_fast = fails_fast
         self._timeout = timeout
@@ -90,11 +89,11 @@ class Block:
         cancelled: asyncio.CancelledError | None = None
         while starts:
             try:
-                done, starts = await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)
+                done, starts = await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
             except asyncio.CancelledError as error:
                 cancelled, done = error, set()
-            ended = [start.result() for start in done if not start.cancelled()]
-            failures += [failure for failure in ended if failure is not None]
+            errors = [start.exception() for start in done if not start.cancelled()]
+            failures += [error.failure for error in errors if isinstance(error, _StartError)]
             if failures or cancelled:
                 for start in starts:
                     if not start.cancelling():
@@ -204,9 +203,21 @@ class Block:
         self._application.look_for_the_end()
 
 
-async def _start(service: Service) -> BaseException | None:
-    error = await outcome_of(service.start)
-    return None if error is not None and is_given_up(error) else error
+class _StartError(Exception):
+    """A service does not start. asyncio would let the failure itself escape if it is an exit."""
+
+    def __init__(self, failure: BaseException) -> None:
+        self.failure = failure
+
+
+async def _start(service: Service) -> None:
+    """Start a service. If a dependency fails meanwhile, the start goes on with the restart that follows (SV-6.2)."""
+    error, lifecycle = await outcome_of(service.start), lifecycle_of(service)
+    while error is not None and (restart := lifecycle.restart) and restart.is_to_start(lifecycle):
+        await asyncio.wait([restart.settled[lifecycle]])
+        error = lifecycle.failure
+    if error is not None and not is_given_up(error):
+        raise _StartError(error)
 
 
 async def _stop(lifecycle: Lifecycle) -> None:

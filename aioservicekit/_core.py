@@ -12,8 +12,7 @@ INVARIANTS, which hold whenever the lock is free:
  1. A message enters all connected buffers at one instant, the commit, or it enters none.
  2. If a send waits, some connected buffer is full, or the read that has just made room is about to commit the send.
     If a read waits, its buffer is connected and empty.
- 3. `full` holds every connected buffer that is full. It may hold others, because a read takes no lock; `commit` drops those
-    when it next looks.
+ 3. A buffer in `full` is connected. It was full when a waiting send last found no room.
  4. A closed channel has no endpoints and no waiting operations.
 
 A READ THAT FINDS A MESSAGE TAKES NO LOCK: `popleft` is atomic in the interpreter. Reads may empty a buffer at any time, but only
@@ -21,7 +20,7 @@ the holder of the lock fills one. So the holder may trust "empty", and must not 
 looks for room. A read takes its message and then looks for waiting sends. Whichever comes second sees the other.
 
 The lock is held for one change of state, and never across an `await`. A KeyboardInterrupt may break off a change. So an
-operation leaves its line last, after it was woken: the next change finds it there, and wakes it again.
+operation leaves its line last, after it was woken: a later change finds it there, and wakes it again.
 
 Each rule id refers to specs/channel.md, and is at the line that keeps the rule.
 """
@@ -30,7 +29,6 @@ import asyncio
 from asyncio import _get_running_loop
 from collections import OrderedDict, deque
 from functools import partial
-from sys import maxsize
 from typing import Any, Generic, TypeVar
 
 from ._runtime import Waiting, mind_forks, new_lock, requests_heard, tell_if_lost, wake, when_free
@@ -44,17 +42,16 @@ class Buffer(Generic[_T]):
     """A subscriber's unread messages, and its line of waiting reads (CH-4.4). A buffer is connected while its core holds it.
 
     Attributes:
-        capacity: the number of messages that it may hold.
+        size: the number of messages that it may hold; 0 is unbounded.
         handed: messages handed to completed reads whose tasks have not run since.
         home: the event loop of these reads and of the waiting ones, or None if there are several loops. With a single loop,
             nobody needs to tell if the loop closes with them: the next read takes them back.
     """
 
-    __slots__ = ("capacity", "handed", "home", "messages", "name", "reads", "size")
+    __slots__ = ("handed", "home", "messages", "name", "reads", "size")
 
     def __init__(self, size: int, name: str | None) -> None:
         self.size: int = size
-        self.capacity: int = size or maxsize
         self.name: str | None = name
         self.messages: deque[_T] = deque()
         self.reads: deque[Waiting] = deque()
@@ -63,7 +60,7 @@ class Buffer(Generic[_T]):
 
     @property
     def is_full(self) -> bool:
-        return len(self.messages) >= self.capacity
+        return 0 < self.size <= len(self.messages)
 
 
 class Send(Generic[_T]):
@@ -78,11 +75,13 @@ class Send(Generic[_T]):
 
 
 class Core(Generic[_T]):
-    """A channel's state. Every change requires the lock; `commit_at_once` and `line_up_…` take it themselves.
+    """A channel's state. Every change requires the lock; `line_up_…` take it themselves.
 
     Attributes:
         why_closed: empty until the channel closes.
         publishers: one token per publisher. The core refers to no endpoint, so a forgotten one can be collected (CH-7.2).
+        bounded: those of the buffers that can be full.
+        full: those that held a waiting send back, less those that were seen to have room since.
         sends: the line of waiting sends.
     """
 
@@ -93,6 +92,7 @@ class Core(Generic[_T]):
         self.why_closed = ""
         self.publishers: set[object] = set()
         self.buffers: dict[Buffer[_T], None] = {}
+        self.bounded: dict[Buffer[_T], None] = {}
         self.full: list[Buffer[_T]] = []
         self.sends: OrderedDict[Waiting, Send[_T]] = OrderedDict()
 
@@ -104,6 +104,8 @@ class Core(Generic[_T]):
 
     def subscribe(self, buffer: Buffer[_T]) -> None:
         self.buffers[buffer] = None  # CH-2.4
+        if buffer.size:
+            self.bounded[buffer] = None
         self.opened = self.opened or bool(self.publishers)  # CH-1.2
 
     def disconnect(self, publisher: object) -> None:
@@ -118,9 +120,9 @@ class Core(Generic[_T]):
             self._end_reads(buffer)
             if self.opened and len(self.buffers) == 1:
                 self.close("its last subscriber has closed")  # CH-1.3, CH-1.5
-            self.buffers.pop(buffer, None)  # CH-5.3, CH-7.1
-            if buffer in self.full:
-                self.full.remove(buffer)
+            self.full.clear()
+            self.bounded.pop(buffer, None)
+            self.buffers.pop(buffer, None)  # CH-5.3, CH-7.1; last: after an interrupt, closing again does the rest
             self.commit_waiting()  # CH-5.3
 
     def close(self, why: str) -> None:
@@ -130,6 +132,7 @@ class Core(Generic[_T]):
         for buffer in self.buffers:
             self._end_reads(buffer)
         self.buffers.clear()
+        self.bounded.clear()
         self.full.clear()
 
     def _fail(self, sends: list[Waiting]) -> None:
@@ -144,25 +147,6 @@ class Core(Generic[_T]):
 
     # Sending
 
-    def commit_at_once(self, publisher: object, message: _T) -> bool:
-        """Commit a message, unless its publisher is closed or it has to wait.
-
-        This is how most messages are sent, and `with lock:` alone would take a sixth of the time. An interrupt may come at any
-        call. So the lock is released by the first one after it.
-        """
-        lock = self.lock
-        try:
-            lock.acquire()
-            committed = publisher in self.publishers and not self.sends and self.commit(message)  # CH-3.5, CH-3.7
-            lock.release()
-        except BaseException:
-            try:
-                lock.release()
-            except RuntimeError:
-                pass  # it was not acquired yet, or released already
-            raise
-        return committed
-
     def line_up_send(self, waiting: Waiting, send: Send[_T], task: asyncio.Task[Any] | None) -> int:
         """Put a send in line, or end it at once if its publisher is closed.
 
@@ -172,8 +156,7 @@ class Core(Generic[_T]):
         heard = 0
         with self.lock:
             if send.publisher in self.publishers:
-                if task and task.cancelling():
-                    heard = requests_heard(task)
+                heard = requests_heard(task)
                 self.sends[waiting] = send  # CH-3.5
                 self.commit_waiting()  # a read may have made room before it could see this send
             else:
@@ -182,37 +165,40 @@ class Core(Generic[_T]):
 
     def commit(self, message: _T) -> bool:
         """Put a message into every connected buffer at one instant; False if one of them is full."""
-        full = self.full
-        while full:
-            buffer = full[-1]
-            if len(buffer.messages) >= buffer.capacity:
+        for buffer in self.bounded:
+            if len(buffer.messages) >= buffer.size:
                 return False  # CH-3.2
-            full.pop()  # a read has made room since
         running = None
         for buffer in self.buffers:  # CH-3.1, CH-3.6: all under one hold of the lock; CH-3.3: there may be none
             if buffer.reads:
                 running = running or _get_running_loop()
                 if self._hand(buffer, message, running):
                     continue
-            messages = buffer.messages
-            messages.append(message)
-            if len(messages) >= buffer.capacity:
-                full.append(buffer)
+            buffer.messages.append(message)
         return True
 
     def commit_waiting(self) -> None:
         """Commit the waiting sends, in order, as long as there is room."""
-        while self.sends:
+        while self.sends and not self._is_any_full():  # CH-3.2
             waiting, send = next(iter(self.sends.items()))  # CH-3.5
-            alive = not (waiting.done() or waiting.get_loop().is_closed())  # CH-3.8, CH-6.3
-            if alive and not send.committed:
-                send.committed = True  # CH-3.4; assumed first: nobody may commit it again after an interrupt
-                send.committed = self.commit(send.message)
+            if not (waiting.done() or waiting.get_loop().is_closed()):  # CH-3.8, CH-6.3
                 if not send.committed:
-                    return
-            if alive:
+                    send.committed = True  # CH-3.4; first: after an interrupt nobody may commit it again
+                    self.commit(send.message)  # which finds room, since only the holder of the lock fills a buffer
                 wake(waiting, _get_running_loop())
             del self.sends[waiting]
+
+    def _is_any_full(self) -> bool:
+        """Whether any buffer is full. While sends wait, each read asks; so this does not start from the first buffer again."""
+        full = self.full
+        while full:
+            if full[-1].is_full:
+                return True
+            full.pop()
+        for buffer in self.bounded:
+            if buffer.is_full:
+                full.append(buffer)
+        return bool(full)
 
     def abandon_send(self, waiting: Waiting) -> None:
         """Take a send out of the line."""
@@ -233,8 +219,7 @@ class Core(Generic[_T]):
             if buffer.messages and self._hand_oldest(waiting, buffer):
                 self.commit_waiting()
             elif buffer in self.buffers:
-                if task and task.cancelling():
-                    heard = requests_heard(task)
+                heard = requests_heard(task)
                 if buffer.home is not waiting.get_loop():
                     self._move(buffer, waiting.get_loop())
                 buffer.reads.append(waiting)  # CH-4.4
@@ -307,5 +292,3 @@ class Core(Generic[_T]):
         buffer.messages.extendleft(reversed(messages))
         for waiting in lost:  # only now: a read that takes no lock must not see newer messages alone
             del buffer.handed[waiting]
-        if buffer in self.buffers and buffer.is_full and buffer not in self.full:
-            self.full.append(buffer)

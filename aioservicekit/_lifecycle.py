@@ -6,7 +6,7 @@ their own `repr` is never called.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from .states import ServiceState, ServiceStoppedError
 if TYPE_CHECKING:
     from .services import Service
 
-__all__ = ["Lifecycle"]
+__all__ = ["Lifecycle", "in_starting_order"]
 
 
 class Lifecycle:
@@ -43,7 +43,7 @@ class Lifecycle:
         self.on_state_change: Event[[ServiceState]] = Event()
         self.failures: Failures = Failures(self)
         self.life: Life | None = None
-        self.dependents: dict[Lifecycle, None] = {}  # those that are not STOPPED
+        self.dependents: dict[Lifecycle, None] = {}  # those that are not STOPPED, or that a restart is going to start
         self.restart: Restart | None = None
         self.watchers: dict[Callable[[], None], None] = {}  # called whenever it may have stopped for good
         self.blocks_that_end: dict[object, None] = {}  # nothing starts in these any more
@@ -55,22 +55,9 @@ class Lifecycle:
 
     # Dependencies
 
-    def in_starting_order(self) -> "list[Lifecycle]":
-        """This service and everything that it depends on, dependencies first."""
-        found: dict[Lifecycle, None] = {}
-        to_visit: list[tuple[Lifecycle, bool]] = [(self, False)]
-        while to_visit:
-            each, dependencies_are_found = to_visit.pop()
-            if dependencies_are_found:
-                found[each] = None
-            elif each not in found:
-                to_visit.append((each, True))
-                to_visit.extend((dependency, False) for dependency in reversed(each.dependencies))
-        return list(found)
-
     def needs(self, other: "Lifecycle") -> bool:
         """Whether the other service is this one, or one that it depends on, directly or not."""
-        return other in self.in_starting_order()
+        return other in in_starting_order([self])
 
     # Starting
 
@@ -90,9 +77,7 @@ class Lifecycle:
                 life = await self._settled(asked_at, dependent, restarts)
             finally:
                 self._callers -= 1
-                given_up = self._is_unwanted()
-                if given_up:
-                    self.stop(self._unwanted())
+                given_up = self.give_up_if_unwanted()
         except asyncio.CancelledError:
             if given_up and not dependent and self.life:
                 await asyncio.wait([self.life.stopped])
@@ -148,8 +133,15 @@ class Lifecycle:
     def _is_unwanted(self) -> bool:
         """Whether it is starting, and nobody waits for the start any more."""
         life = self.life
-        wanted = self._callers or not all(dependent.is_stopping for dependent in self.dependents)
+        wanted = self._callers or any(each.is_to_start_again or not each.is_stopping for each in self.dependents)
         return not (wanted or life is None or life.settled.done() or life.stop_requested.done())
+
+    def give_up_if_unwanted(self) -> bool:
+        """Give its start up if nobody waits for it any more (SV-2.2)."""
+        unwanted = self._is_unwanted()
+        if unwanted:
+            self.stop(self._unwanted())
+        return unwanted
 
     def _unwanted(self) -> ServiceStoppedError:
         return ServiceStoppedError(f"nobody waits for the start of {self!r} any more")
@@ -173,6 +165,11 @@ class Lifecycle:
         return self.state in (ServiceState.STARTING, ServiceState.RUNNING)
 
     @property
+    def has_life(self) -> bool:
+        """Whether it is not STOPPED, and its event loop has not been closed meanwhile."""
+        return self.life is not None and not self.life.stopped.done() and not self.life.loop.is_closed()
+
+    @property
     def is_stopping(self) -> bool:
         return self.life is not None and self.life.stop_requested.done()
 
@@ -185,8 +182,7 @@ class Lifecycle:
         """What must complete before the service is STOPPED for good: its life, or a restart that starts it again."""
         if self.restart:
             return self.restart.task
-        life = self.life
-        return life.stopped if life and not life.stopped.done() and not life.loop.is_closed() else None
+        return self.life.stopped if self.life and self.has_life else None
 
     def ask_to_stop(self) -> None:
         """Begin to stop. From another thread, the stop begins as soon as the service's loop gets to it."""
@@ -225,7 +221,7 @@ class Lifecycle:
             if life.start:
                 life.start.cancel()
             each.enter(ServiceState.STOPPING)
-            dependents = [d for d in each.dependents if d.life and not d.life.loop.is_closed()]
+            dependents = [d for d in each.dependents if d.has_life]
             life.users = dict.fromkeys(d for d in dependents if d.life and d.life.uses_dependencies)
             life.taken_down = tuple(d for d in dependents if not d.is_stopping)
             to_ask += [(d, d._unwanted(), False) for d in each.dependencies if d._is_unwanted()]
@@ -246,9 +242,16 @@ class Lifecycle:
             if not life.users:
                 resolve(life.work_may_end)
 
-    def has_stopped(self, life: Life) -> None:
+    def want_nothing(self) -> None:
+        """It stays down, so its dependencies need not start for it."""
         for dependency in self.dependencies:
             dependency.dependents.pop(self, None)
+            dependency.give_up_if_unwanted()
+
+    def has_stopped(self, life: Life) -> None:
+        if not self.is_to_start_again:
+            self.want_nothing()
+        for dependency in self.dependencies:
             dependency.release(self)
         life.application.lives.pop(life, None)
         shutdown.end(life)
@@ -280,7 +283,7 @@ class Lifecycle:
     async def start_again(self) -> None:
         """Restart, or share the restart that is in progress, and raise its failure."""
         life = self._life_here()
-        if self.restart is None or self.state is ServiceState.RUNNING:
+        if self.restart is None or self.restart.is_over or self.state is ServiceState.RUNNING:
             self._refuse_in_a_shutdown(shutdown.shutdowns())
             was_up = self.state is not ServiceState.STOPPED
             self.stop(ServiceStoppedError(f"{self!r} was stopped in order to start again"))
@@ -324,6 +327,20 @@ class Lifecycle:
     def tell_watchers(self) -> None:
         for watcher in tuple(self.watchers):
             watcher()
+
+
+def in_starting_order(services: Collection[Lifecycle]) -> list[Lifecycle]:
+    """These services and everything that they depend on, dependencies first. There is no recursion, as in `stop`."""
+    found: dict[Lifecycle, None] = {}
+    to_visit = [(service, False) for service in reversed([*services])]
+    while to_visit:
+        each, dependencies_are_found = to_visit.pop()
+        if dependencies_are_found:
+            found[each] = None
+        elif each not in found:
+            to_visit.append((each, True))
+            to_visit.extend((dependency, False) for dependency in reversed(each.dependencies))
+    return list(found)
 
 
 def _nothing() -> None:

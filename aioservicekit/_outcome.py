@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from inspect import isawaitable
 from types import TracebackType
 from typing import Any
@@ -25,6 +26,12 @@ async def outcome_of(function: Callable[[], Awaitable[Any] | None]) -> BaseExcep
         if asked_for or (isinstance(error, GeneratorExit) and current_task() is not task):
             raise
         return error
+    finally:
+        if getattr(task, "_must_cancel", False) and not task.cancelling():  # pragma: no cover - not on Python 3.13
+            # A request was withdrawn, and would cancel whatever comes next all the same. A TaskGroup that fails at once in an
+            # eager task leaves one behind (CPython's issue 128588).
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
     return None
 
 

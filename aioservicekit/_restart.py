@@ -40,7 +40,7 @@ class Restart:
         self.after_failure = after_failure
         self._of = of
         self._failed_life = of.life
-        earlier = [each.restart for each in (of, *again) if each.restart and each.restart._of is each]
+        earlier = [r for each in (of, *again) if (r := each.restart) and r._of is each and not r.is_over]
         left = (follower for restart in earlier for follower in restart.followers)
         self.followers: dict[Lifecycle, None] = dict.fromkeys([*again, *left])  # those that are not started again yet
         self.settled: dict[Lifecycle, asyncio.Future[None]] = {
@@ -73,6 +73,11 @@ class Restart:
         if error is not None:
             raise error
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it starts nothing any more, although it may not have ended yet."""
+        return self._abandoned.done()
+
     def is_to_start(self, service: "Lifecycle") -> bool:
         """Whether it is going to start a service that is down."""
         if self.settled[service].done():
@@ -81,6 +86,10 @@ class Restart:
             return service in self.followers
         is_first = service.life is self._failed_life
         return self.after_failure and (is_first or service.failures.may_restart(self._times + 1))
+
+    def _is_to_repair(self, each: "Lifecycle") -> bool:
+        """Whether it is going to start a service that a failure has taken down, which no other restart does."""
+        return self.after_failure and each.restart is self and self.is_to_start(each)
 
     def shut_down(self) -> None:
         """Start nothing any more. So a shutdown need not wait for this restart."""
@@ -97,12 +106,18 @@ class Restart:
             self._forget_failure(stopped)
             self.followers.pop(stopped, None)
             stopped.restart = None
-            resolve(self.settled[stopped])
+            self._settle(stopped)
             stopped.tell_watchers()
+
+    def _settle(self, each: "Lifecycle") -> None:
+        """It has come up again, or will not, at least by this restart."""
+        resolve(self.settled[each])
+        if not (each.has_life or each.is_to_start_again):
+            each.want_nothing()
 
     def _forget_failure(self, each: "Lifecycle") -> None:
         """It was stopped before it was started again. So this stop keeps it down, and no failure does (SV-3.2)."""
-        if self.after_failure and each.restart is self and self.is_to_start(each):
+        if self._is_to_repair(each):
             each.failure = None
 
     def _leave(self) -> None:
@@ -118,7 +133,7 @@ class Restart:
         error = await (
             self._start_after_failure(asked_at) if self.after_failure else self._bring_up(self._of, asked_at)
         )
-        resolve(self.settled[self._of])
+        self._settle(self._of)
         started = self._of.life if error is None else None
         outcomes = await asyncio.gather(*(self._follow(each, started, asked_at) for each in tuple(self.followers)))
         return next((failed for failed in (error, *outcomes) if failed is not None), None)
@@ -139,7 +154,7 @@ class Restart:
 
     async def _dependencies_are_up(self, each: "Lifecycle") -> bool:
         """Whether no dependency of a service has stopped for good; first, those that restart must come up, or fail to."""
-        while not self._abandoned.done():
+        while not self.is_over:
             settling = [d.restart.settled[d] for d in each.dependencies if d.restart]
             settling = [future for future in settling if not future.done()]
             if not settling:
@@ -149,7 +164,7 @@ class Restart:
 
     async def _follow(self, each: "Lifecycle", started: Life | None, asked_at: int) -> BaseException | None:
         error = await self._start_follower(each, started, asked_at)
-        resolve(self.settled[each])
+        self._settle(each)
         return error
 
     async def _start_follower(self, each: "Lifecycle", started: Life | None, asked_at: int) -> BaseException | None:
@@ -162,7 +177,7 @@ class Restart:
 
     def _stays_down(self, each: "Lifecycle") -> BaseException:
         """It was stopped, or a dependency is down, whose failure is then its own (SV-3.2, SV-4.5)."""
-        if self.after_failure and each.restart is self and self.is_to_start(each):
+        if self._is_to_repair(each):
             failures = (d.failure for d in each.dependencies if not d.is_to_start_again)
             each.failure = next((failure for failure in failures if failure is not None), None)
         return ServiceStoppedError(f"{each!r} was not started again: it or a dependency was stopped")
@@ -177,8 +192,8 @@ class Restart:
         error = None if task.cancelled() else task.result()
         if error is not None and not (self._callers or self.after_failure or is_given_up(error)):
             self._of.failures.report(error)
-        for each, settled in self.settled.items():
-            resolve(settled)
+        for each in self.settled:
+            self._settle(each)
             if each.restart is self:
                 each.restart = None
                 each.tell_watchers()

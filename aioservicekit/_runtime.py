@@ -109,12 +109,14 @@ def _ask_again(task: asyncio.Task[Any]) -> None:
         task.uncancel()  # `cancel` has counted the request once more
 
 
-def requests_heard(task: asyncio.Task[Any]) -> int:
+def requests_heard(task: asyncio.Task[Any] | None) -> int:
     """The number of requests to cancel that the running task has been told of. Call this when it is about to suspend.
 
     Raises:
         CancelledError: a request is owed to the task and has not been withdrawn. It is delivered now.
     """
+    if task is None or not task.cancelling():
+        return 0
     heard, arguments = _owed.pop(task, (0, None))
     if arguments is not None and task.cancelling() > heard:
         raise asyncio.CancelledError(*arguments)

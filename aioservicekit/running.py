@@ -34,7 +34,8 @@ def run_services(
 
     Leaving the block stops all services that entering it had started, including dependencies that nobody listed, dependents
     first. It returns when they are STOPPED, even if it is cancelled meanwhile. If a shutdown signal comes before all services
-    are RUNNING, their starts are given up, and the block runs while its services stop.
+    are RUNNING, their starts are given up, and the block runs while its services stop. If a service fails while a dependent is
+    starting, and its restart is to start both again, entering waits for that.
 
     Each change of state and each signal is logged to "aioservicekit" at level INFO. If NOTIFY_SOCKET is set, as by systemd, its
     owner gets READY=1 when the services run, and STOPPING=1 when they begin to stop.

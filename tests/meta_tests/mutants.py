@@ -36,23 +36,22 @@ EXPLANATIONS = {
     r"(Channel RemoveDecorator|__init__ .*_closed_itself|close .*_closed_itself|_closed_error|_quoted|_checked_name) ?.*": (
         "Names and error texts: no rule says how they read. `tests/reference/test_robustness.py` tests them."
     ),
-    r"(is_full|commit) ReplaceComparisonOperator_GtE_(Eq|Is) .*": (
+    r"(is_full ReplaceComparisonOperator_LtE|commit ReplaceComparisonOperator_GtE)_(Eq|Is) .*": (
         "On one event loop a buffer never holds more than its size, and small numbers are equal only if identical."
     ),
+    r"is_full ReplaceComparisonOperator_Lt_(IsNot|NotEq) .*": "No size is negative (CH-2.3).",
+    r"_is_any_full .*full\[-1\].*": "It is slower, no more: the list runs empty, and all bounded buffers are looked at again.",
     r"(disconnect|unsubscribe) ReplaceComparisonOperator_Eq_LtE .*": "The one that closes is connected, so there is one.",
-    r"commit ReplaceComparisonOperator_GtE_LtE .*": (
-        "It is slower, no more: `full` may hold buffers that are not full, and the next commit drops them."
-    ),
-    r"commit_at_once .*publisher in self\.publishers and .*": "It is slower, no more: the send joins the line and commits there.",
+    r"send .*self\._token in core\.publishers and .*": "It is slower, no more: the send joins the line and commits there.",
     r"line_up_read .*if self\.sends or buffer\.handed.*": "It concerns what closed loops and interrupts leave: CH-6.3, CH-3.7.",
     r"(_hand|_move|_settle|take_back|_put_back|abandon_read|tell_if_lost) .*": (
         "It needs several event loops, or a closed one: CH-6, which `tests/reference/test_loops.py` covers."
     ),
-    r"(commit .*running|commit_waiting .*alive|line_up_read .*buffer\.home|read .*messages and not buffer\.handed).*": (
+    r"(commit .*running|commit_waiting .*is_closed|line_up_read .*buffer\.home|read .*messages and not buffer\.handed).*": (
         "It needs several event loops, or a closed one: CH-6, which `tests/reference/test_loops.py` covers."
     ),
     r"commit_waiting .*send\.committed.*": "It needs an interrupt at that very instruction: CH-3.7.",
-    r"commit_at_once ExceptionReplacer .*": "It needs an interrupt at that very instruction: CH-3.7, `test_robustness.py`.",
+    r"send ExceptionReplacer .*": "It needs an interrupt at that very instruction: CH-3.7, `test_robustness.py`.",
     r"line_up_(read|send) .*(heard = |task\.cancelling).*": (
         "It needs an operation outside of any task, or a request that was withdrawn: `tests/reference/test_cancelling.py`."
     ),

@@ -2,23 +2,28 @@
 
 import asyncio
 import json
+import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from channels import SOUND
 from channels.live_defects import LIVE_DEFECTS, LiveDefect, edited
+from channels.plain import ChannelState, PlainChannel
 from channels.plain import Target as Offered
 from channels.sound.timers import PollingChannel
 
 import aioservicekit
 from aioservicekit_conformance.cli import main
-from aioservicekit_conformance.live import exploring, rest
+from aioservicekit_conformance.live import chaos, exploring, rest
+from aioservicekit_conformance.live.chaos import Chaos
 from aioservicekit_conformance.live.driver import perform
-from aioservicekit_conformance.live.exploring import LiveExploration, explore_live
+from aioservicekit_conformance.live.exploring import LiveExploration, explore_live, refused
 from aioservicekit_conformance.live.lane import Lane, Shared
 from aioservicekit_conformance.live.loops import LOOPS, Work
-from aioservicekit_conformance.live.plan import draw
+from aioservicekit_conformance.live.plan import Action, Plan, draw
 from aioservicekit_conformance.live.situations import SHOWN_BY, SITUATIONS
 from aioservicekit_conformance.target import describe
 from aioservicekit_model.rules import RULES
@@ -132,6 +137,62 @@ def test_time_passes_beside_a_loop_that_has_just_closed() -> None:
     open_.loop.run_forever()
     open_.loop.close()
     assert fired == ["open"]
+
+
+class HalfClosed(PlainChannel[Any]):
+    """Its first closing leaves the endpoints open; the second one closes them."""
+
+    def _close_now(self, end):  # type: ignore[no-untyped-def]
+        if end is self and self.state is not ChannelState.closed:
+            self._state = ChannelState.closed
+        else:
+            super()._close_now(end)
+
+
+def test_what_a_closing_leaves_open_is_not_mended_before_it_is_found() -> None:
+    """The driver closes only a channel that is not closed yet, so it sees the endpoints as they were left (CH-1.6)."""
+    plan = Plan("asyncio", 0, (((Action("subscribe"),),), ((Action("close"),),)), 0, alone=False, seed=0)
+    found = refused(perform(describe("target", Offered(HalfClosed)), plan))
+    assert found
+    assert "CH-1.6" in found.rules
+
+
+def test_in_some_runs_something_closes_in_the_middle_of_the_rest() -> None:
+    """A thread closes something while others act, and some of these runs do nothing else before."""
+    found = 0
+    for plan in [draw(0, number) for number in range(100)]:
+        third = [[each.what for each in actions] for actions in plan.bursts[2]]
+        found += ["lurk", "close", "read"] in third and any("send" in actions for actions in third)
+    assert found > 10
+
+
+def test_an_instruction_that_runs_often_has_few_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What polls is not slowed down by chaos: pauses come evenly over the target's code, and not over its time."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+
+    def polls() -> None:
+        for _ in range(10_000):
+            pass
+
+    if chaos.CRASHES:
+        pytest.skip("there is no chaos on CPython 3.12")
+    with Chaos(1.0, (0.001,), 0).here():
+        polls()
+    assert 100 < len(pauses) < 1_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_thread_that_only_others_wake_is_told_from_one_that_wakes_by_itself() -> None:
+    """A thread that waits for a lock needs no long silence to count as silent, unless it waits with a timeout."""
+    woken = threading.Event()
+    blocked = threading.Thread(target=woken.wait, daemon=True)
+    timed = threading.Thread(target=woken.wait, args=[3600], daemon=True)
+    blocked.start()
+    timed.start()
+    assert any(rest._waits_for_others(blocked) for _ in range(1_000_000))
+    assert not any(rest._waits_for_others(timed) for _ in range(1_000))
+    woken.set()
 
 
 def test_every_rule_of_the_machine_has_a_situation() -> None:

@@ -9,10 +9,10 @@ DIFF = """--- mutation diff ---
 --- aaioservicekit/_core.py
 +++ baioservicekit/_core.py
 @@ -1,3 +1,3 @@
-             messages.append(message)
--            if len(messages) >= buffer.capacity:
-+            if len(messages) <= buffer.capacity:
-                 full.append(buffer)
+         for buffer in self.bounded:
+-            if len(buffer.messages) >= buffer.size:
++            if len(buffer.messages) == buffer.size:
+                 return False  # CH-3.2
 """
 
 
@@ -20,7 +20,7 @@ def test_what_survives_is_read_from_the_session() -> None:
     """A mutant that the suite missed is listed with its change; a refused one is counted."""
     mutation = {
         "definition_name": "commit",
-        "operator_name": "core/ReplaceComparisonOperator_GtE_LtE",
+        "operator_name": "core/ReplaceComparisonOperator_GtE_Eq",
         "start_pos": [3, 1],
     }
     dump = "\n".join(
@@ -29,10 +29,10 @@ def test_what_survives_is_read_from_the_session() -> None:
     )
     (survivor,) = found = survivors(dump)[1]
     assert survivors(dump)[0] == 2
-    before, after = "if len(messages) >= buffer.capacity:", "if len(messages) <= buffer.capacity:"
-    assert survivor == Survivor("commit", "ReplaceComparisonOperator_GtE_LtE", before, after)
+    before, after = "if len(buffer.messages) >= buffer.size:", "if len(buffer.messages) == buffer.size:"
+    assert survivor == Survivor("commit", "ReplaceComparisonOperator_GtE_Eq", before, after)
     assert survivor.reason is not None
-    assert "no more" in survivor.reason
+    assert "never holds more" in survivor.reason
     text = as_markdown(2, found)
     assert "refuses 1 of 2: 50.0%" in text
     assert f"{survivor.reason}\n\n```diff\n@@ commit\n- {before}\n+ {after}\n```" in text

@@ -14,6 +14,7 @@ from aioservicekit_model.channel.checker import TooManyStates, first_refused
 from aioservicekit_model.channel.history import (
     CANCELLED,
     CLOSED,
+    JOINS,
     Event,
     abandon,
     call,
@@ -231,6 +232,40 @@ def test_foresight_keeps_states_few() -> None:
     assert foresight.first_refused(0, history, most=40) is None
     with pytest.raises(TooManyStates):
         first_refused(live, 0, history, most=5_000)
+
+
+NOTHING_LEFT = [*CLOSE, call(60, "read", "s"), raised(60, CLOSED)]
+LEFT_BEHIND = {
+    "reads that may have taken a message and given it back, which lets others overtake": [
+        *(*ROOMY, *(call(n, "read", "s") for n in range(10, 16)), call(1, "send", "p", 1), call(2, "send", "p", 2)),
+        *(returned(1), returned(2), *(abandon(n) for n in range(10, 16)), rest(), *read(3, 2), *read(4, 1)),
+        *NOTHING_LEFT,
+    ],
+    "sends that may have committed, but nobody has their messages": [
+        *(*ROOMY, *(call(n, "send", "p", n) for n in EIGHT), *(abandon(n) for n in EIGHT), rest()),
+        *(*done(9, "send", "p", 9), *read(10, 9), *NOTHING_LEFT),
+    ],
+    "joins that overlap": [
+        *(event for kind in JOINS for n in range(3) for event in [call(ord(kind[0]) + n, kind, f"{kind}{n}")]),
+        *(event for kind in JOINS for n in range(3) for event in [returned(ord(kind[0]) + n)]),
+        *done(50, "observe", "channel", result="open"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LEFT_BEHIND)
+def test_what_makes_no_difference_makes_no_states(name: str) -> None:
+    """Operations left behind by loops that go, and joins in any order, cost the fast search few states, and the plain one many."""
+    history = LEFT_BEHIND[name]
+    assert foresight.first_refused(0, history, most=100) is None
+    with pytest.raises(TooManyStates):
+        first_refused(live, 0, history, most=200)
+
+
+def test_a_history_is_refused_though_its_beginning_is_given_up() -> None:
+    """What comes later helps to judge what comes first: without it, the search may give up finding the first refused event."""
+    history = [*MANY, *(event for n in EIGHT for event in read(10 + n, n)), *read(20, 1), rest()]
+    assert foresight.first_refused(0, history, most=80) == len(history) - 2
 
 
 def test_too_many_states_are_given_up() -> None:

@@ -57,7 +57,7 @@ STATES_WITH_MORE: dict[tuple[Dependencies, tuple[Action, ...]], int] = {
     (PAIR, IN_A_BLOCK): 14483,
     (SINGLE, WITH_POLICIES): 310,
     (TWO, WITH_POLICIES): 32506,
-    (PAIR, WITH_POLICIES): 22714,
+    (PAIR, WITH_POLICIES): 22546,
     (SINGLE, ACTIONS): 1715,
     (TWO, ACTIONS): 167231,
     (PAIR, ACTIONS): 117809,

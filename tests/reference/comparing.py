@@ -225,7 +225,7 @@ class Comparison:
         """Leave the block."""
         self._leaves.set_result(None)
         while not self._is_left:
-            self.loop.step()
+            assert self.loop.step(), f"the block was not entered: {self._block!r}"
         after = {LEAVE.effect(self._world, state, 0) for state in self._explaining(self._states)}
         self._go_on(LEAVE.name, after, callbacks)
 

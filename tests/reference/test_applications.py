@@ -153,6 +153,73 @@ def test_the_limit_ends_stop_hooks_and_starts_too(caplog: pytest.LogCaptureFixtu
     assert "<Stubborn 'stubborn' STOPPING> leaves behind a task that refuses to be cancelled" in caplog.text
 
 
+def test_the_limit_comes_while_a_stop_hook_runs() -> None:
+    """The hook is cancelled then, though its service had begun to clean up long before (SV-6.6)."""
+
+    async def main() -> None:
+        hanging = Slow("hanging", stop=1e6, grace=0)
+        async with run_services([hanging], timeout=3):
+            await settle()
+        assert now() == 3
+        assert hanging.log[-3:] == ["hanging STOPPING", "hanging stops", "hanging STOPPED"]
+
+    run(main)
+
+
+def test_the_limit_ends_a_stop_of_a_subclass() -> None:
+    """A `stop` that does other things first, and hangs, is cancelled, and its service is stopped (SV-6.6)."""
+
+    class Careful(Recorded):
+        async def stop(self) -> None:
+            await asyncio.sleep(1e6)
+            raise AssertionError("it was not cancelled")
+
+    async def main() -> None:
+        careful = Careful(grace=0)
+        async with run_services([careful], timeout=3):
+            await settle()
+        assert now() == 3
+        assert careful.state is ServiceState.STOPPED
+
+    run(main)
+
+
+def test_after_a_block_that_fails_fast_its_services_retry_again() -> None:
+    """How a block takes failures is over with it (SV-3.2, SV-6.6)."""
+
+    async def main() -> None:
+        failing = Failing(times=1, grace=0)
+        async with run_services([failing], on_failure="stop"):
+            await settle()
+        await failing.start()
+        await asyncio.sleep(5)
+        assert failing.run
+        assert [type(error) for error in failing.errors] == [Failed]
+        await failing.stop()
+
+    run(main)
+
+
+def test_nothing_starts_while_a_block_is_left() -> None:
+    """A start on request is refused, though its service is STOPPED already (SV-6.2)."""
+
+    async def main() -> None:
+        quick, slow = Recorded("quick", grace=0), Slow("slow", stop=5, grace=0)
+
+        async def start_again() -> None:
+            await asyncio.sleep(2)
+            assert quick.state is ServiceState.STOPPED
+            with pytest.raises(ServiceStoppedError, match="its block of run_services is ending"):
+                await quick.start()
+
+        async with run_services([quick, slow]):
+            starting = asyncio.create_task(start_again())
+        assert now() == 5
+        await starting
+
+    run(main)
+
+
 def test_a_shutdown_within_the_limit_is_not_cut_short(caplog: pytest.LogCaptureFixture) -> None:
     """The limit covers the whole shutdown: it does not delay a quick one, and nothing outlasts it (SV-6.6)."""
 

@@ -226,21 +226,23 @@ DEFECTS = {
         _core.Core,
         "commit",
         (
-            ("len(buffer.messages) >= buffer.capacity", "len(buffer.messages) == buffer.size"),
-            ("len(messages) >= buffer.capacity", "len(messages) == buffer.size"),
+            (
+                "buffer.messages.append(message)",
+                "buffer.messages.append(message); len(buffer.messages) or self.bounded.setdefault(buffer)",
+            ),
         ),
     ),
     "a send takes no lock": Defect(
         "a commit goes round",
-        _core.Core,
-        "commit_at_once",
+        Publisher,
+        "send",
         (("lock.acquire()", "pass"), ("lock.release()", "pass")),
     ),
     "a send checks and commits under two holds of the lock": Defect(
         "closing beside a send",
-        _core.Core,
-        "commit_at_once",
-        (("not self.sends and", "not self.sends and (lock.release(), lock.acquire()) and"),),
+        Publisher,
+        "send",
+        (("not core.sends and", "not core.sends and (lock.release(), lock.acquire()) and"),),
     ),
     "a subscribe takes no lock": Defect(
         "a send beside one who joins", Channel, "subscribe", (("with self._core.lock:", "if True:"),)

@@ -303,6 +303,120 @@ def test_a_restart_waits_for_all_dependencies_that_restart(second: float, eager:
 
 
 @pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_block_is_entered_although_a_service_fails_below_one_that_starts(failures: int, eager: bool) -> None:
+    """Whether it fails just before or just after the last start makes no difference: it starts again (SV-3.2, SV-6.2)."""
+
+    async def main() -> None:
+        failing = Scripted("failing", *[1.0] * failures)
+        slow = Scripted("slow", takes=2, dependences=[failing])
+        top = Recorded("top", dependences=[slow], grace=0)
+        async with run_services([slow, top]):
+            assert all(each.run for each in (failing, slow, top))
+            assert (failing.starts, slow.starts, top.log.count("top starts")) == (failures + 1, 2, 1)
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("failures", [[1], [1, 1.06]])
+def test_what_still_starts_for_a_dependent_that_follows_goes_on(failures: list[float], eager: bool) -> None:
+    """The restart wants its start: otherwise it would be given up, and keep the dependent down (SV-2.2, SV-6.2)."""
+
+    async def main() -> None:
+        failing, slow = Scripted("failing", *failures), Scripted("slow", takes=2)
+        both = Recorded("both", dependences=[failing, slow], grace=0)
+        entering = asyncio.create_task(both.start())
+        await asyncio.sleep(1.05)
+        await failing.start()  # during the pause; if it fails again, the next restart takes over from the first
+        await asyncio.sleep(10)
+        assert isinstance(entering.exception(), Failed)
+        assert all(each.run for each in (failing, slow, both))
+        assert slow.starts == 1
+        await asyncio.gather(failing.stop(), slow.stop())
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("how", ["stop", "stop the dependency", "signal"])
+def test_what_starts_for_a_dependent_that_stays_down_is_given_up(how: str, eager: bool) -> None:
+    """When the restart is not going to start the dependent any more, nobody wants that start (SV-2.2)."""
+
+    async def main() -> None:
+        failing, slow = Scripted("failing", 1), Scripted("slow", takes=10)
+        both = Recorded("both", dependences=[failing, slow], grace=0)
+        entering = asyncio.create_task(both.start())
+        await asyncio.sleep(1.05)
+        assert slow.state is ServiceState.STARTING
+        if how == "signal":
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            (both if how == "stop" else failing).stop()
+        await settle(60)
+        assert slow.state is both.state is ServiceState.STOPPED
+        assert isinstance(entering.exception(), Failed)
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("which", ["its dependency", "itself"])
+def test_entering_a_block_fails_when_no_restart_is_left(which: str, eager: bool) -> None:
+    """The failure that keeps a service down is raised when it is known to do so (SV-6.2)."""
+
+    class Unlucky(Scripted):
+        async def __on_start__(self) -> None:
+            await super().__on_start__()
+            if which == "itself" and self.starts == 2:
+                raise Failed("slow at its start")
+
+    async def main() -> None:
+        failing = Scripted("failing", *[1, 1.5][: 2 if which == "its dependency" else 1], max_restarts=1)
+        slow = Unlucky("slow", takes=1.2, dependences=[failing])
+        with pytest.raises(Failed, match="failing at 1.5" if which == "its dependency" else "slow at its start"):
+            async with run_services([slow]):
+                raise AssertionError("the block has run")
+        assert failing.state is slow.state is ServiceState.STOPPED
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("how", ["stop", "stop the dependency", "signal", "cancel"])
+def test_entering_a_block_can_be_ended_while_it_waits_for_a_restart(how: str, eager: bool) -> None:
+    """Whoever stops a service meanwhile keeps it down, and the block is entered without it (SV-3.2, SV-6.2)."""
+
+    async def main() -> None:
+        failing = Scripted("failing", 1)
+        slow = Scripted("slow", takes=2, dependences=[failing])
+        entered = False
+
+        async def block() -> None:
+            nonlocal entered
+            async with run_services([failing, slow]):
+                entered = True
+
+        entering = asyncio.create_task(block())
+        await asyncio.sleep(1.05)
+        assert slow.state is ServiceState.STOPPED
+        assert not entering.done()
+        if how == "cancel":
+            entering.cancel()
+        elif how == "signal":
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            await (slow if how == "stop" else failing).stop()
+        await asyncio.wait([entering])
+        assert entered == (how != "cancel") == (not entering.cancelled())
+        assert slow.starts == 1
+        assert slow.failure is None
+        assert failing.state is slow.state is ServiceState.STOPPED
+
+    run(main, eager=eager)
+
+
+@pytest.mark.parametrize("eager", EAGER)
 def test_a_dependent_survives_the_failures_of_two_services_below(eager: bool) -> None:
     """A service that starts again is taken down by its dependency, and fails twice: its own dependent comes back (SV-3.2)."""
 
@@ -477,3 +591,30 @@ def test_a_failure_during_the_pause_begins_it_anew() -> None:
             assert now() - time < 0.2
 
     run(main)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+def test_a_restart_on_request_shares_none_that_a_stop_has_ended(eager: bool) -> None:
+    """The stop has ended the restart after a failure, whose start is still being given up; `restart()` starts (SV-5.2)."""
+
+    class Slow(Scripted):
+        async def __on_start__(self) -> None:
+            try:
+                await super().__on_start__()
+            finally:
+                await asyncio.sleep(0.1)
+
+    async def main() -> None:
+        failing = Slow("failing", 1, takes=0.5)
+        top = Recorded("top", dependences=[failing], grace=0)
+        async with run_services([failing]):
+            await top.start()
+            await asyncio.sleep(1.3 - now())
+            failing.stop()
+            assert failing.state is ServiceState.STOPPING
+            await failing.restart()
+            assert failing.run
+            assert failing.starts == 3
+            assert top.state is ServiceState.STOPPED
+
+    run(main, eager=eager)

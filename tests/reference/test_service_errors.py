@@ -506,6 +506,47 @@ def test_a_start_hook_that_cancels_itself_gives_the_start_up() -> None:
     run(main)
 
 
+class Withdrawing(Raising):
+    """Its parts fail with a request to cancel that was withdrawn, as `TaskGroup` leaves one on Python 3.12."""
+
+    def raises(self, part: str) -> None:
+        if part == self.part:
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+            assert task.uncancel() == 0
+            raise self.error
+
+
+@pytest.mark.parametrize("part", ["work", "stop hook"])
+@pytest.mark.parametrize("eager", EAGER)
+def test_a_request_to_cancel_that_was_withdrawn_hides_no_error(part: str, eager: bool) -> None:
+    """Before Python 3.13, such a request cancels the task when it next waits, or ends. It does not matter here (SV-1.3)."""
+    raised = Failed()
+
+    async def main() -> Raising:
+        service = Withdrawing(part, raised, grace=0)
+        await service.start()
+        await asyncio.sleep(0.25)
+        await service.stop()
+        return service
+
+    service = run(main, eager=eager)
+    assert service.errors == [raised] * (2 if part == "work" else 1)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+def test_a_request_to_cancel_that_was_withdrawn_gives_no_start_up(eager: bool) -> None:
+    """The start has failed, and the block raises that (SV-2.3)."""
+
+    async def main() -> None:
+        with pytest.raises(Failed):
+            async with run_services([Withdrawing("start hook", Failed())]):
+                raise AssertionError("the block has run")
+
+    run(main, eager=eager)
+
+
 def test_coroutines_that_are_closed_run_nothing_any_more() -> None:
     """What an abandoned loop leaves of a service can be closed: none of it goes on (SV-1.3)."""
 

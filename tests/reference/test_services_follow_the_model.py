@@ -68,7 +68,8 @@ def is_being_restarted(service: Directed) -> bool:
     return any(not task.done() for task in service.calls["restart"])
 
 
-GRAPHS = st.sampled_from([graph for size in (1, 2, 3) for graph in graphs(size)] + [((), (0,), (0,), (1, 2))])
+DIAMOND = ((), (0,), (0,), (1, 2))
+GRAPHS = st.sampled_from([graph for size in (1, 2, 3) for graph in graphs(size)] + [DIAMOND])
 
 RAISES = st.booleans()
 
@@ -86,8 +87,10 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
     new_loop: ClassVar[type[SteppedLoop]] = SteppedLoop
     met: ClassVar[Counter[str]] = Counter()  # in how many cases each action was taken, and each situation came about
 
-    @initialize(graph=GRAPHS, policies=st.lists(POLICIES, min_size=4, max_size=4), begins=BEGINS)
-    def build(self, graph: Dependencies, policies: list[Literal["stop", "retry", "restart"]], begins: str) -> None:
+    @initialize(graph=GRAPHS, policies=st.lists(POLICIES, min_size=4, max_size=4), begins=BEGINS, crashes=st.booleans())
+    def build(
+        self, graph: Dependencies, policies: list[Literal["stop", "retry", "restart"]], begins: str, crashes: bool
+    ) -> None:
         self.heard: list[int] = []  # what the program's own handler is called with
         self.handler = lambda number, frame: self.heard.append(number)
         self.before = {
@@ -97,7 +100,7 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
         self.compared = Comparison(graph, self.new_loop(), policies)
         self.services = self.compared.services
         if begins in BLOCKS:
-            self.enter_a_block(begins)
+            self.enter_a_block(begins, crashes)
         elif begins == "all run":
             for service in self.services:
                 self.start(service, None)
@@ -151,12 +154,22 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
         self.compared.rest()
 
     @precondition(lambda self: self.compared.may_enter)
-    @rule(block=st.sampled_from(list(BLOCKS)))
-    def enter_a_block(self, block: str) -> None:
+    @rule(block=st.sampled_from(list(BLOCKS)), crashes=st.booleans())
+    def enter_a_block(self, block: str, crashes: bool) -> None:
         self.compared.rest()
         if self.compared.may_enter:
             self.compared.enter(block)
+            if crashes:
+                self.crash_below_a_start()
             self.all_come_up_or_go_down()
+
+    def crash_below_a_start(self) -> None:
+        """A service fails while a dependent starts, and the block is entered all the same if both start again (SV-6.2)."""
+        while starting := [service for service in self.services if does(START_HOOK)(service)]:
+            if below := [used for service in starting for used in service.uses if may_crash(used)]:
+                self.work_ends(below[0], True, None)
+                return
+            self.compared.end(starting[0], False, None)
 
     @precondition(lambda self: self.compared.is_in_a_block)
     @rule(callbacks=CALLBACKS)
@@ -233,6 +246,28 @@ class ServicesFollowTheModel(RuleBasedStateMachine):
 
 class OnEagerTasks(ServicesFollowTheModel):
     new_loop = EagerLoop
+
+
+CRASHES = (
+    ("all run", "it is stopped"),
+    ("all run", "its start fails"),
+    ("all run", "it starts"),
+    ("a block is entered", ""),
+)
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("graph", [graph for size in (2, 3) for graph in graphs(size)] + [DIAMOND])
+def test_restarts_follow_the_model(graph: Dependencies, eager: bool) -> None:
+    """Whichever service of a graph fails, and whatever becomes of its restart, the model explains what is seen (SV-3.2)."""
+    for begins, then in CRASHES:
+        for number in range(len(graph)):
+            machine = OnEagerTasks() if eager else ServicesFollowTheModel()
+            machine.build(graph, ["restart"] * len(graph), begins, crashes=not then)
+            if then:
+                machine.crash(machine.services[number], then)
+            machine.all_come_up_or_go_down()
+            machine.teardown()
 
 
 # Situations that half as many cases may miss.

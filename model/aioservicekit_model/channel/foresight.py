@@ -7,43 +7,46 @@ are too many. This search decides an operation only as it is recorded to end, an
 - An action that takes nothing away from anybody is taken as early as it can be (`_is_harmless`).
 - The others (joins, commits, closings) are taken just in time: when some operation is seen to end that has not been decided.
 - A state is dropped as soon as the rest of the history contradicts it (`_is_hopeless`): a commit that comes in another order than
-  some subscriber reads, or that misses a subscriber who reads its message.
+  some subscriber reads, that misses a subscriber who reads its message, or that reaches one who reads all it gets, but not this.
+- A read whose loop is about to go gives back what it takes. So it takes only what some other read then overtakes (`_overtakes`).
 
 Both ways refuse a history at the same event.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from . import live, machine
 from .checker import TooManyStates
-from .history import CANCELLED, READS, Event
+from .history import READS, Event
+from .known import GIVES_UP, Known
 from .live import BEGINNING, OBSERVE, PUT_BACK, Lines, holds_a_message
-from .machine import CLOSING, COMMIT, END, FAIL, JOIN, REFUSE, TAKE, Action, Message, Operation, State
+from .machine import COMMIT, END, JOIN, TAKE, Action, Message, Operation, State
 
 __all__ = ["MOST_STATES", "admits", "first_refused"]
 
-MOST_STATES = 40_000  # of 1,500 runs of the reference, one needed more than 20,000: that takes ten seconds
-
-ENDS_BY = {"return": (JOIN, COMMIT, TAKE, CLOSING, OBSERVE), "raise": (REFUSE, FAIL, END)}
-GIVES_UP = tuple(action for action in machine.ACTIONS if action.when is machine.asked_to_cancel)
-NEVER_ENDS = (JOIN, COMMIT, TAKE, CLOSING)  # whatever else such an operation may do makes no difference to others
+MOST_STATES = 40_000  # before each event
+FEWER = 20  # times fewer, where the rest of the history does not help: to know the first event is not worth minutes
 
 
 def first_refused(default_size: int, history: Sequence[Event], most: int = MOST_STATES) -> int | None:
     """The index of the first event that no state explains, or None if the whole history is explained.
 
+    What follows an event helps to judge it. If there come to be too many states without that, the index is one of a later event.
+
     Raises:
-        TooManyStates: there came to be more than `most`.
+        TooManyStates: for the whole history, there came to be more than `most`.
     """
     if admits(default_size, history, most):
         return None
     admitted, refused = 0, len(history)  # events: what begins like a refused history is refused
     while refused - admitted > 1:
         middle = (admitted + refused) // 2
-        if admits(default_size, history[:middle], most):
-            admitted = middle
-        else:
-            refused = middle
+        with suppress(TooManyStates):
+            if not admits(default_size, history[:middle], most // FEWER):
+                refused = middle
+                continue
+        admitted = middle
     return admitted
 
 
@@ -56,74 +59,15 @@ def admits(default_size: int, history: Sequence[Event], most: int = MOST_STATES)
     return _Search(default_size, history, most).admits()
 
 
-class _Known:
-    """What the whole history tells of each operation.
-
-    Attributes:
-        actions: those by which it can come to its recorded end.
-        value: what it returns.
-        left: of each operation that is abandoned, the index of that event.
-        earliest: the index of the event after which it may be decided.
-        called: the index of its call.
-        sends: by message, its send.
-        readers: by subscriber, which read returns each message.
-        all_end: the subscribers all of whose reads end.
-        before: of each message, those that some subscriber has certainly taken before it.
-    """
-
-    def __init__(self, history: Sequence[Event]) -> None:
-        ends = {event.op: (at, event) for at, event in enumerate(history) if event.what in ("return", "raise")}
-        self.left = {event.op: at for at, event in enumerate(history) if event.what == "abandon"}
-        rests = [at for at, event in enumerate(history) if event.what == "rest"]
-        self.calls = {event.op: event for event in history if event.what == "call"}
-        self.actions: dict[int, tuple[Action, ...]] = {}
-        self.value: dict[int, Message] = {}
-        self.earliest: dict[int, int] = {}
-        self.called: dict[int, int] = {event.op: at for at, event in enumerate(history) if event.what == "call"}
-        self.readers: dict[str, dict[Message, int]] = {}
-        for op, call in self.calls.items():
-            at, end = ends.get(op, (self.left.get(op, len(history)), None))
-            self.earliest[op] = max((rest for rest in rests if rest < at), default=-1)
-            self.actions[op] = _actions(call, end)
-            if end and end.what == "return":
-                self.value[op] = end.value
-                if call.kind in READS:
-                    self.readers.setdefault(call.on, {})[end.value] = op
-        endless = {call.on for op, call in self.calls.items() if call.kind in READS and op not in ends}
-        self.all_end = self.readers.keys() - endless
-        self.before = self._orders(history)
-        self.sends = {call.value: op for op, call in self.calls.items() if call.kind == "send"}
-
-    def _orders(self, history: Sequence[Event]) -> dict[Message, set[Message]]:
-        """Of each message, those read by reads of the same subscriber that ended before its read was called."""
-        before: dict[Message, set[Message]] = {}
-        latest: dict[str, set[Message]] = {}  # what is not implied by others
-        at_call: dict[int, set[Message]] = {}
-        for event in history:
-            call = self.calls.get(event.op)
-            if call is None or call.kind not in READS or call.on not in self.all_end:
-                continue
-            seen = latest.setdefault(call.on, set())
-            if event.what == "call":
-                at_call[event.op] = set(seen)
-            elif event.what == "return":
-                before.setdefault(event.value, set()).update(at_call[event.op])
-                latest[call.on] = (seen - at_call[event.op]) | {event.value}
-        return before
-
-
-def _actions(call: Event, end: Event | None) -> tuple[Action, ...]:
-    if end is None:
-        return NEVER_ENDS
-    if call.kind == "close":  # CH-5.1: one that is cancelled has had its effect
-        return (CLOSING,)
-    return GIVES_UP if end.value == CANCELLED and end.what == "raise" else ENDS_BY[end.what]
+def in_any_order_of_joins(state: State) -> State:
+    """The same state, whoever joined first: nothing depends on it."""
+    return state._replace(publishers=tuple(sorted(state.publishers)), subscribers=tuple(sorted(state.subscribers)))
 
 
 class _Search:
     def __init__(self, default_size: int, history: Sequence[Event], most: int) -> None:
         self._history = history
-        self._known = _Known(history)
+        self._known = Known(history)
         self._most = most
         self._states = set(machine.initial(default_size))
         self._lines: Lines = BEGINNING
@@ -168,12 +112,30 @@ class _Search:
 
     def _steps(self, state: State, ending: int | None) -> Iterator[State]:
         for op in state.operations:
-            for action, after in self._possible(state, op):
+            for action, after in self._possible(state, op, self._known.actions[op.number]):
+                if action is TAKE and self._gives_back(state, op):
+                    yield from self._overtakes(after, op.on)
                 # Until it ends, an operation that gives up may count as being ahead, and stops nobody.
-                if (action not in GIVES_UP or op.number == ending) and not self._is_hopeless(action, state, op, after):
-                    yield self._eager(after)
+                elif (action not in GIVES_UP or op.number == ending) and not self._is_hopeless(
+                    action, state, op, after
+                ):
+                    yield self._eager(in_any_order_of_joins(after) if action is JOIN else after)
 
-    def _possible(self, state: State, op: Operation) -> Iterator[tuple[Action, State]]:
+    def _gives_back(self, state: State, op: Operation) -> bool:
+        """Whether a read will give back what it takes, and its take makes no room: it only lets other reads overtake it."""
+        return op.number in self._known.left and state.subscriber(op.on).size == 0
+
+    def _overtakes(self, state: State, on: str) -> Iterator[State]:
+        """The states in which another read of a subscriber has overtaken those that will give back what they have taken."""
+        for op in state.operations:
+            if op.on == on and op.kind in READS:
+                for action, after in self._possible(state, op, self._known.actions[op.number]):
+                    if action is TAKE and self._gives_back(state, op):
+                        yield from self._overtakes(after, on)
+                    elif action in (TAKE, END):
+                        yield self._eager(after)
+
+    def _possible(self, state: State, op: Operation, actions: tuple[Action, ...]) -> Iterator[tuple[Action, State]]:
         number = op.number
         if self._known.earliest[number] >= self._at and number not in self._lines.abandoned:
             return
@@ -181,7 +143,7 @@ class _Search:
             if number in self._lines.abandoned and holds_a_message(op):
                 yield PUT_BACK, live.put_back(state, op)
             return
-        for action in self._known.actions[number]:
+        for action in actions:
             possible = op.kind in action.kinds and live.may(action, state, self._lines, op)
             if possible and self._comes_true(action, state, op):
                 yield action, live.step(action, state, self._lines, op)
@@ -199,8 +161,8 @@ class _Search:
         while moved:
             moved = False
             for op in state.operations:
-                if op.outcome is None and self._lasts(op):
-                    for action, after in self._possible(state, op):
+                if op.outcome is None:
+                    for action, after in self._possible(state, op, self._known.eager[op.number]):
                         if self._is_harmless(action, state, op):
                             state, moved = after, True
                             break
@@ -215,11 +177,7 @@ class _Search:
                 other.number in self._known.left and other.on == op.on and other.outcome is None
                 for other in state.operations
             )
-        return action in (FAIL, REFUSE, OBSERVE)
-
-    def _lasts(self, op: Operation) -> bool:
-        """Whether its end is recorded: only then it is certain that it has to be decided."""
-        return self._known.actions[op.number] is not NEVER_ENDS
+        return True
 
     def _is_hopeless(self, action: Action, state: State, op: Operation, after: State) -> bool:
         known = self._known
@@ -228,6 +186,8 @@ class _Search:
         if any(not self._is_committed(state, message) for message in known.before.get(op.value, ())):
             return True
         connected = {subscriber.name for subscriber in state.connected}
+        if any(op.value not in known.readers.get(name, ()) for name in connected & known.drained):
+            return True  # somebody would have read it
         for name, readers in known.readers.items():
             if op.value in readers and name not in connected:
                 return True  # it reads what it will never get

@@ -87,6 +87,11 @@ class Restart(NamedTuple):
     begun: tuple[int, ...] = ()  # the followers that it has started again
     times: int = 0  # after a failure: the number of restarts in a row; 0 if a caller wanted it
 
+    @property
+    def left(self) -> set[int]:
+        """The followers that it has not started again yet."""
+        return set(self.followers) - set(self.begun)
+
 
 class State(NamedTuple):
     services: tuple[Service, ...]
@@ -186,11 +191,22 @@ def dependencies_run(world: World, state: State, s: int) -> bool:
     return all(state.services[d].phase == RUNNING for d in world.dependencies[s])
 
 
+def a_restart_wants_it(world: World, state: State, s: int) -> bool:
+    """A restart waits for its start, or is going to start a dependent of it (SV-2.2)."""
+    restart = state.restart
+    if restart is None:
+        return False
+    return (
+        (restart.of, restart.step) == (s, "start")
+        or s in restart.begun
+        or not restart.left.isdisjoint(world.dependents[s])
+    )
+
+
 def nobody_wants_it(world: World, state: State, s: int) -> bool:
     """No caller, no starting dependent and no restart waits for its start (SV-2.2)."""
-    restart = state.restart
-    restarting = restart is not None and ((restart.of == s and restart.step == "start") or s in restart.begun)
-    return not (restarting or state.services[s].callers or a_dependent_waits_for_it(world, state, s))
+    wanted = has_callers(world, state, s) or a_dependent_waits_for_it(world, state, s)
+    return not (wanted or a_restart_wants_it(world, state, s))
 
 
 def is_tried_again(world: World, state: State, s: int) -> bool:

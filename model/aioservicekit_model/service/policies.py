@@ -56,7 +56,7 @@ def is_to_start_again(world: World, state: State, s: int) -> bool:
 
 def left_to_follow(state: State) -> set[int]:
     """What a restart has taken down, and has not started again yet."""
-    return set(state.restart.followers) - set(state.restart.begun) if state.restart else set()
+    return state.restart.left if state.restart else set()
 
 
 def fail_and_start_again(world: World, state: State, s: int) -> State:

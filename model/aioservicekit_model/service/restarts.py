@@ -53,6 +53,12 @@ def may_start(world: World, state: State, s: int) -> bool:
     return not (nobody_asked(world, state, s) and a_dependency_is_down(world, state, s))
 
 
+def those_that_it_has_begun_are_up(world: World, state: State, s: int) -> bool:
+    """A restart that nobody has asked for starts a dependent when its dependencies have come up again (SV-3.2)."""
+    begun = state.restart.begun if state.restart and nobody_asked(world, state, s) else ()
+    return not any(state.services[d].phase == STARTING for d in world.dependencies[s] if d in begun)
+
+
 def is_to_follow(world: World, state: State, s: int) -> bool:
     """The restart has taken it down, and has not started it again yet (SV-5.2)."""
     restart = state.restart
@@ -112,7 +118,8 @@ RESTARTING = (
     Action("the restart starts it", ("SV-3.2", "SV-5.2"), (restart_is_to("stop"), phase(STOPPED), may_start), restart_starts),
     Action("the restart shares its start", ("SV-2.2", "SV-5.2"), (restart_is_to("stop"), phase(STARTING, RUNNING)), restart_starts),
     Action("the restart goes on", ("SV-5.2",), (restart_is_to("start"), phase(RUNNING)), restart_goes_on),
-    Action("the restart starts it again", ("SV-3.2", "SV-5.2"), (is_to_follow, no(phase(STOPPING)), may_start), follow),
+    Action("the restart starts it again", ("SV-3.2", "SV-5.2"),
+           (is_to_follow, no(phase(STOPPING)), may_start, those_that_it_has_begun_are_up), follow),
     Action("the restart ends", ("SV-5.2",), (restart_is_to("follow"), followers_are_up_or_down), restart_ends),
 )
 # fmt: on

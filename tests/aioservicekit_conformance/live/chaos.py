@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Any
 __all__ = ["LONG", "PAUSES", "Chaos", "switching_often"]
 
 PAUSES = (0.0, 0.0, 0.0001, 0.0005)  # seconds: now and then, others get through a whole operation
-LONG = (0.0001, 0.0005, 0.001)
+LONG = (0.0005, 0.001, 0.003)
+OFTEN = 20  # an instruction that has run more often than this is preceded by ever fewer pauses: so what polls has not nearly all
 SWITCH_INTERVAL = 1e-6  # seconds
 
 CRASHES = sys.version_info[:2] == (
@@ -41,15 +43,19 @@ class Chaos:
 
     Attributes:
         over: set it to end all threads that are still in the target's code.
+        pausing: set while a thread pauses.
     """
 
     def __init__(self, share: float, pauses: tuple[float, ...], seed: int) -> None:
         """`share` is how many of the target's instructions are preceded by one of these pauses, from 0 to 1."""
         self.over = False
+        self.pausing = threading.Event()
         self._pauses = pauses
         self._share = 0.0 if CRASHES else share
         self._chance = Random(seed)
-        self._theirs: dict[CodeType, bool] = {}
+        self._passed: dict[
+            CodeType, Counter[int] | None
+        ] = {}  # how often each instruction has run; None: it is not the target's
 
     @contextmanager
     def here(self) -> Iterator[None]:
@@ -76,21 +82,31 @@ class Chaos:
             threading.settrace(before)
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:
+        """Trace each instruction of the functions that are the target's."""
         code = frame.f_code
-        theirs = self._theirs.get(code)
-        if theirs is None:
-            theirs = self._theirs[code] = is_the_targets(code.co_filename)
-        if not theirs:
+        if code not in self._passed:
+            self._passed[code] = Counter() if is_the_targets(code.co_filename) else None
+        passed = self._passed[code]
+        if passed is None:
             return None
-        if event == "call":
-            frame.f_trace_opcodes = True
-            frame.f_trace_lines = False
-        elif event == "opcode":
-            if self.over:
-                raise SystemExit
-            if self._chance.random() < self._share:
-                time.sleep(self._chance.choice(self._pauses))
-        return self._trace
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+
+        def before_instruction(frame: FrameType, event: str, _: object) -> Any:
+            if event == "opcode":
+                self._maybe_pause(passed, frame.f_lasti)
+            return before_instruction
+
+        return before_instruction
+
+    def _maybe_pause(self, passed: Counter[int], instruction: int) -> None:
+        if self.over:
+            raise SystemExit
+        passed[instruction] += 1
+        if self._chance.random() * max(1, passed[instruction] / OFTEN) < self._share:
+            self.pausing.set()
+            time.sleep(self._chance.choice(self._pauses))
+            self.pausing.clear()
 
 
 @contextmanager

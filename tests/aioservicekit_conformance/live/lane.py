@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from aioservicekit_model.channel.history import JOINS, READS, Event, abandon, call, cancel, raised, returned, settle
+from aioservicekit_model.channel.machine import CLOSED_PHASE
 
 from ..running.stepped import Message
 from ..running.watchdog import describe_error
@@ -22,6 +23,7 @@ from .recording import Recording, Settling
 
 __all__ = ["Lane", "Shared"]
 
+LURKING = 0.01  # seconds, at most
 BLOCKED = 0.0005  # seconds: a loop that dies may be blocked before, and leaves a queue behind
 
 
@@ -78,7 +80,7 @@ class Lane:
         self.call(self._begin, together)
 
     def drain(self) -> None:
-        """Close the channel, send in vain, read what is left: this shows whatever has gone wrong by now."""
+        """See the channel closed, send in vain, read what is left: this shows whatever has gone wrong by now."""
         self.call(self._keep, self._drain)
 
     def fire(self) -> None:
@@ -118,6 +120,9 @@ class Lane:
                 block(action.which % 4 * BLOCKED)
                 self._die()
                 return
+            if action.what == "lurk":
+                self._shared.chaos.pausing.wait(LURKING)
+                continue
             task = self._act(action)
             if action.pause < 0:
                 block(-action.pause / 10_000)  # others act on beside it
@@ -201,7 +206,7 @@ class Lane:
         arguments = {} if size is None else {"buffer_size": size}
         return getattr(whose, what)(**arguments)  # type: ignore[no-any-return]
 
-    def _observe(self) -> None:
+    def _observe(self) -> str:
         number = self._shared.recording.next_number()
         self._see(call(number, "observe", "channel"))
         try:
@@ -210,11 +215,12 @@ class Lane:
         except Exception as error:
             seen = f"state raises {describe_error(error)}"
         self._see(returned(number, seen))
+        return seen
 
     async def _drain(self) -> None:
-        self._observe()
-        await self._do("close", ("channel", self._shared.channel))
-        self._observe()
+        if self._observe() != CLOSED_PHASE:  # a second closing might mend what the first has left
+            await self._do("close", ("channel", self._shared.channel))
+            self._observe()
         for what in JOINS:
             await self._do(what, None)
         for end in self._shared.endpoints["connect"]:

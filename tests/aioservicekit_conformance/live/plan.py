@@ -31,13 +31,17 @@ WEIGHTS = {
 }
 DUELS = 0.3  # of the runs
 ONE_SIDED = 0.2  # of the runs
-RUSHES = 0.4  # of the runs of several threads
+RUSHES = 0.6  # of the runs of several threads
+SHORT = 0.5  # of these do nothing else: a channel closes once, and so many short runs show more than a few long ones
 ROLES: tuple[dict[str, float], ...] = (
     {},
     {},
     {"send": 1},
     {"read": 1},
 )  # of a thread, in a burst; {}: it does anything
+CHAOS = 0, 0.02, 0.05, 0.1
+ALONE = 0.002, 0.005, 0.01  # if one thread alone has it: a long pause or two in an operation, for which others lurk
+RUSHED = *JOINS, "send", "send", "send", "read", "close"  # in the middle of these, something closes
 SWARM = 0.2, 1, 1, 2
 HURRIED = {"send": 0.2, "read": 0.5, "next": 0.5}  # how many of these are asked to cancel if they wait
 DYING = 0.15, 3  # the weight of "die", in most runs and in deadly ones; a single thread never dies
@@ -47,7 +51,8 @@ class Action(NamedTuple):
     """One action of a thread.
 
     Attributes:
-        what: the kind of an operation, or "cancel", "die" (its loop is closed with all that waits on it, and a new one made).
+        what: the kind of an operation, or "cancel", "die" (its loop is closed with all that waits on it, and a new one made),
+            or "lurk" (the thread does nothing until another one pauses in the middle of something).
         which: chooses, among what there is by then: an endpoint, an operation to cancel. A close with 0 closes the channel.
         size: of a `subscribe`, the buffer's size; None takes the channel's default.
         pause: how often the thread's loop goes round before the thread's next action, or, if negative, for how many
@@ -116,12 +121,16 @@ def draw(seed: int, number: int) -> Plan:
     # Each run does some things often and others seldom ("swarm testing"): so they differ more than by chance.
     weights = {what: weight * chance.choice(SWARM) for what, weight in WEIGHTS.items()}
     weights["die"] = DYING[chance.randrange(DEADLY) == 0] if threads > 1 else 0
-    bursts = [first, *(_burst(chance, threads, weights) for _ in range(chance.randint(3, 6)))]
-    if threads > 1 and chance.random() < DUELS:
-        bursts[1:1] = [_duel(chance, threads) for _ in range(2)]
-    if weights["die"] == DYING[1]:
-        bursts[1:1] = _deaths(chance, threads)
-    if threads > 1 and chance.random() < RUSHES:
+    rushes = threads > 1 and chance.random() < RUSHES
+    short = rushes and chance.random() < SHORT
+    bursts = [first]
+    if not short:
+        if weights["die"] == DYING[1]:
+            bursts += _deaths(chance, threads)
+        if threads > 1 and chance.random() < DUELS:
+            bursts += [_duel(chance, threads) for _ in range(2)]
+        bursts += [_burst(chance, threads, weights) for _ in range(chance.randint(3, 6))]
+    if rushes:
         bursts += _rush(chance, threads)
     if chance.random() < ONE_SIDED:  # come, send and go before the other side is there
         side = chance.choice(("connect", "subscribe"))
@@ -131,12 +140,13 @@ def draw(seed: int, number: int) -> Plan:
         for what in ("send", "read", "close"):
             chance.choice(late).append(_action(chance, what)._replace(which=1))
         bursts = [early, late, *bursts]
+    alone = threads > 1 and (short or chance.random() < 0.5)
     return Plan(
         loops=chance.choice(list(LOOPS)),
         default_size=chance.choice((0, 0, 1, 2)),
         bursts=tuple(tuple(map(tuple, burst)) for burst in bursts),
-        chaos=chance.choice((0, 0.02, 0.05, 0.1)) if threads > 1 else 0,
-        alone=chance.random() < 0.5,
+        chaos=chance.choice(ALONE if alone else CHAOS) if threads > 1 else 0,
+        alone=alone,
         seed=chance.randrange(2**32),
     )
 
@@ -164,12 +174,21 @@ def _duel(chance: Random, threads: int) -> list[list[Action]]:
 
 
 def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
-    """Bursts in which one thread closes the channel while others join it, and what has joined too late sends."""
-    closing, *joining = chance.sample(range(threads), min(threads, 3))  # more would overlap in too many orders
-    joins = {thread: _action(chance, chance.choice(JOINS)) for thread in joining}
-    sends = {thread: _action(chance, "send") for thread in joining}
-    for acting in ({closing: Action("close", which=0), **joins}, sends):
-        yield [[acting[thread]] if thread in acting else [] for thread in range(threads)]
+    """Bursts in which a thread closes something while reads wait, and while the first thread is in the middle of something."""
+    closing, *others = chance.sample(range(1, threads), min(threads - 1, 2))  # more would overlap in too many orders
+    subscribe = _action(chance, "subscribe")._replace(pause=1)
+    reads = [Action("read", which) for which in range(3)]  # on each of the subscribers, as a rule
+    yield _by(threads, {chance.choice((closing, *others)): [subscribe, *reads]})
+    lurk, close = Action("lurk"), Action("close", chance.choice((0, chance.randrange(1000))))
+    yield _by(
+        threads,
+        {
+            0: [_action(chance, chance.choice(RUSHED)) for _ in range(3)],
+            closing: [lurk, close, _action(chance, "read")],
+            **{thread: [lurk, _action(chance, chance.choice(RUSHED))] for thread in others},
+        },
+    )
+    yield _by(threads, {thread: [_action(chance, "send"), _action(chance, "read")] for thread in (0, *others)})
 
 
 def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
@@ -178,7 +197,7 @@ def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
         dying, other = chance.sample(range(threads), 2)
         die, send = _action(chance, "die"), _action(chance, "send")._replace(pause=0, hurried=False)
         read = _action(chance, "read")._replace(hurried=False)
-        wake = send._replace(pause=1)  # the read has its message, and is about to run
+        wake = send._replace(pause=chance.choice((1, 2)))  # the read is about to be woken, or to run
         late = Action("observe", pause=chance.choice((-1, -3, -6)))
         woken = chance.choice(
             (
@@ -190,7 +209,12 @@ def _deaths(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
             )
         )
         for acting in ({dying: [read]}, *woken):
-            yield [acting.get(thread, []) for thread in range(threads)]
+            yield _by(threads, acting)
+
+
+def _by(threads: int, acting: dict[int, list[Action]]) -> list[list[Action]]:
+    """The burst in which these threads act, and the others do nothing."""
+    return [acting.get(thread, []) for thread in range(threads)]
 
 
 def _action(chance: Random, what: str) -> Action:

@@ -5,6 +5,7 @@ tell what is left to run (`loops`), and a loop that sleeps beside a ready callba
 threads of the target's own, only silence can tell.
 """
 
+import platform
 import sys
 import threading
 import time
@@ -24,8 +25,11 @@ __all__ = ["Hang", "Rest"]
 ROUNDS = 20  # a callback or a timer that recurs this often and changes nothing that can be seen does not prevent a rest
 LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
-BUSY = 1.0  # seconds of silence that count even if such a thread still runs: it polls
+BLOCKED = 0.02  # seconds of silence, if each of these threads waits until another one wakes it
+SAMPLE = 0.005  # seconds between two looks at them: so one that polls now and then is seldom seen to run
+BUSY = 1.0  # seconds of silence that count even if such a thread is seen to run: it polls all the time
 NO_REST = 60.0  # seconds in which nothing that can be seen changes, and yet there is no rest
+FUTEX = {"x86_64": "202", "aarch64": "98"}  # the number of the system call in which a thread waits for a lock
 PATIENCE = 15.0  # seconds without any callback's end or any event, after which the target hangs
 
 
@@ -111,7 +115,7 @@ class _Silence:
     def _begin(self) -> None:
         self._events = len(self._rest.recording.events)
         self._ran = {loop: loop.ran for loop in self._rest.loops}
-        self._since = self._moved = self._busy = time.monotonic()
+        self._since = self._moved = self._busy = self._awake = self._sampled = time.monotonic()
         self._callbacks = -1
 
     def lasts(self, seconds: float) -> bool:
@@ -132,12 +136,21 @@ class _Silence:
         due = self._rest.work.due.copy()
         if not all(self._recurs(each, len(due)) for each in due):
             return False
-        unseen = self._rest.outside() or self._rest.work.strays
-        if unseen and any(map(_is_running, self._rest.strangers())):
-            self._busy = time.monotonic()
-        if unseen and time.monotonic() - max(self._since, self._busy) < GRACE and not self.lasts(BUSY):
+        if (self._rest.outside() or self._rest.work.strays) and not self._is_silent():
             return False
         return len(self._rest.recording.events) == self._events
+
+    def _is_silent(self) -> bool:
+        """Whether what wakes unseen has been quiet for long enough."""
+        now = time.monotonic()
+        if now - self._sampled >= SAMPLE:
+            self._sampled = now
+            strangers = self._rest.strangers()
+            if any(map(_is_running, strangers)):
+                self._busy = now
+            if self._rest.work.reaches_out or self._rest.work.strays or not all(map(_waits_for_others, strangers)):
+                self._awake = now
+        return now - self._busy >= GRACE or now - self._awake >= BLOCKED or self.lasts(BUSY)
 
     def _recurs(self, each: object, due: int) -> bool:
         """Whether a callback's loop has run so many that each that is due has come again and again."""
@@ -155,8 +168,18 @@ def _place(frame: FrameType | None) -> str:
 
 def _is_running(thread: threading.Thread) -> bool:
     """Whether the system says that a thread is about to do something; only Linux does."""
+    return _told(thread, "stat").rpartition(")")[2].split()[:1] == ["R"]
+
+
+def _waits_for_others(thread: threading.Thread) -> bool:
+    """Whether the system says that a thread waits for a lock, with no timeout; only Linux does."""
+    call, *arguments = _told(thread, "syscall").split() or [""]
+    return call == FUTEX.get(platform.machine()) and int(arguments[3], 16) == 0
+
+
+def _told(thread: threading.Thread, what: str) -> str:
+    """What the system tells of a thread; "" where it tells nothing."""
     try:
-        told = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
+        return Path(f"/proc/self/task/{thread.native_id}/{what}").read_text()
     except OSError:
-        return False
-    return told.rpartition(")")[2].split()[0] == "R"
+        return ""

@@ -47,8 +47,8 @@ LIVE_DEFECTS = {
         THREADS,
         "`send` takes no lock.",
         (
-            Edit("_core.py", "            lock.acquire()\n", ""),
-            Edit("_core.py", "            lock.release()\n        except", "        except"),
+            Edit("channels.py", "            lock.acquire()\n", ""),
+            Edit("channels.py", "            lock.release()\n        except", "        except"),
         ),
     ),
     "subscribe_without_lock": LiveDefect(
@@ -76,7 +76,7 @@ LIVE_DEFECTS = {
     "check_and_commit_apart": LiveDefect(
         THREADS,
         "`send` looks whether it may commit under one hold of the lock, and commits under another.",
-        (Edit("_core.py", "not self.sends and", "not self.sends and (lock.release(), lock.acquire()) and"),),
+        (Edit("channels.py", "not core.sends and", "not core.sends and (lock.release(), lock.acquire()) and"),),
     ),
     "lock_for_each_subscriber": LiveDefect(
         THREADS,
@@ -118,14 +118,11 @@ LIVE_DEFECTS = {
         (
             Edit(
                 "_core.py",
-                "            if len(messages) >= buffer.capacity:\n                full.append(buffer)",
-                "            if len(messages) == buffer.size:\n                full.append(buffer)",
+                "            buffer.messages.append(message)\n",
+                "            buffer.messages.append(message)\n"
+                "            if len(buffer.messages) == buffer.size:\n                self.bounded[buffer] = None\n",
             ),
-            Edit(
-                "_core.py",
-                "            if len(buffer.messages) >= buffer.capacity:\n                return False",
-                "            if len(buffer.messages) >= buffer.size:\n                return False",
-            ),
+            Edit("_core.py", "return 0 < self.size <= len(self.messages)", "return self.size <= len(self.messages)"),
         ),
     ),
 }

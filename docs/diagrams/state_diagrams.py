@@ -13,8 +13,8 @@ from aioservicekit_model.channel.history import CANCELLED, JOINS, READS
 from aioservicekit_model.channel.world import Bounds, Label, channel, closed_world
 from aioservicekit_model.explorer import Machine, explore
 from aioservicekit_model.service import ACTIONS, BLOCKS, POLICIES
-from aioservicekit_model.service.machine import STOPPED, World
 from aioservicekit_model.service.properties import bounded
+from aioservicekit_model.service.state import STOPPED, World
 
 __all__ = ["channel_states", "operation_states", "service_states"]
 

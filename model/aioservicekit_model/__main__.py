@@ -15,9 +15,10 @@ from .channel.world import Label as ChannelLabel
 from .explorer import Graph, Machine, Property, Sometimes, explore, violations
 from .service import ACTIONS, BLOCKS, POLICIES
 from .service.faults import FAULTS
-from .service.machine import Dependencies, Label, World
+from .service.machine import Label
 from .service.properties import bounded, promises, situations
 from .service.restarts import RESTART
+from .service.state import Dependencies, World
 
 __all__ = ["Exploration", "main", "report"]
 

@@ -8,13 +8,16 @@ from typing import Any, Literal
 from aioservicekit import Service, ServiceState, run_services
 from aioservicekit_conformance.running.loop import SteppedLoop
 from aioservicekit_model.service.blocks import BLOCK, ENTERING
-from aioservicekit_model.service.machine import (
-    CALLS,
+from aioservicekit_model.service.machine import CALLS, INTERNAL, USERS_PART, initial, steps
+from aioservicekit_model.service.policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE
+from aioservicekit_model.service.properties import OF_ANY, OF_BLOCKS, OF_DEPENDENTS, OF_FAILURES, OF_RESTARTS
+from aioservicekit_model.service.restarts import RESTART, RESTARTING
+from aioservicekit_model.service.signals import SIGNALS
+from aioservicekit_model.service.state import (
     CANCELLED_WORK,
     DONE,
     FAILED,
     IDLE,
-    INTERNAL,
     MAX_RESTARTS,
     NO_BLOCK,
     NOTHING,
@@ -23,18 +26,11 @@ from aioservicekit_model.service.machine import (
     STARTING,
     STOP_HOOK,
     STOPPED,
-    USERS_PART,
     WORK,
     Dependencies,
     State,
     World,
-    initial,
-    steps,
 )
-from aioservicekit_model.service.policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE
-from aioservicekit_model.service.properties import OF_ANY, OF_BLOCKS, OF_DEPENDENTS, OF_FAILURES, OF_RESTARTS
-from aioservicekit_model.service.restarts import RESTART, RESTARTING
-from aioservicekit_model.service.signals import SIGNALS
 
 __all__ = ["ACTIONS", "BLOCKS", "ENDS", "SITUATIONS", "Comparison", "Directed"]
 

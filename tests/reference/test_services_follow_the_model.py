@@ -14,8 +14,8 @@ from stepping import EAGER, EagerLoop
 
 from aioservicekit import ServiceState
 from aioservicekit_conformance.running.loop import SteppedLoop
-from aioservicekit_model.service.machine import CANCELLED_WORK, START_HOOK, STOP_HOOK, WORK, Dependencies
 from aioservicekit_model.service.properties import graphs
+from aioservicekit_model.service.state import CANCELLED_WORK, START_HOOK, STOP_HOOK, WORK, Dependencies
 
 Condition = Callable[[Directed], bool]
 

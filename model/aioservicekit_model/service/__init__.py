@@ -1,5 +1,5 @@
-"""The model of services: a `machine`, to which `restarts`, `policies`, `signals` and `blocks` add actions. `properties` says what
-holds for it, and `faults` has the natural mistakes that break these properties."""
+"""The model of services: their `state`, and a `machine`, to which `restarts`, `policies`, `signals` and `blocks` add actions.
+`properties` says what holds for it, and `faults` has the natural mistakes that break these properties."""
 
 from .blocks import BLOCK, ENTERING
 from .machine import CALLS, INTERNAL, USERS_PART

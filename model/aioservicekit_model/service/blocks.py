@@ -1,7 +1,10 @@
 """What a block of `run_services` adds: it stops its services when it is left, or at their first failure, and may limit the time for
 it. Its services need not heed signals."""
 
-from .machine import (
+from .machine import Action, Guard, activity, all_are_stopped, no, not_in_a_shutdown, once, phase, to
+from .restarts import no_restart_is_under_way
+from .signals import stop_all
+from .state import (
     CANCELLED_WORK,
     DONE,
     FAILED,
@@ -15,20 +18,9 @@ from .machine import (
     START_HOOK,
     STOP_HOOK,
     STOPPING,
-    Action,
-    Guard,
     State,
     World,
-    activity,
-    all_are_stopped,
-    no,
-    not_in_a_shutdown,
-    once,
-    phase,
-    to,
 )
-from .restarts import no_restart_is_under_way
-from .signals import stop_all
 
 __all__ = ["BLOCK", "CUT_SHORT", "ENTERING"]
 

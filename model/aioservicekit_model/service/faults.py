@@ -6,20 +6,9 @@ The machine knows nothing of them. A mistake replaces one action, and differs fr
 from typing import NamedTuple
 
 from .machine import (
-    FAILS_FAST,
-    HAS_FAILED,
-    IDLE,
-    READY,
-    START_HOOK,
-    STARTING,
-    STOP_HOOK,
-    STOPPED,
-    WORK,
     Action,
     Effect,
     Guard,
-    State,
-    World,
     activity,
     ask_to_stop,
     begin,
@@ -33,6 +22,7 @@ from .machine import (
 from .policies import fail_and_start_again, try_again
 from .restarts import may_start
 from .signals import signal, stop_all
+from .state import FAILS_FAST, HAS_FAILED, IDLE, READY, START_HOOK, STARTING, STOP_HOOK, STOPPED, WORK, State, World
 
 __all__ = ["FAULTS", "Fault"]
 

@@ -4,28 +4,9 @@ A restart after a failure is one that nobody has asked for. So it is over when t
 dependencies is. Which policy a service has is left open: whatever fails may do any of this. At most one restart is under way.
 """
 
-from .machine import (
-    FAILED,
-    IDLE,
-    MAX_RESTARTS,
-    READY,
-    RUNNING,
-    STARTING,
-    STOPPED,
-    STOPPING,
-    WORK,
-    Action,
-    Restart,
-    State,
-    World,
-    activity,
-    ask_to_stop,
-    is_tried_again,
-    phase,
-    stop,
-    to,
-)
+from .machine import Action, activity, ask_to_stop, is_tried_again, phase, stop, to
 from .restarts import a_dependency_is_down, is_to_follow, nobody_asked, restart_is_to
+from .state import FAILED, IDLE, MAX_RESTARTS, READY, RUNNING, STARTING, STOPPED, STOPPING, WORK, Restart, State, World
 
 __all__ = [
     "FAILING",

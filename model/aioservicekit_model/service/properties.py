@@ -5,15 +5,17 @@ from functools import partial
 
 from ..explorer import AlwaysReachable, DeadlockFree, Forbidden, Invariant, Machine, Property, Sometimes, Terminating
 from .blocks import BLOCK, ENTERING
-from .machine import (
-    CALLS,
+from .machine import CALLS, INTERNAL, Action, Label, has_callers, initial, no, not_in_a_shutdown, steps, unused
+from .policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE, left_to_follow
+from .restarts import RESTART, RESTARTING, may_start
+from .signals import SIGNALS
+from .state import (
     CANCELLED_WORK,
     DONE,
     FAILED,
     FAILS_FAST,
     HAS_FAILED,
     IDLE,
-    INTERNAL,
     MAX_RESTARTS,
     NOTHING,
     READY,
@@ -25,21 +27,10 @@ from .machine import (
     STOPPED,
     STOPPING,
     WORK,
-    Action,
     Dependencies,
-    Label,
     State,
     World,
-    has_callers,
-    initial,
-    no,
-    not_in_a_shutdown,
-    steps,
-    unused,
 )
-from .policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE, left_to_follow
-from .restarts import RESTART, RESTARTING, may_start
-from .signals import SIGNALS
 
 __all__ = ["bounded", "graphs", "promises", "situations"]
 

@@ -1,21 +1,7 @@
 """What a restart adds: it stops a service, starts it, and then starts again the dependents that this took down (SV-5.2)."""
 
-from .machine import (
-    RUNNING,
-    STARTING,
-    STOPPED,
-    STOPPING,
-    Action,
-    Guard,
-    Restart,
-    State,
-    World,
-    ask_to_stop,
-    begin,
-    no,
-    not_in_a_shutdown,
-    phase,
-)
+from .machine import Action, Guard, ask_to_stop, begin, no, not_in_a_shutdown, phase
+from .state import RUNNING, STARTING, STOPPED, STOPPING, Restart, State, World
 
 __all__ = [
     "RESTART",

@@ -1,18 +1,7 @@
 """What signals do: each of the first two stops the services, and reaches the program's own handler too (SV-6.3, SV-6.5)."""
 
-from .machine import (
-    FAILS_FAST,
-    HAS_FAILED,
-    OPEN,
-    SHUT_DOWN,
-    Action,
-    State,
-    World,
-    all_are_stopped,
-    ask_to_stop,
-    no,
-    once,
-)
+from .machine import Action, all_are_stopped, ask_to_stop, no, once
+from .state import FAILS_FAST, HAS_FAILED, OPEN, SHUT_DOWN, State, World
 
 __all__ = ["SIGNALS", "signal", "stop_all"]
 

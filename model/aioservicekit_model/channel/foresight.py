@@ -8,7 +8,8 @@ are too many. This search decides an operation only as it is recorded to end, an
 - The others (joins, commits, closings) are taken just in time: when some operation is seen to end that has not been decided.
 - A state is dropped as soon as the rest of the history contradicts it (`_is_hopeless`): a commit that comes in another order than
   some subscriber reads, that misses a subscriber who reads its message, or that reaches one who reads all it gets, but not this.
-- A read whose loop is about to go gives back what it takes. So it takes only what some other read then overtakes (`_overtakes`).
+- A read whose loop is about to go gives back what it takes. So it takes only what another read then overtakes, or to make room for
+  a commit (`_overtakes`); and of several such reads, the one that was called first takes.
 
 Both ways refuse a history at the same event.
 """
@@ -113,27 +114,28 @@ class _Search:
     def _steps(self, state: State, ending: int | None) -> Iterator[State]:
         for op in state.operations:
             for action, after in self._possible(state, op, self._known.actions[op.number]):
-                if action is TAKE and self._gives_back(state, op):
-                    yield from self._overtakes(after, op.on)
+                if action is TAKE and op.number in self._known.left:
+                    yield from self._overtakes(state, op, after)
+                    if ending is None and state.subscriber(op.on).size:
+                        yield self._eager(after)  # the room that it makes may serve after the rest
                 # Until it ends, an operation that gives up may count as being ahead, and stops nobody.
-                elif (action not in GIVES_UP or op.number == ending) and not self._is_hopeless(
-                    action, state, op, after
-                ):
-                    yield self._eager(in_any_order_of_joins(after) if action is JOIN else after)
+                elif action not in GIVES_UP or op.number == ending:
+                    yield from self._followed(action, state, op, after)
 
-    def _gives_back(self, state: State, op: Operation) -> bool:
-        """Whether a read will give back what it takes, and its take makes no room: it only lets other reads overtake it."""
-        return op.number in self._known.left and state.subscriber(op.on).size == 0
+    def _followed(self, action: Action, state: State, op: Operation, after: State) -> Iterator[State]:
+        """The state after an action and all harmless steps, unless the rest of the history contradicts it."""
+        if not self._is_hopeless(action, state, op, after):
+            yield self._eager(in_any_order_of_joins(after) if action is JOIN else after)
 
-    def _overtakes(self, state: State, on: str) -> Iterator[State]:
-        """The states in which another read of a subscriber has overtaken those that will give back what they have taken."""
-        for op in state.operations:
-            if op.on == on and op.kind in READS:
-                for action, after in self._possible(state, op, self._known.actions[op.number]):
-                    if action is TAKE and self._gives_back(state, op):
-                        yield from self._overtakes(after, on)
-                    elif action in (TAKE, END):
-                        yield self._eager(after)
+    def _overtakes(self, state: State, lost: Operation, taken: State) -> Iterator[State]:
+        """What follows if a read takes a message that it will give back: another read comes first, or there is room."""
+        room = state.subscriber(lost.on).full
+        for op in taken.operations:
+            for action, after in self._possible(taken, op, self._known.actions[op.number]):
+                if action is TAKE and op.number in self._known.left:
+                    yield from self._overtakes(taken, op, after)
+                elif (action in (TAKE, END) and op.on == lost.on) or (action is COMMIT and room):
+                    yield from self._followed(action, taken, op, after)
 
     def _possible(self, state: State, op: Operation, actions: tuple[Action, ...]) -> Iterator[tuple[Action, State]]:
         number = op.number
@@ -145,8 +147,18 @@ class _Search:
             return
         for action in actions:
             possible = op.kind in action.kinds and live.may(action, state, self._lines, op)
-            if possible and self._comes_true(action, state, op):
+            if possible and self._comes_true(action, state, op) and not self._is_second(action, state, op):
                 yield action, live.step(action, state, self._lines, op)
+
+    def _is_second(self, action: Action, state: State, op: Operation) -> bool:
+        """Whether a read called earlier may take as well, and that makes no difference: the loops of both are about to go."""
+        lost = self._lines.abandoned
+        reads = (each for each in state.operations if each.kind in READS and each.on == op.on and each.outcome is None)
+        return (
+            action is TAKE
+            and op.number in lost
+            and op.number != next(each.number for each in reads if each.number in lost)
+        )
 
     def _comes_true(self, action: Action, state: State, op: Operation) -> bool:
         """Whether the operation returns what it would get."""

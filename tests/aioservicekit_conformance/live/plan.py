@@ -41,7 +41,7 @@ ROLES: tuple[dict[str, float], ...] = (
 )  # of a thread, in a burst; {}: it does anything
 CHAOS = 0, 0.02, 0.05, 0.1
 ALONE = 0.002, 0.005, 0.01  # if one thread alone has it: a long pause or two in an operation, for which others lurk
-RUSHED = *JOINS, "send", "send", "send", "read", "close"  # in the middle of these, something closes
+RUSHED = *JOINS, "send", "send", "read", "close"  # in the middle of these, something closes
 SWARM = 0.2, 1, 1, 2
 HURRIED = {"send": 0.2, "read": 0.5, "next": 0.5}  # how many of these are asked to cancel if they wait
 DYING = 0.15, 3  # the weight of "die", in most runs and in deadly ones; a single thread never dies
@@ -179,11 +179,12 @@ def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
     subscribe = _action(chance, "subscribe")._replace(pause=1)
     reads = [Action("read", which) for which in range(3)]  # on each of the subscribers, as a rule
     yield _by(threads, {chance.choice((closing, *others)): [subscribe, *reads]})
+    what = chance.choice(RUSHED)  # and nothing else: so more of its pauses are in one sort of operation
     lurk, close = Action("lurk"), Action("close", chance.choice((0, chance.randrange(1000))))
     yield _by(
         threads,
         {
-            0: [_action(chance, chance.choice(RUSHED)) for _ in range(3)],
+            0: [_action(chance, what) for _ in range(3)],
             closing: [lurk, close, _action(chance, "read")],
             **{thread: [lurk, _action(chance, chance.choice(RUSHED))] for thread in others},
         },

@@ -172,7 +172,7 @@ def suite(settings: Settings, number: int) -> list[Record]:
     def states(amount: int) -> Sample:
         model, services = module("aioservicekit_model.service"), module("aioservicekit_model.service.properties")
         actions = [action for action in model.ACTIONS if action not in model.BLOCK]
-        machine = services.bounded(module("aioservicekit_model.service.machine").World(SERVICES), actions)
+        machine = services.bounded(module("aioservicekit_model.service.state").World(SERVICES), actions)
         start = perf_counter()
         found = sum(len(module("aioservicekit_model.explorer").explore(machine).states) for _ in range(amount))
         return Sample(perf_counter() - start, found)

@@ -320,36 +320,6 @@ def test_cancelling_the_start_stops_what_has_started() -> None:
     run(application)
 
 
-def test_cancelling_the_start_again_cuts_nothing_short() -> None:
-    """While starts are given up, a second request to cancel lets their hooks end as they like (SV-6.2)."""
-
-    class Careful(Recorded):
-        async def __on_start__(self) -> None:
-            try:
-                await asyncio.sleep(3600)
-            finally:
-                await asyncio.sleep(1)
-                self.log.append("tidy")
-
-    async def application() -> None:
-        careful = Careful()
-
-        async def block() -> None:
-            async with run_services([careful]):
-                raise AssertionError("the block has run")
-
-        entering = asyncio.create_task(block())
-        for _ in range(2):
-            await asyncio.sleep(0.4)
-            entering.cancel()
-        await asyncio.wait([entering])
-        assert entering.cancelled()
-        assert "tidy" in careful.log
-        assert states(careful) == ["STOPPED"]
-
-    run(application)
-
-
 @pytest.mark.parametrize(
     ("services", "named"), [(3, "3"), ([3], "3"), ("a", "'a'"), ([Recorded], "class"), ([[]], r"\[\]")]
 )

@@ -178,6 +178,12 @@ EXPLAINED_BY_SEVERAL = {
         {"CH-1.4", "CH-1.7"},
         [*PAIR, observe("open"), *done(1, "close", "channel"), observe("initiation"), rest()],
     ),
+    "a send reaches those who were there when it was called": (
+        {"CH-2.4"},
+        [*joined("s1", "p1"), *done(1, "send", "p1", 1), call(2, "send", "p1", 2), rest(), *joined("s2")]
+        + [call(3, "read", "s2"), *done(4, "close", "s1"), returned(2), rest()]
+        + [*done(5, "read", "s1", None, 1), *done(6, "read", "s1", None, 2), rest()],
+    ),
     "a close closes the endpoints, and leaves the channel": (
         {"CH-1.4"},
         [

@@ -142,6 +142,14 @@ def commit_to_closed(state: State, op: Operation, past: Past) -> Iterator[State]
         yield put(state, op.value, [*state.connected, *closed]).settled(op, "return")
 
 
+def commit_to_earlier_ones(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """To some that have closed since, and not to some that have joined since."""
+    for missed in filter(None, some(s for s in state.connected if s.name in past.newcomers)):
+        for closed in filter(None, some(s for s in state.subscribers if not s.connected)):
+            reached = [*(s for s in state.connected if s not in missed), *closed]
+            yield put(state, op.value, reached).settled(op, "return")
+
+
 def commit_too_often(state: State, op: Operation, past: Past) -> Iterator[State]:
     for more in some(state.subscribers):
         if {s.connected for s in more} == {True, False}:

@@ -61,8 +61,7 @@ def on_shutdown() -> Event[[signal.Signals]]:
 
 def refuses_starts(heeding_signals: bool, asked_at: int) -> bool:
     """Whether the running loop's application is shutting down, or has been since `asked_at` (the number of shutdowns then)."""
-    if _received:
-        _forget_closed_loops()
+    _forget_closed_loops()
     ends = application()
     if ends.exit or not heeding_signals:
         return ends.exit is not None

@@ -49,8 +49,8 @@ def losing(commit: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def doubling(commit: Callable[..., bool]) -> Callable[..., bool]:
-    """Every fiftieth message comes twice."""
-    return lambda core, message: (message[1] % 50 or commit(core, message)) and commit(core, message)
+    """Every fifth message comes twice."""
+    return lambda core, message: (message[1] % 5 or commit(core, message)) and commit(core, message)
 
 
 def keeping(unsubscribe: Callable[..., None]) -> Callable[..., None]:

@@ -204,7 +204,9 @@ def test_a_program_says_when_the_defect_is_gone(deaf: Path) -> None:
 
 def test_known_failures_are_no_failure_and_stale_ones_are(deaf: Path) -> None:
     """A rule that is known to fail does not fail the run; a listed rule that passes does."""
-    (deaf / "known.txt").write_text("CH-1.4  # to be mended\n\nCH-5.1  # as nobody can tell whether it would close later\n")
+    (deaf / "known.txt").write_text(
+        "CH-1.4  # to be mended\n\nCH-5.1  # as nobody can tell whether it would close later\n"
+    )
     assert run("deaf_channel", "--max-examples", "50", "--known-failing", "known.txt", cwd=deaf).returncode == 0
     (deaf / "known.txt").write_text("CH-1.4\nCH-5.1\nCH-2.3\n")
     stale = run("deaf_channel", "--max-examples", "50", "--known-failing", "known.txt", cwd=deaf)

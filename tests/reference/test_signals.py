@@ -326,6 +326,25 @@ def test_a_loop_that_was_left_behind_takes_no_signals() -> None:
     assert printed[:2] == ["worker stops", "ended"]
 
 
+def test_a_loop_that_was_left_behind_keeps_no_handlers_from_others() -> None:
+    """If the program sets a handler after such a loop has closed, the next services stop all the same, and it is called (SV-6.5)."""
+    with child("""
+        import warnings
+        warnings.simplefilter("ignore")
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(Worker(name="forgotten").start())
+        loop.set_exception_handler(lambda loop, context: None)
+        loop.close()
+        signal.signal(signal.SIGTERM, lambda number, frame: print("the program's own", flush=True))
+        asyncio.run(run(Worker(name="worker")))
+    """) as application:
+        application.read()
+        application.send(signal.SIGTERM)
+        status, printed = application.end()
+    assert status == 0
+    assert sorted(printed[:3]) == ["ended", "the program's own", "worker stops"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_after_the_services_a_signal_has_its_default_effect(number: signal.Signals) -> None:
     """After the last service has stopped, a signal kills the process, as before the first one (SV-6.3)."""

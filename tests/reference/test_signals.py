@@ -327,7 +327,7 @@ def test_a_loop_that_was_left_behind_takes_no_signals() -> None:
 
 
 def test_a_loop_that_was_left_behind_keeps_no_handlers_from_others() -> None:
-    """If the program sets a handler after such a loop has closed, the next services stop all the same, and it is called (SV-6.5)."""
+    """If the program sets a handler after the loop has closed, services of the next loop heed signals all the same (SV-6.5)."""
     with child("""
         import warnings
         warnings.simplefilter("ignore")

@@ -135,13 +135,12 @@ class Relaxed:
                 if wrong or machine.ends(op, event):
                     yield StateWithPast(state.ended(op), ended(past, op))
             case "observe":
-                for observed in self._observed(now, event):
-                    yield from with_belated(observed)
+                for by_now in with_belated(now):
+                    yield from self._observed(by_now, event)
             case "rest":
                 error_due = any(op.outcome == HAVING_DELIVERED for op in state.operations)
-                if not (error_due or past.arriving) and all(
-                    self.is_neglected(now, op, due) for op, due in machine.overdue(state)
-                ):
+                still_to_come = error_due or past.arriving or past.closing
+                if not still_to_come and all(self.is_neglected(now, op, due) for op, due in machine.overdue(state)):
                     yield now
             case _:
                 yield from (StateWithPast(after, past) for after in machine.see(state, event))

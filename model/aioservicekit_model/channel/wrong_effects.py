@@ -247,8 +247,12 @@ def close_after_the_return(state: State, op: Operation, past: Past) -> Iterator[
         yield StateWithPast(state.settled(op, "return"), still_to_close(op.on, past))
 
 
+def close_the_endpoint_alone(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield disconnected(state, op.on).settled(op, "return")
+
+
 def close_the_endpoint_first(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
-    """It deserts the channel, which closes later or never."""
+    """It deserts the channel, which closes later."""
     if close(state, op).phase != state.phase:
         after = disconnected(state, op.on).settled(op, "return")
         yield StateWithPast(after, still_to_close(op.on, past))
@@ -273,25 +277,29 @@ def close_the_channel_too(state: State, op: Operation, past: Past) -> Iterator[S
     yield closed_channel(state).settled(op, "return")
 
 
-def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
-    """Any of the other endpoints may be forgotten, completely or except for what waits on it. It may close later."""
+def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """Any of the other endpoints may be forgotten, completely or except for the operations that wait on it."""
     after = close(state, op)
     if after.phase != CLOSED_PHASE:
         return
-    later = still_to_close("channel", past)
     endpoints = [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
     for kept in filter(None, some(name for name in endpoints if name != op.on)):
         left = after._replace(
             publishers=tuple((p, p in kept) for p, _ in state.publishers),
             subscribers=tuple(s if s.name in kept else after.subscriber(s.name) for s in state.subscribers),
         )
-        yield StateWithPast(left, later)
+        yield left
         for each in after.operations:
             if each.on in kept and any(
                 each.kind in action.kinds and may(action, after, each) for action in (FAIL, END)
             ):
                 left = fail(left, each)
-        yield StateWithPast(left, later)
+        yield left
+
+
+def close_other_endpoints_last(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    for left in close_and_forget_endpoints(state, op, past):
+        yield StateWithPast(left, still_to_close("channel", past))
 
 
 def close_and_drop_messages(state: State, op: Operation, past: Past) -> Iterator[State]:

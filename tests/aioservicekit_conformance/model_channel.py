@@ -95,7 +95,7 @@ class _Channel(_Endpoint):
     @property
     def state(self) -> str:
         turns_back = "CH-1.7" in self._relaxed and self._now.past.seen == OPEN
-        self._now = next(self._machine.see(self._now, observe(INITIATION if turns_back else self._state.phase)))
+        (self._now,) = self._machine.see(self._now, observe(INITIATION if turns_back else self._state.phase))
         return self._state.phase
 
     @property

@@ -23,7 +23,7 @@ from .mistakes import (
     turned_back,
 )
 from .past import Past, StateWithPast, called, ended, remember
-from .wrong_effects import HAVING_DELIVERED, with_belated
+from .wrong_effects import HAVING_DELIVERED
 
 __all__ = ["OBLIGATIONS_OF_THE_MACHINE", "RULES_OF_THE_MACHINE", "Relaxed", "relaxed", "rule_of"]
 
@@ -94,7 +94,6 @@ class Relaxed:
         self._turns_back = is_relaxed("CH-1.7")
         self._remembers = {
             *(name for mistake in self.mistakes for name in mistake.remembers),
-            *(name for ending in self.endings for name in ending.remembers),
             *(name for neglect in self.neglects for name in neglect.remembers),
         }
         rows = (*map(acting, self.actions), *map(mistaken, self.mistakes))
@@ -131,27 +130,20 @@ class Relaxed:
                     yield called_now
             case "return" | "raise":
                 op = state.operation(event.op)
-                wrong = any(each.fits(now, op, event) for each in self.endings)
+                wrong = any(op.kind in ending.kinds and ending.seen(op, event) for ending in self.endings)
                 if wrong or machine.ends(op, event):
                     yield StateWithPast(state.ended(op), ended(past, op))
-            case "observe":
-                for by_now in with_belated(now):
-                    yield from self._observed(by_now, event)
+            case "observe" if self._turns_back:
+                if event.value == state.phase:
+                    yield StateWithPast(state, past._replace(seen=state.phase))
+                for turned in turned_back(state, past, event.value):
+                    yield StateWithPast(turned, past._replace(seen=turned.phase))
             case "rest":
-                error_due = any(op.outcome == HAVING_DELIVERED for op in state.operations)
-                still_to_come = error_due or past.arriving or past.closing
-                if not still_to_come and all(self.is_neglected(now, op, due) for op, due in machine.overdue(state)):
+                has_failed = any(op.outcome == HAVING_DELIVERED for op in state.operations)  # its error is still due
+                if not has_failed and all(self.is_neglected(now, op, due) for op, due in machine.overdue(state)):
                     yield now
             case _:
                 yield from (StateWithPast(after, past) for after in machine.see(state, event))
-
-    def _observed(self, now: StateWithPast, event: Event) -> Iterator[StateWithPast]:
-        state, past = now
-        if event.value == state.phase:
-            yield StateWithPast(state, past._replace(seen=state.phase)) if self._turns_back else now
-        if self._turns_back:
-            for turned in turned_back(state, past, event.value):
-                yield StateWithPast(turned, past._replace(seen=turned.phase))
 
     def is_neglected(self, now: StateWithPast, op: Operation, obligation: Obligation) -> bool:
         """Whether an obligation need not be met."""

@@ -91,7 +91,7 @@ class _Driver:
             if chance.random() < 0.5:
                 self._rest.let_time_pass()
             self._come_to_rest()
-        self._lanes[0].drain()
+        self._lanes[-1].drain()  # it has no chaos where the first alone has it
         self._come_to_rest()
 
     def _come_to_rest(self) -> None:

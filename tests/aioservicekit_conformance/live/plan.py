@@ -32,7 +32,7 @@ WEIGHTS = {
 DUELS = 0.3  # of the runs
 ONE_SIDED = 0.2  # of the runs
 RUSHES = 0.6  # of the runs of several threads
-SHORT = 0.5  # of these do nothing else: a channel closes once, and so many short runs show more than a few long ones
+SHORT = 0.7  # of these do nothing else: a channel closes once, and so many short runs show more than a few long ones
 ROLES: tuple[dict[str, float], ...] = (
     {},
     {},
@@ -41,7 +41,7 @@ ROLES: tuple[dict[str, float], ...] = (
 )  # of a thread, in a burst; {}: it does anything
 CHAOS = 0, 0.02, 0.05, 0.1
 ALONE = 0.002, 0.005, 0.01  # if one thread alone has it: a long pause or two in an operation, for which others lurk
-RUSHED = *JOINS, "send", "send", "read", "close"  # in the middle of these, something closes
+RUSHED = *JOINS, *("send",) * 4, "read", "close"  # in the middle of these, something closes
 SWARM = 0.2, 1, 1, 2
 HURRIED = {"send": 0.2, "read": 0.5, "next": 0.5}  # how many of these are asked to cancel if they wait
 DYING = 0.15, 3  # the weight of "die", in most runs and in deadly ones; a single thread never dies
@@ -176,16 +176,17 @@ def _duel(chance: Random, threads: int) -> list[list[Action]]:
 def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
     """Bursts in which a thread closes something while reads wait, and while the first thread is in the middle of something."""
     closing, *others = chance.sample(range(1, threads), min(threads - 1, 2))  # more would overlap in too many orders
-    subscribe = _action(chance, "subscribe")._replace(pause=1)
-    reads = [Action("read", which) for which in range(3)]  # on each of the subscribers, as a rule
-    yield _by(threads, {chance.choice((closing, *others)): [subscribe, *reads]})
+    subscribes = [_action(chance, "subscribe")._replace(pause=1) for _ in range(2)]
+    reads = [Action("read", which) for which in range(2)]  # on the last subscribers none, as a rule
+    yield _by(threads, {chance.choice((closing, *others)): [*subscribes, *reads]})
     what = chance.choice(RUSHED)  # and nothing else: so more of its pauses are in one sort of operation
     lurk, close = Action("lurk"), Action("close", chance.choice((0, chance.randrange(1000))))
+    late = [Action("read", which) for which in (-1, -2, -3)]  # a commit that is half done has not reached the last ones
     yield _by(
         threads,
         {
             0: [_action(chance, what) for _ in range(3)],
-            closing: [lurk, close, _action(chance, "read")],
+            closing: [lurk, close, *late],
             **{thread: [lurk, _action(chance, chance.choice(RUSHED))] for thread in others},
         },
     )

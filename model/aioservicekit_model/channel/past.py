@@ -23,6 +23,8 @@ class Past(NamedTuple):
     interrupted: tuple[str, ...] = ()  # subscribers with a read that has given up since the last message
     late: tuple[int, ...] = ()  # operations called on a closed endpoint on which nothing waited
     lingering: tuple[tuple[str, int], ...] = ()  # closed subscribers that go on receiving, with their sizes
+    closing: tuple[str, ...] = ()  # what is still to close, after its closing has returned
+    arriving: tuple[tuple[str, Message], ...] = ()  # committed messages that have not reached these subscribers yet
 
 
 class StateWithPast(NamedTuple):

@@ -132,7 +132,9 @@ def test_wrong_statistics_are_refused(
     ("whose", "text", "expected"),
     [
         (ours.Channel, "<a channel>", "the channel to show the state: open"),
-        (ours.Channel, "<an open channel: 3 full>", "the number of full subscribers that the channel shows: 1 full"),
+        (ours.Channel, "<an open channel: 3 full>", "the number of full in <an open channel: 3 full>: 1 full"),
+        (ours.Channel, "<an open channel: sends=0>", "the number of sends in <an open channel: sends=0>: 6 sends"),
+        (ours._ChannelSubscriber, "<5 of 11 or 7, 0 reads waiting>", "the number of reads in"),
         (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to show the buffered messages: 5"),
         (ours._ChannelPublisher, "<a publisher>", "the publisher to show that it is closed once it is"),
         (ours._ChannelPublisher, "<a closed publisher>", "the publisher to show that it is closed once it is"),

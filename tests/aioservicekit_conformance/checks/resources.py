@@ -239,7 +239,7 @@ async def _told(target: Target) -> dict[str, str]:
     if target.states.get(channel.state) != "open" or any(operation.done() for operation in waiting):
         raise NotTakenOn("it could not be inspected: the channel is not open, or nothing waits")
     told |= {"statistics": _text(channel.statistics()), "channel": repr(channel), "subscriber": repr(partly)}
-    told |= {"publisher": repr(publisher), "full": repr(full)}
+    told |= {"publisher": repr(publisher), "full": repr(full), "reading": repr(empty)}
     await other.close()
     await partly.close()
     told |= {"closed publisher": repr(other), "closed subscriber": repr(partly)}
@@ -289,9 +289,11 @@ def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
     _require(target, told, "statistics", {**buffers, **waiting, "a full buffer": SIZE})
     _require(target, told, "subscriber", buffers)
     _require(target, told, "full", {"a full buffer": SIZE})
-    full = re.search(r"(\d+) full", told["channel"])
-    if full:
-        expect("1 full", full[0], "the number of full subscribers that the channel shows")
+    counts = ("channel", "full", 1), ("channel", "sends", SENDS), ("reading", "reads", READS)
+    for what, word, number in counts:
+        shown = re.search(rf"(\d+) {word}\b|\b{word}\b ?[=:] ?(\d+)", told[what])
+        if shown:
+            expect(f"{number} {word}", f"{shown[1] or shown[2]} {word}", f"the number of {word} in {told[what]}")
     if READS in _numbers(target, told["nobody reads"]):
         raise Broken("a closed subscriber to show that no reads wait", told["nobody reads"])
     for what in ("channel", "statistics"):

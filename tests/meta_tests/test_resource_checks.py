@@ -148,6 +148,18 @@ def test_a_repr_that_tells_nothing_is_refused(
     assert expected in verdict("CH-7.3").expected
 
 
+def test_a_count_may_stand_after_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In "size=0 reads=4", four reads wait, and not none (CH-7.3)."""
+
+    def text(self: Any) -> str:
+        of = self._buffer
+        state = "connected" if self._is_connected() else "closed"
+        return f"<{state} buffered={len(of.messages)} size={of.size} reads={len(of.reads)}>"
+
+    monkeypatch.setattr(ours._ChannelSubscriber, "__repr__", text)
+    assert verdict("CH-7.3").verdict == "pass"
+
+
 def test_no_statistics_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel without `statistics()` is not refused for that: the rule is untested, with the reason."""
     monkeypatch.delattr(ours.Channel, "statistics")

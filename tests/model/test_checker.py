@@ -265,6 +265,22 @@ def test_a_message_that_comes_late_needs_room_too() -> None:
     assert not explains(1, history, "CH-3.1")
 
 
+GIVEN_UP = [*READING, call(2, "read", "s1"), rest(), cancel(1), raised(1, CANCELLED), rest()]
+BEHIND_ONE_THAT_GAVE_UP = {
+    "it loses a message": [*done(3, "send", "p1", 3), rest(), *done(4, "send", "p1", 4), returned(2, 4), rest()],
+    "it waits beside messages": [*done(3, "send", "p1", 3), rest(), call(4, "send", "p1", 4), rest()],
+    "it waits on what is closed": [*done(3, "send", "p1", 3), *done(4, "close", "s1"), call(5, "read", "s1"), rest()],
+}
+
+
+@pytest.mark.parametrize("what", BEHIND_ONE_THAT_GAVE_UP)
+def test_a_cancelled_read_that_stays_in_line_is_a_breach_of_its_rule(what: str) -> None:
+    """A read that has given up takes a message, or holds up those behind it for ever (CH-4.5)."""
+    history = [*GIVEN_UP, *BEHIND_ONE_THAT_GAVE_UP[what]]
+    assert first_refused(machine, 1, history) is not None
+    assert explains(1, history, "CH-4.5", for_certain=True)
+
+
 JOINED_ALL_THE_SAME = {
     "it joined, and was cancelled": [observe("open"), cancel(1), raised(1, CANCELLED)],
     "it was cancelled, and joined": [cancel(1), raised(1, CANCELLED), observe("open")],

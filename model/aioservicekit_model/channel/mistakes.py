@@ -56,6 +56,7 @@ from .wrong_effects import (
     commit_past_newcomers,
     commit_to_closed,
     commit_to_earlier_ones,
+    commit_to_reads_that_gave_up,
     commit_to_the_lingering,
     commit_to_the_rest,
     commit_too_often,
@@ -132,8 +133,7 @@ never_ends:          Condition = lambda state, op, past: op.outcome == NEVER
 beside_a_closed_one: Condition = lambda state, op, past: any(p != op.on and not connected for p, connected in state.publishers)
 is_late:             Condition = lambda state, op, past: op.number in past.late
 in_time:             Condition = lambda state, op, past: op.number not in past.late
-after_interruption:  Condition = lambda state, op, past: op.on in past.interrupted
-in_time_interrupted: Condition = lambda state, op, past: op.on in past.interrupted and op.number not in past.late
+behind_one_that_gave_up: Condition = lambda state, op, past: op.on in past.gave_up
 # fmt: on
 
 
@@ -260,6 +260,8 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),
     Mistake("CH-4.4a", "take and leave",                      TAKE,     take_and_leave),
     Mistake("CH-4.4a", "take and drop the next",              TAKE,     take_and_drop_the_next),
+    Mistake("CH-4.5a", "commit to reads that gave up",        COMMIT,   commit_to_reads_that_gave_up,
+            remembers=("gave_up",)),
     Mistake("CH-4.5b", "give up and put back last",           LEAVE,    put_back_last),
     Mistake("CH-4.7a", "end the iteration early",             END,      end_early,                 is_iterating,
             without=("CH-4.1", "CH-4.2")),
@@ -317,8 +319,8 @@ NEGLECTS: tuple[Neglect, ...] = (
     Neglect("CH-3.8c", "CH-3.4",  after_cancellation,  ("room",)),
     Neglect("CH-5.3b", "CH-3.4",  after_closing,       ("room",)),
     Neglect("CH-5.2a", "CH-3.7a", waited_when_its_publisher_left,     ("late",)),
-    Neglect("CH-4.5b", "CH-4.6",  after_interruption,  ("interrupted",)),
-    Neglect("CH-4.5b", "CH-4.3",  in_time_interrupted, ("interrupted", "late")),
+    Neglect("CH-4.5b", "CH-4.6",  behind_one_that_gave_up, ("gave_up",)),
+    Neglect("CH-4.5b", "CH-4.3",  behind_one_that_gave_up, ("gave_up",)),
     Neglect("CH-4.7a", "CH-4.6",  is_iterating),
     Neglect("CH-4.7b", "CH-4.3",  is_iterating),
 )

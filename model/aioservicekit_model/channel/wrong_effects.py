@@ -162,6 +162,16 @@ def commit_to_the_lingering(state: State, op: Operation, past: Past) -> Iterator
         yield put(state, op.value, [*state.connected, *lingering]).settled(op, "return")
 
 
+def commit_to_reads_that_gave_up(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """They still stand in line, and each takes a message, which is lost."""
+    for lost in filter(None, some(s for s in state.connected if s.name in past.gave_up)):
+        left = list(past.gave_up)
+        for s in lost:
+            left.remove(s.name)
+        after = put(state, op.value, [s for s in state.connected if s not in lost]).settled(op, "return")
+        yield StateWithPast(after, past._replace(gave_up=tuple(left)))
+
+
 def fail_having_delivered(state: State, op: Operation, past: Past) -> Iterator[State]:
     for reached in some(state.subscribers):
         yield put(state, op.value, reached).settled(op, *HAVING_DELIVERED)

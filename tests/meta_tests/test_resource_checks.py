@@ -57,6 +57,7 @@ endpoint_finalizer = ours._Endpoint.__del__
         (warns_and_stays_connected, "after its only publisher was forgotten: closed", "open"),
         (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),
         (warns_of_publishers_alone, "a ResourceWarning that names the forgotten subscriber", "none"),
+        (names_nothing, "a ResourceWarning that names the forgotten publisher", "something was never closed"),
     ],
 )
 def test_wrong_care_of_forgotten_endpoints_is_refused(
@@ -89,12 +90,9 @@ def test_care_of_forgotten_endpoints_is_not_blamed_for_what_closings_do(
     assert verdict("CH-7.2").verdict == "pass"
 
 
-@pytest.mark.parametrize("finalizer", [lambda endpoint: None, names_nothing])
-def test_no_care_of_forgotten_endpoints_is_said(
-    finalizer: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A channel that never warns, or never by name, is not refused: the rule is untested, with the reason."""
-    monkeypatch.setattr(ours._Endpoint, "__del__", finalizer)
+def test_no_care_of_forgotten_endpoints_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that never warns is not refused: the rule is untested, with the reason."""
+    monkeypatch.setattr(ours._Endpoint, "__del__", lambda endpoint: None)
     found = verdict("CH-7.2")
     assert (found.verdict, found.evidence) == ("untested", NOBODY_WARNED)
 
@@ -236,3 +234,20 @@ def test_what_is_kept_too_long_is_refused(channel: type, observed: str) -> None:
     (only,) = judge(target, frozenset({"CH-7.1"}), 1, 0).verdicts
     assert only.verdict == "fail"
     assert observed in only.expected
+
+
+class KeepsUnheardMessages(PlainChannel[Any]):
+    """What nobody hears stays with the channel until the next message."""
+
+    unheard: object = None
+
+    async def _send(self, publisher: Any, message: Any) -> None:
+        await super()._send(publisher, message)
+        self.unheard = None if self._subscribers else message
+
+
+def test_a_message_that_nobody_heard_is_let_go() -> None:
+    """A message that was sent while nobody had subscribed must not stay (CH-7.1)."""
+    (found,) = judge(describe("theirs", Target(KeepsUnheardMessages)), frozenset({"CH-7.1"}), 1, 0).verdicts
+    assert found.verdict == "fail"
+    assert "a message that was sent to nobody" in found.expected

@@ -118,6 +118,7 @@ of_the_channel:      Condition = lambda state, op, past: op.on == "channel"
 of_one_open:         Condition = lambda state, op, past: op.on != "channel" and state.phase == OPEN
 of_the_channel_not_closed: Condition = lambda state, op, past: op.on == "channel" and state.phase != CLOSED_PHASE
 of_one_new:          Condition = lambda state, op, past: op.on != "channel" and state.phase == INITIATION
+of_one_connected:    Condition = lambda state, op, past: op.on in connected_names(state)
 of_one_closed:       Condition = lambda state, op, past: op.on != "channel" and op.on not in connected_names(state)
 of_the_closed_channel: Condition = lambda state, op, past: op.on == "channel" and state.phase == CLOSED_PHASE
 of_a_subscriber:     Condition = lambda state, op, past: any(s.name == op.on for s in state.connected)
@@ -258,6 +259,8 @@ MISTAKES: tuple[Mistake, ...] = (
             without=("CH-3.2", "CH-3.5"), remembers=("room",)),
     Mistake("CH-4.1a", "take a newer",                        TAKE,     take_a_newer),
     Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),
+    Mistake("CH-4.3",  "fail though a message is there",      END,      fail_instead,              waited_when_its_subscriber_left,
+            without=("CH-4.2",), remembers=("late",)),
     Mistake("CH-4.4a", "take and leave",                      TAKE,     take_and_leave),
     Mistake("CH-4.4a", "take and drop the next",              TAKE,     take_and_drop_the_next),
     Mistake("CH-4.5a", "commit to reads that gave up",        COMMIT,   commit_to_reads_that_gave_up,
@@ -268,6 +271,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-4.7a", "skip a message",                      TAKE,     take_and_wait,             is_iterating),
     Mistake("CH-4.7b", "end the iteration with an error",     END,      end_with_an_error,         is_iterating,
             without=("CH-4.1", "CH-4.2")),
+    Mistake("CH-5.1a", "close no endpoint",                   CLOSING,  close_nothing,             of_one_connected),
     Mistake("CH-5.1a", "close later",                         CLOSING,  close_later),
     Mistake("CH-5.1a", "close after the return",              CLOSING,  close_after_the_return,
             remembers=("closing",)),

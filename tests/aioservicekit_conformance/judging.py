@@ -16,7 +16,7 @@ from .checks.registry import CHECKS
 from .checks.runner import run_check
 from .exhaustive.everything import Exhausted, exhaust, freedom
 from .exploring.explorer import Exploration, explore, silent
-from .exploring.failures import shortest
+from .exploring.failures import Failure, shortest
 from .report.diagram import moments
 from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
@@ -30,6 +30,7 @@ from .verdicts import UNTESTED, Report, Verdict
 
 __all__ = ["Interrupted", "Judging", "judge", "undisturbed"]
 
+ATTEMPTS = 5  # to find a case that fails twice: a target may look at a set in another order each time
 GIVEN_UP_AT_MOST = 0.1  # if more of the cases than this were given up, too little was judged for a verdict
 
 
@@ -154,13 +155,18 @@ class Judging:
         failures = exploration.failures
         for rule in failures.blamed():
             if rule in self._rules:
-                self._show(rule, shortest(self._target, failures.clearest(rule), rule), exploration)
+                self._show(rule, failures.clearest(rule), exploration)
         if not failures.blamed() and failures.unexplained:
-            case = shortest(self._target, failures.unexplained, None)
-            self._show(_rule_of(case), case, exploration)
+            self._show(None, failures.unexplained, exploration)
 
-    def _show(self, rule: str, case: Case, exploration: Exploration) -> None:
-        if case.refused is None or timeline(replay(self._target, case.default_size, case.actions)) != timeline(case):
+    def _show(self, blamed: str | None, failure: Failure, exploration: Exploration) -> None:
+        for _ in range(ATTEMPTS):
+            case = shortest(self._target, failure, blamed)
+            rule = blamed or _rule_of(case)
+            again = replay(self._target, case.default_size, case.actions)
+            if case.refused is not None and timeline(again) == timeline(case):
+                break
+        else:
             self._escaped[rule] = "it behaves differently from run to run: a failure did not recur"
             return
         expected, observed = explain(case)
@@ -171,14 +177,14 @@ class Judging:
         evidence += f"; {exploration.cases} cases in all"
         if others := blame(case.default_size, case.history) - {rule}:
             evidence += f"; this history by itself could also be blamed on {', '.join(sorted(others))}"
-        failure = self._kept(rule, case)
+        kept = self._kept(rule, case)
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", explained, evidence, expected, observed),
             because=because(case),
             obligations=broken_obligations(case.default_size, case.judged, rule),
             history=tuple(timeline(case)),
-            replay=as_text(failure),
-            program="" if isinstance(case, AgentCase) else as_program(failure, case, expected, observed),
+            replay=as_text(kept),
+            program="" if isinstance(case, AgentCase) else as_program(kept, case, expected, observed),
             commands=case.commands if isinstance(case, AgentCase) else "",
             moments=moments(case),
         )

@@ -16,6 +16,7 @@ from aioservicekit_model.channel.history import CLOSED, EXHAUSTED, JOINS, READS,
 from aioservicekit_model.channel.machine import CLOSED_PHASE, INITIATION, OPEN, Operation, State, overdue
 from aioservicekit_model.channel.past import StateWithPast
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE, relaxed
+from aioservicekit_model.channel.wrong_effects import with_belated
 
 __all__ = ["RELAXABLE", "modelled", "target_without"]
 
@@ -94,8 +95,9 @@ class _Channel(_Endpoint):
 
     @property
     def state(self) -> str:
+        *_, self._now = with_belated(self._now)
         turns_back = "CH-1.7" in self._relaxed and self._now.past.seen == OPEN
-        (self._now,) = self._machine.see(self._now, observe(INITIATION if turns_back else self._state.phase))
+        self._now = next(self._machine.see(self._now, observe(INITIATION if turns_back else self._state.phase)))
         return self._state.phase
 
     @property

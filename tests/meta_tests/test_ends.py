@@ -1,11 +1,14 @@
 """How judging ends when the target hangs, exits, prints or fails, and when somebody presses Ctrl+C."""
 
 import asyncio
+import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -48,6 +51,20 @@ class HangsInSend(PlainChannel[Any]):
     async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
         while True:
             pass
+
+
+class StaysOpen(PlainChannel[Any]):
+    """Some of its channels can't be closed: those of which `broken` says so."""
+
+    broken: Iterator[bool]
+
+    async def close(self) -> None:
+        if not self._is_broken:
+            await super().close()
+
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        self._is_broken = next(self.broken)
 
 
 class ExitsInSend(PlainChannel[Any]):
@@ -425,6 +442,24 @@ def test_too_many_cases_given_up_are_no_verdict(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(case_of_suite, "MOST_STATES", 4)
     report = judged(PlainChannel)
     assert {v.verdict for v in report.verdicts if v.rule in RULES_OF_THE_MACHINE} == {"unsupported"}
+    assert not report.conforms
+
+
+def test_a_failure_is_tried_several_times_before_it_counts_as_one_that_does_not_recur() -> None:
+    """A target may look at a set in another order each time. What has failed twice in the same way is a failure."""
+    coin = random.Random(0)
+    StaysOpen.broken = (coin.random() < 0.5 for _ in itertools.count())
+    report = judge(describe("theirs", Target(StaysOpen, ChannelState, ChannelClosedError)), frozenset({"CH-1.4"}), 8, 0)
+    assert [verdict.verdict for verdict in report.verdicts] == ["fail"]
+
+
+def test_a_failure_that_does_not_recur_is_unsupported() -> None:
+    """Only the first hundred channels were broken: nobody could debug that."""
+    StaysOpen.broken = itertools.chain([True] * 100, itertools.repeat(False))
+    report = judge(describe("theirs", Target(StaysOpen, ChannelState, ChannelClosedError)), frozenset({"CH-1.4"}), 8, 0)
+    (verdict,) = report.verdicts
+    assert verdict.verdict == "unsupported"
+    assert "did not recur" in verdict.evidence
     assert not report.conforms
 
 

@@ -57,6 +57,7 @@ endpoint_finalizer = ours._Endpoint.__del__
         (warns_and_stays_connected, "after its only publisher was forgotten: closed", "open"),
         (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),
         (warns_of_publishers_alone, "a ResourceWarning that names the forgotten subscriber", "none"),
+        (names_nothing, "a ResourceWarning that names the forgotten publisher", "something was never closed"),
     ],
 )
 def test_wrong_care_of_forgotten_endpoints_is_refused(
@@ -89,12 +90,9 @@ def test_care_of_forgotten_endpoints_is_not_blamed_for_what_closings_do(
     assert verdict("CH-7.2").verdict == "pass"
 
 
-@pytest.mark.parametrize("finalizer", [lambda endpoint: None, names_nothing])
-def test_no_care_of_forgotten_endpoints_is_said(
-    finalizer: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A channel that never warns, or never by name, is not refused: the rule is untested, with the reason."""
-    monkeypatch.setattr(ours._Endpoint, "__del__", finalizer)
+def test_no_care_of_forgotten_endpoints_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that never warns is not refused: the rule is untested, with the reason."""
+    monkeypatch.setattr(ours._Endpoint, "__del__", lambda endpoint: None)
     found = verdict("CH-7.2")
     assert (found.verdict, found.evidence) == ("untested", NOBODY_WARNED)
 
@@ -132,7 +130,9 @@ def test_wrong_statistics_are_refused(
     ("whose", "text", "expected"),
     [
         (ours.Channel, "<a channel>", "the channel to show the state: open"),
-        (ours.Channel, "<an open channel: 3 full>", "the number of full subscribers that the channel shows: 1 full"),
+        (ours.Channel, "<an open channel: 3 full>", "the number of full in <an open channel: 3 full>: 1 full"),
+        (ours.Channel, "<an open channel: sends=0>", "the number of sends in <an open channel: sends=0>: 6 sends"),
+        (ours._ChannelSubscriber, "<5 of 11 or 7, 0 reads waiting>", "the number of reads in"),
         (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to show the buffered messages: 5"),
         (ours._ChannelPublisher, "<a publisher>", "the publisher to show that it is closed once it is"),
         (ours._ChannelPublisher, "<a closed publisher>", "the publisher to show that it is closed once it is"),
@@ -144,6 +144,18 @@ def test_a_repr_that_tells_nothing_is_refused(
     """The channel and its endpoints show their state, and a subscriber what it has buffered (CH-7.3)."""
     monkeypatch.setattr(whose, "__repr__", lambda self: text)
     assert expected in verdict("CH-7.3").expected
+
+
+def test_a_count_may_stand_after_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In "size=0 reads=4", four reads wait, and not none (CH-7.3)."""
+
+    def text(self: Any) -> str:
+        of = self._buffer
+        state = "connected" if self._is_connected() else "closed"
+        return f"<{state} buffered={len(of.messages)} size={of.size} reads={len(of.reads)}>"
+
+    monkeypatch.setattr(ours._ChannelSubscriber, "__repr__", text)
+    assert verdict("CH-7.3").verdict == "pass"
 
 
 def test_no_statistics_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,3 +234,20 @@ def test_what_is_kept_too_long_is_refused(channel: type, observed: str) -> None:
     (only,) = judge(target, frozenset({"CH-7.1"}), 1, 0).verdicts
     assert only.verdict == "fail"
     assert observed in only.expected
+
+
+class KeepsUnheardMessages(PlainChannel[Any]):
+    """What nobody hears stays with the channel until the next message."""
+
+    unheard: object = None
+
+    async def _send(self, publisher: Any, message: Any) -> None:
+        await super()._send(publisher, message)
+        self.unheard = None if self._subscribers else message
+
+
+def test_a_message_that_nobody_heard_is_let_go() -> None:
+    """A message that was sent while nobody had subscribed must not stay (CH-7.1)."""
+    (found,) = judge(describe("theirs", Target(KeepsUnheardMessages)), frozenset({"CH-7.1"}), 1, 0).verdicts
+    assert found.verdict == "fail"
+    assert "a message that was sent to nobody" in found.expected

@@ -1,18 +1,39 @@
 """An event reads the same everywhere."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+import aioservicekit
+from aioservicekit import Channel, ChannelState
 from aioservicekit_conformance.exploring.scripts import parse
 from aioservicekit_conformance.report.diagram import LEGEND, moments
-from aioservicekit_conformance.report.explaining import explain
+from aioservicekit_conformance.report.explaining import because, explain
 from aioservicekit_conformance.report.failure_file import KeptFailure
 from aioservicekit_conformance.report.program import as_program
 from aioservicekit_conformance.report.timeline import timeline
 from aioservicekit_conformance.running.case import Case, replay
-from aioservicekit_conformance.target import load
+from aioservicekit_conformance.target import describe, load
 
 BROKEN = "aioservicekit_conformance.modelled:without_CH_3_8"
 CANCELLED_SEND_ARRIVES = parse("s1=1 p1 p1! p1! s1?. x4 s1?")
+
+
+class OpensTooEarly(Channel[Any]):
+    """It claims to be open while its first subscriber is still joining."""
+
+    _early = False
+
+    @property
+    def state(self) -> ChannelState:
+        return ChannelState.open if self._early else super().state
+
+    async def subscribe(self, *, buffer_size: int | None = None, name: str | None = None) -> Any:
+        self._early = True
+        await asyncio.sleep(0)
+        return await super().subscribe(buffer_size=buffer_size, name=name)
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +63,13 @@ def test_an_exported_program_prints_the_lines_of_the_timeline(case: Case, capsys
     for line in timeline(case)[1:]:
         wanted = "    at rest" if line.startswith("    at rest") else line
         assert wanted in printed, line
+
+
+def test_who_may_be_connected_is_not_left_out() -> None:
+    """Before a join returns, nobody knows whether it has connected its endpoint."""
+    offered = SimpleNamespace(
+        Channel=OpensTooEarly, ChannelState=ChannelState, ChannelClosedError=aioservicekit.ChannelClosedError
+    )
+    refused = replay(describe("early", offered), 0, parse("s1"))
+    assert explain(refused) == ("the channel's state is initiation", "the channel's state is open")
+    assert because(refused) == "nobody is connected, and perhaps s1"

@@ -165,6 +165,138 @@ def test_an_iteration_that_skips_messages_is_a_breach_of_its_rule() -> None:
     assert broken_obligations(1, history, "CH-4.7") == ("CH-4.7a",)
 
 
+WAITING = [*joined("s1", "p1", "p2"), *done(1, "send", "p1", 1), call(2, "send", "p1", 2), rest()]
+LATE = [*done(3, "close", "channel"), observe("closed"), returned(1), raised(2, CLOSED), observe("closed"), rest()]
+
+# Each of these histories breaks several rules, or one of several, and nobody can tell which: none of them passes.
+EXPLAINED_BY_SEVERAL = {
+    "a channel is deserted, and begins anew": (
+        {"CH-1.3", "CH-1.7"},
+        [*PAIR, observe("open"), *done(1, "close", "p1"), observe("initiation"), rest()],
+    ),
+    "a channel is closed, and begins anew": (
+        {"CH-1.4", "CH-1.7"},
+        [*PAIR, observe("open"), *done(1, "close", "channel"), observe("initiation"), rest()],
+    ),
+    "a send reaches those who were there when it was called": (
+        {"CH-2.4"},
+        [*joined("s1", "p1"), *done(1, "send", "p1", 1), call(2, "send", "p1", 2), rest(), *joined("s2")]
+        + [call(3, "read", "s2"), *done(4, "close", "s1"), returned(2), rest()]
+        + [*done(5, "read", "s1", None, 1), *done(6, "read", "s1", None, 2), rest()],
+    ),
+    "a close closes the endpoints, and leaves the channel": (
+        {"CH-1.4"},
+        [
+            *joined("s1"),
+            *done(1, "close", "channel"),
+            observe("initiation"),
+            call(2, "read", "s1"),
+            raised(2, CLOSED),
+            rest(),
+        ]
+        + [*joined("p1"), rest()],
+    ),
+    "a close that never ends has no effect": (
+        {"CH-1.4", "CH-5.1"},
+        [call(1, "close", "channel"), observe("initiation"), rest()],
+    ),
+    "a deserted channel closes later than its endpoint": (
+        {"CH-1.3", "CH-5.1"},
+        [*PAIR, observe("open"), *done(1, "close", "p1"), observe("open"), observe("closed"), rest()],
+    ),
+    "endpoints close later than their channel": (
+        {"CH-1.6", "CH-5.1"},
+        [*PAIR, *done(1, "close", "channel"), observe("closed"), *done(2, "send", "p1", 2), observe("closed")]
+        + [rest(), call(3, "send", "p1", 3), raised(3, CLOSED), rest()],
+    ),
+    "a close returns before it takes effect": (
+        {"CH-5.1"},
+        [*PAIR, observe("open"), *done(1, "close", "channel"), observe("open"), observe("closed"), rest()],
+    ),
+    "one of two subscribers gets the message later": (
+        {"CH-3.1", "CH-4.2"},
+        [*joined("s1", "s2", "p1"), call(1, "send", "p1", 1), call(2, "read", "s2"), *LATE]
+        + [*done(4, "read", "s1", None, 1), *done(5, "read", "s2", None, 1), rest()],
+    ),
+    "a send raises another error as its publisher closes": (
+        {"CH-3.7", "CH-5.2"},
+        [*WAITING, *done(3, "close", "p1"), raised(2, "RuntimeError"), rest()],
+    ),
+    "a send is cancelled by the closing of its publisher": (
+        {"CH-3.7", "CH-3.8", "CH-5.2"},
+        [*WAITING, *done(3, "close", "p1"), raised(2, CANCELLED), rest()],
+    ),
+    "a read raises another error as its subscriber closes": (
+        {"CH-4.1", "CH-4.2", "CH-4.3"},
+        [*READING, *done(2, "close", "s1"), raised(1, "RuntimeError"), rest()],
+    ),
+    "a read is cancelled by the closing of its subscriber": (
+        {"CH-4.2", "CH-4.3", "CH-4.5"},
+        [*READING, *done(2, "close", "s1"), raised(1, CANCELLED), rest()],
+    ),
+    "a publisher that is closed goes on": (
+        {"CH-3.7", "CH-5.1"},
+        [*joined("p1"), *done(1, "close", "p1"), *done(2, "send", "p1", 2), rest()],
+    ),
+    "a read that waits fails though a message is there for it": (
+        {"CH-4.2", "CH-4.3"},
+        [
+            *READING,
+            call(2, "send", "p1", 2),
+            call(3, "close", "s1"),
+            returned(2),
+            returned(3),
+            raised(1, CLOSED),
+            rest(),
+        ],
+    ),
+    "a send for which there is room raises another error": (
+        {"CH-3.4", "CH-3.7"},
+        [*PAIR, call(1, "send", "p1", 1), raised(1, "KeyError"), rest()],
+    ),
+    "a read for which there is a message raises another error": (
+        {"CH-4.1", "CH-4.6"},
+        [*PAIR, *done(1, "send", "p1", 1), call(2, "read", "s1"), raised(2, "KeyError"), rest()],
+    ),
+    "a send to nobody raises another error": (
+        {"CH-3.3", "CH-3.7"},
+        [*joined("p1"), call(1, "send", "p1", 1), raised(1, "KeyError"), rest()],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", EXPLAINED_BY_SEVERAL)
+def test_each_rule_that_may_be_broken_explains_it(what: str) -> None:
+    """The blamed rule masks others, which explain the whole history as well."""
+    rules, history = EXPLAINED_BY_SEVERAL[what]
+    assert first_refused(machine, 1, history) is not None
+    assert {rule for rule in rules if explains(1, history, rule, for_certain=True)} == rules
+
+
+def test_a_message_that_comes_late_needs_room_too() -> None:
+    """Two messages in a buffer of size 1 are no matter of when they came (CH-3.2, and not CH-3.1)."""
+    sends = [event for number in (1, 2) for event in (*done(number, "send", "p1", number), observe("open"))]
+    history = [*PAIR, *sends, rest(), *done(3, "read", "s1", None, 1), *done(4, "read", "s1", None, 2), rest()]
+    assert explains(1, history, "CH-3.2")
+    assert not explains(1, history, "CH-3.1")
+
+
+GIVEN_UP = [*READING, call(2, "read", "s1"), rest(), cancel(1), raised(1, CANCELLED), rest()]
+BEHIND_ONE_THAT_GAVE_UP = {
+    "it loses a message": [*done(3, "send", "p1", 3), rest(), *done(4, "send", "p1", 4), returned(2, 4), rest()],
+    "it waits beside messages": [*done(3, "send", "p1", 3), rest(), call(4, "send", "p1", 4), rest()],
+    "it waits on what is closed": [*done(3, "send", "p1", 3), *done(4, "close", "s1"), call(5, "read", "s1"), rest()],
+}
+
+
+@pytest.mark.parametrize("what", BEHIND_ONE_THAT_GAVE_UP)
+def test_a_cancelled_read_that_stays_in_line_is_a_breach_of_its_rule(what: str) -> None:
+    """A read that has given up takes a message, or holds up those behind it for ever (CH-4.5)."""
+    history = [*GIVEN_UP, *BEHIND_ONE_THAT_GAVE_UP[what]]
+    assert first_refused(machine, 1, history) is not None
+    assert explains(1, history, "CH-4.5", for_certain=True)
+
+
 JOINED_ALL_THE_SAME = {
     "it joined, and was cancelled": [observe("open"), cancel(1), raised(1, CANCELLED)],
     "it was cancelled, and joined": [cancel(1), raised(1, CANCELLED), observe("open")],

@@ -86,6 +86,7 @@ AFTER = {
     "leave the endpoints forgotten": "close and forget endpoints",
     "leave open what has joined late": "join what is closed",
     "commit to the rest": "deliver to one",
+    "CH-5.1b not met, against CH-1.4": "leave the channel open, for ever",
     "close and go on receiving": "commit to the lingering too",
     "commit to the lingering too": "close and go on receiving",
 }
@@ -130,8 +131,13 @@ def without_guard(name: str, rule: str) -> Relaxed:
         return Relaxed(frozenset())
 
 
-def named(name: str) -> Mistake:
-    return next(mistake for mistake in MISTAKES if mistake.name == name)
+def name_of(wrong: Mistake | Ending | Neglect) -> str:
+    return f"{wrong.obligation} not met, against {wrong.rule}" if isinstance(wrong, Neglect) else wrong.name
+
+
+def named(name: str) -> Mistake | Neglect:
+    tables: tuple[Mistake | Neglect, ...] = (*MISTAKES, *NEGLECTS)
+    return next(each for each in tables if name_of(each) == name)
 
 
 def wrong() -> Iterator[Wrong]:
@@ -139,13 +145,11 @@ def wrong() -> Iterator[Wrong]:
     for action in ACTIONS:
         for rule in action.guards:
             yield Wrong(f"{action.name}, without {rule}", rule, partial(without_guard, action.name, rule))
-    for mistake in MISTAKES:
-        both = (mistake, named(AFTER[mistake.name])) if mistake.name in AFTER else (mistake,)
-        yield Wrong(mistake.name, mistake.rule, partial(with_only, *both))
-    for ending in ENDINGS:
-        yield Wrong(ending.name, ending.rule, partial(with_only, ending))
-    for neglect in NEGLECTS:
-        yield Wrong(f"{neglect.obligation} not met, against {neglect.rule}", neglect.rule, partial(with_only, neglect))
+    tables: tuple[Mistake | Ending | Neglect, ...] = (*MISTAKES, *ENDINGS, *NEGLECTS)
+    for each in tables:
+        name = name_of(each)
+        both = (each, named(AFTER[name])) if name in AFTER else (each,)
+        yield Wrong(name, each.rule, partial(with_only, *both))
     yield Wrong("a new channel in any phase", "CH-1.1a", partial(relaxed, "CH-1.1a"))
     yield Wrong("a phase that comes again", "CH-1.7", partial(relaxed, "CH-1.7"))
 

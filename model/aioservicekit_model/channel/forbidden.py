@@ -48,6 +48,10 @@ def closes_for_no_reason(before: State, label: Label, after: State) -> bool:
     return (label.kind, label.on) != ("close", "channel") and without(before, label.on).complete
 
 
+def stays_though_deserted(before: State, label: Label, after: State) -> bool:
+    return before.phase == OPEN and after.phase != CLOSED_PHASE and not after.complete
+
+
 def closes_before_it_opens(before: State, label: Label, after: State) -> bool:
     return (before.phase, after.phase) == (INITIATION, CLOSED_PHASE) and (label.kind, label.on) != ("close", "channel")
 
@@ -67,9 +71,11 @@ def fails_having_joined(before: State, label: Label, after: State) -> bool:
 def is_not_closed_at_the_call(before: State, label: Label, after: State) -> bool:
     if label.kind != "close" or label.step != CALL:
         return False
-    return label.ending != ("return", None) or (
-        after.phase != CLOSED_PHASE if label.on == "channel" else label.on in connected(after)
+    is_half_closed = (
+        bool(connected(after)) if after.phase == CLOSED_PHASE else after.phase == OPEN and not after.complete
     )
+    stays = after.phase != CLOSED_PHASE if label.on == "channel" else label.on in connected(after)
+    return label.ending != ("return", None) or stays or is_half_closed
 
 
 def changes_what_is_closed(before: State, label: Label, after: State) -> bool:
@@ -145,6 +151,7 @@ def ends_otherwise(kinds: tuple[str, ...], before: State, label: Label, after: S
 FORBIDDEN: dict[str, Callable[[State, Label, State], bool]] = {
     "the state only moves forward (CH-1.7)": moves_back,
     "an open channel closes only when one side has left, or when it is told to (CH-1.3b)": closes_for_no_reason,
+    "an open channel closes as soon as one side has left (CH-1.3a)": stays_though_deserted,
     "before it opens, endpoints come and go (CH-1.5)": closes_before_it_opens,
     "nothing joins a closed channel (CH-2.1)": joins_what_is_closed,
     "only a closed channel refuses a join (CH-2.1)": is_refused_by_one_not_closed,
@@ -157,12 +164,16 @@ FORBIDDEN: dict[str, Callable[[State, Label, State], bool]] = {
     "a send fails only if its publisher is closed (CH-3.3a, CH-3.7a, CH-5.2b)": fails_though_connected,
     "reads are served in the order of their calls (CH-4.4b)": overtakes_a_read,
     "a read fails only if its subscriber is closed and has no message for it"
-    " (CH-4.1b, CH-4.2b, CH-4.7a)": read_fails_early,
+    " (CH-4.1b, CH-4.2b, CH-4.3, CH-4.7a)": read_fails_early,
     "an iteration ends with no error (CH-4.7b)": iteration_raises,
     "what has succeeded is not undone by a cancellation (CH-2.6, CH-3.8a, CH-4.5a, CH-4.5b)": success_is_undone,
     "only who was asked to cancel gives up (CH-3.8a, CH-4.5a)": gives_up_unasked,
     "a join ends as it was settled (CH-2.1)": partial(ends_otherwise, JOINS),
-    "a send ends as it was settled (CH-3.7a, CH-3.7b, CH-3.8a)": partial(ends_otherwise, ("send",)),
-    "a read ends as it was settled (CH-4.1b, CH-4.5a, CH-4.7b)": partial(ends_otherwise, READS),
+    "a send ends as it was settled (CH-3.3a, CH-3.4, CH-3.7a, CH-3.7b, CH-3.8a, CH-5.2a)": partial(
+        ends_otherwise, ("send",)
+    ),
+    "a read ends as it was settled (CH-4.1b, CH-4.2b, CH-4.3, CH-4.5a, CH-4.6, CH-4.7b)": partial(
+        ends_otherwise, READS
+    ),
     "a closing ends as it was settled (CH-5.1c)": partial(ends_otherwise, ("close",)),
 }

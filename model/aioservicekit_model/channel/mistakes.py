@@ -30,22 +30,33 @@ from .machine import (
     Operation,
     State,
     publisher_closed,
+    subscriber_closed,
 )
 from .past import Past, StateWithPast
 from .wrong_effects import (
     HAVING_DELIVERED,
+    NEVER,
+    close_after_the_return,
+    close_and_begin_anew,
     close_and_drop_messages,
     close_and_forget_endpoints,
     close_and_go_on_receiving,
     close_later,
+    close_never,
     close_nothing,
+    close_other_endpoints_last,
     close_the_channel_too,
     close_the_endpoint_alone,
+    close_the_endpoint_first,
+    close_the_endpoints_alone,
     commit_all_the_same,
+    commit_and_reach_some_late,
     commit_and_wait,
     commit_in_different_orders,
     commit_past_newcomers,
     commit_to_closed,
+    commit_to_earlier_ones,
+    commit_to_reads_that_gave_up,
     commit_to_the_lingering,
     commit_to_the_rest,
     commit_too_often,
@@ -84,6 +95,12 @@ def waited_when_its_publisher_left(state: State, op: Operation, past: Past) -> b
     return publisher_closed(state, op) and op.number not in past.late and state.phase != CLOSED_PHASE
 
 
+def is_due(obligation: str) -> Condition:
+    """What the operation may not wait with is due."""
+    (unmet,) = (each.unmet for each in OBLIGATIONS if each.rule == obligation)
+    return lambda state, op, past: unmet(state, op)
+
+
 def connected_names(state: State) -> list[str]:
     return [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
 
@@ -99,7 +116,9 @@ has_a_size:          Condition = lambda state, op, past: op.kind == "subscribe" 
 is_iterating:        Condition = lambda state, op, past: op.kind == "next"
 of_the_channel:      Condition = lambda state, op, past: op.on == "channel"
 of_one_open:         Condition = lambda state, op, past: op.on != "channel" and state.phase == OPEN
+of_the_channel_not_closed: Condition = lambda state, op, past: op.on == "channel" and state.phase != CLOSED_PHASE
 of_one_new:          Condition = lambda state, op, past: op.on != "channel" and state.phase == INITIATION
+of_one_connected:    Condition = lambda state, op, past: op.on in connected_names(state)
 of_one_closed:       Condition = lambda state, op, past: op.on != "channel" and op.on not in connected_names(state)
 of_the_closed_channel: Condition = lambda state, op, past: op.on == "channel" and state.phase == CLOSED_PHASE
 of_a_subscriber:     Condition = lambda state, op, past: any(s.name == op.on for s in state.connected)
@@ -110,11 +129,12 @@ nobody_connected:    Condition = lambda state, op, past: not state.connected
 after_cancellation:  Condition = lambda state, op, past: past.room == "cancellation"
 after_closing:       Condition = lambda state, op, past: past.room == "closing" or is_held_back(state, op, past)
 its_publisher_left:  Condition = lambda state, op, past: publisher_closed(state, op)
+waited_when_its_subscriber_left: Condition = lambda state, op, past: subscriber_closed(state, op) and op.number not in past.late
+never_ends:          Condition = lambda state, op, past: op.outcome == NEVER
 beside_a_closed_one: Condition = lambda state, op, past: any(p != op.on and not connected for p, connected in state.publishers)
 is_late:             Condition = lambda state, op, past: op.number in past.late
 in_time:             Condition = lambda state, op, past: op.number not in past.late
-after_interruption:  Condition = lambda state, op, past: op.on in past.interrupted
-in_time_interrupted: Condition = lambda state, op, past: op.on in past.interrupted and op.number not in past.late
+behind_one_that_gave_up: Condition = lambda state, op, past: op.on in past.gave_up
 # fmt: on
 
 
@@ -146,6 +166,11 @@ class Ending(NamedTuple):
     name: str
     kinds: tuple[str, ...]
     seen: Callable[[Operation, Event], bool]
+    when: Condition = always
+    remembers: tuple[str, ...] = ()
+
+    def fits(self, now: StateWithPast, op: Operation, event: Event) -> bool:
+        return op.kind in self.kinds and self.seen(op, event) and self.when(now.state, op, now.past)
 
 
 class Neglect(NamedTuple):
@@ -165,6 +190,10 @@ def cancelled_by_nobody(op: Operation, event: Event) -> bool:
     return not op.cancel_requested and (event.what, event.value) == ("raise", CANCELLED)
 
 
+def another_error(op: Operation, event: Event) -> bool:
+    return strange(op, event) or cancelled_by_nobody(op, event)
+
+
 def raises(op: Operation, event: Event) -> bool:
     return event.what == "raise"
 
@@ -181,11 +210,19 @@ def returns_no_message(op: Operation, event: Event) -> bool:
 # fmt: off
 MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-1.2",  "join, and open or not",               JOIN,     join_opening_or_not,       in_initiation),
-    Mistake("CH-1.3a", "close only the endpoint",             CLOSING,  close_the_endpoint_alone,  of_one_open),
+    Mistake("CH-1.3a", "close the endpoint alone",            CLOSING,  close_the_endpoint_alone,  of_one_open),
+    Mistake("CH-1.3a", "close the channel after its endpoint", CLOSING, close_the_endpoint_first,  of_one_open,
+            remembers=("closing",)),
+    Mistake("CH-1.3a", "close the endpoint, and begin anew",  CLOSING,  close_and_begin_anew,      of_one_open),
     Mistake("CH-1.3b", "close the open channel too",          CLOSING,  close_the_channel_too,     of_one_open),
     Mistake("CH-1.4",  "leave the channel open",              CLOSING,  close_nothing,             of_the_channel),
+    Mistake("CH-1.4",  "close, and begin anew",               CLOSING,  close_and_begin_anew,      of_the_channel),
+    Mistake("CH-1.4",  "close all endpoints, not the channel", CLOSING, close_the_endpoints_alone, of_the_channel_not_closed),
+    Mistake("CH-1.4",  "leave the channel open, for ever",    CLOSING,  close_never,               of_the_channel_not_closed),
     Mistake("CH-1.5",  "close the new channel too",           CLOSING,  close_the_channel_too,     of_one_new),
     Mistake("CH-1.6",  "close and forget endpoints",          CLOSING,  close_and_forget_endpoints),
+    Mistake("CH-1.6",  "close endpoints after the channel",   CLOSING,  close_other_endpoints_last,
+            remembers=("closing",)),
     Mistake("CH-1.6",  "leave the endpoints forgotten",       CLOSING,  close_nothing,             of_the_closed_channel),
     Mistake("CH-2.1",  "join what is closed",                 JOIN,     join_what_is_closed,       is_closed),
     Mistake("CH-2.1",  "leave open what has joined late",     CLOSING,  close_nothing,             of_the_closed_channel),
@@ -195,6 +232,8 @@ MISTAKES: tuple[Mistake, ...] = (
             remembers=("newcomers",)),
     Mistake("CH-2.4a", "commit twice to some",                COMMIT,   commit_twice_to_some),
     Mistake("CH-2.4",  "commit too often, and to closed",     COMMIT,   commit_too_often),
+    Mistake("CH-2.4",  "commit to earlier subscribers",       COMMIT,   commit_to_earlier_ones,
+            remembers=("newcomers",)),
     Mistake("CH-2.4b", "commit to closed subscribers",        COMMIT,   commit_to_closed),
     Mistake("CH-2.4b", "join with old messages",              JOIN,     join_with_recent,          is_subscribing,
             remembers=("recent",)),
@@ -202,6 +241,8 @@ MISTAKES: tuple[Mistake, ...] = (
             without=("CH-3.2", "CH-3.5"), remembers=("delivered",)),
     Mistake("CH-3.1a", "commit to the rest",                  COMMIT,   commit_to_the_rest,        delivered_to_some,
             remembers=("delivered",)),
+    Mistake("CH-3.1a", "commit, and reach some late",         COMMIT,   commit_and_reach_some_late,
+            remembers=("arriving",)),
     Mistake("CH-3.1b", "return undelivered",                  COMMIT,   return_undelivered,
             without=("CH-3.2", "CH-3.5")),
     Mistake("CH-3.1c", "commit, and wait",                    COMMIT,   commit_and_wait,
@@ -218,15 +259,26 @@ MISTAKES: tuple[Mistake, ...] = (
             without=("CH-3.2", "CH-3.5"), remembers=("room",)),
     Mistake("CH-4.1a", "take a newer",                        TAKE,     take_a_newer),
     Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),
+    Mistake("CH-4.3",  "fail though a message is there",      END,      fail_instead,              waited_when_its_subscriber_left,
+            without=("CH-4.2",), remembers=("late",)),
     Mistake("CH-4.4a", "take and leave",                      TAKE,     take_and_leave),
     Mistake("CH-4.4a", "take and drop the next",              TAKE,     take_and_drop_the_next),
+    Mistake("CH-4.5a", "commit to reads that gave up",        COMMIT,   commit_to_reads_that_gave_up,
+            remembers=("gave_up",)),
     Mistake("CH-4.5b", "give up and put back last",           LEAVE,    put_back_last),
     Mistake("CH-4.7a", "end the iteration early",             END,      end_early,                 is_iterating,
             without=("CH-4.1", "CH-4.2")),
     Mistake("CH-4.7a", "skip a message",                      TAKE,     take_and_wait,             is_iterating),
     Mistake("CH-4.7b", "end the iteration with an error",     END,      end_with_an_error,         is_iterating,
             without=("CH-4.1", "CH-4.2")),
+    Mistake("CH-5.1a", "close no endpoint",                   CLOSING,  close_nothing,             of_one_connected),
     Mistake("CH-5.1a", "close later",                         CLOSING,  close_later),
+    Mistake("CH-5.1a", "close after the return",              CLOSING,  close_after_the_return,
+            remembers=("closing",)),
+    Mistake("CH-5.1a", "close the endpoint first",            CLOSING,  close_the_endpoint_first,  of_one_open,
+            remembers=("closing",)),
+    Mistake("CH-5.1a", "close other endpoints last",          CLOSING,  close_other_endpoints_last,
+            remembers=("closing",)),
     Mistake("CH-5.1c", "close again, and the channel too",    CLOSING,  close_the_channel_too,     of_one_closed),
     Mistake("CH-5.2a", "commit though its publisher closed",  COMMIT,   commit_all_the_same,       waited_when_its_publisher_left,
             without=("CH-3.7",), remembers=("late",)),
@@ -243,14 +295,23 @@ ASKED_OF_THE_PAST = {WITHDRAW.name: not_with_everybody}
 
 ENDINGS: tuple[Ending, ...] = (
     Ending("CH-2.1",  "a join with a strange error",            JOINS, strange),
+    Ending("CH-3.3a", "a send to nobody with another error",    SEND,  another_error,          is_due("CH-3.3a")),
+    Ending("CH-3.4",  "a send with another error though it can commit", SEND, another_error,   is_due("CH-3.4")),
     Ending("CH-3.7a", "a send with a strange error",            SEND,  strange),
+    Ending("CH-3.7a", "a send cancelled by its closing",        SEND,  cancelled_by_nobody,    its_publisher_left),
     Ending("CH-3.7b", "a send with an error, having delivered", SEND,  delivered_all_the_same),
     Ending("CH-3.8a", "a send cancelled by nobody",             SEND,  cancelled_by_nobody),
     Ending("CH-4.1b", "a read with a strange error",            READS, strange),
     Ending("CH-4.1b", "a read with no message",                 READS, returns_no_message),
+    Ending("CH-4.2b", "a read with another error that it must raise", READS, another_error,    is_due("CH-4.3")),
+    Ending("CH-4.3",  "a read that its closing ends with another", READS, another_error,       waited_when_its_subscriber_left,
+           remembers=("late",)),
     Ending("CH-4.5a", "a read cancelled by nobody",             READS, cancelled_by_nobody),
+    Ending("CH-4.6",  "a read with another error beside a message", READS, another_error,      is_due("CH-4.6")),
     Ending("CH-4.7b", "an iteration with an error",             ("next",), raises),
     Ending("CH-5.1c", "a closing with an error",                CLOSE, raises),
+    Ending("CH-5.2a", "a send that its closing ends with another", SEND, another_error,        waited_when_its_publisher_left,
+           remembers=("late",)),
 )
 
 NEGLECTS: tuple[Neglect, ...] = (
@@ -258,11 +319,12 @@ NEGLECTS: tuple[Neglect, ...] = (
     Neglect("CH-3.7a", "CH-3.7a", its_publisher_left),  # one that has failed otherwise has to say so
     Neglect("CH-4.3",  "CH-4.3",  in_time,             ("late",)),
     Neglect("CH-4.2b", "CH-4.3",  is_late,             ("late",)),
+    Neglect("CH-1.4",  "CH-5.1b", never_ends),
     Neglect("CH-3.8c", "CH-3.4",  after_cancellation,  ("room",)),
     Neglect("CH-5.3b", "CH-3.4",  after_closing,       ("room",)),
     Neglect("CH-5.2a", "CH-3.7a", waited_when_its_publisher_left,     ("late",)),
-    Neglect("CH-4.5b", "CH-4.6",  after_interruption,  ("interrupted",)),
-    Neglect("CH-4.5b", "CH-4.3",  in_time_interrupted, ("interrupted", "late")),
+    Neglect("CH-4.5b", "CH-4.6",  behind_one_that_gave_up, ("gave_up",)),
+    Neglect("CH-4.5b", "CH-4.3",  behind_one_that_gave_up, ("gave_up",)),
     Neglect("CH-4.7a", "CH-4.6",  is_iterating),
     Neglect("CH-4.7b", "CH-4.3",  is_iterating),
 )

@@ -20,9 +20,11 @@ class Past(NamedTuple):
     newcomers: tuple[str, ...] = ()  # subscribers that have received nothing yet
     delivered: tuple[tuple[int, str], ...] = ()  # waiting sends, and subscribers that already have their message
     room: str = "read"  # what last made room: a "read", the "closing" of a full subscriber, or a "cancellation"
-    interrupted: tuple[str, ...] = ()  # subscribers with a read that has given up since the last message
+    gave_up: tuple[str, ...] = ()  # for each read that has given up: its subscriber
     late: tuple[int, ...] = ()  # operations called on a closed endpoint on which nothing waited
     lingering: tuple[tuple[str, int], ...] = ()  # closed subscribers that go on receiving, with their sizes
+    closing: tuple[str, ...] = ()  # what is still to close, after its closing has returned
+    arriving: tuple[tuple[str, Message], ...] = ()  # committed messages that have not reached these subscribers yet
 
 
 class StateWithPast(NamedTuple):
@@ -75,18 +77,12 @@ def room(past: Past, before: State, op: Operation, after: State) -> Any:
     return past.room
 
 
-def interrupted(past: Past, before: State, op: Operation, after: State) -> Any:
-    """A read that gave up may keep those behind it asleep until none waits or another message comes."""
-    if op.kind in READS and given_up(op, after):
-        return (*(name for name in past.interrupted if name != op.on), op.on)
-    if committed(op, after):
-        return tuple(name for name in past.interrupted if not before.subscriber(name).connected)
-    if op.kind in READS and len([read for read in waiting(before, READS) if read.on == op.on]) <= 1:
-        return tuple(name for name in past.interrupted if name != op.on)
-    return past.interrupted
+def gave_up(past: Past, before: State, op: Operation, after: State) -> Any:
+    gives_up = op.kind in READS and op.outcome is None and given_up(op, after)
+    return (*past.gave_up, op.on) if gives_up else past.gave_up
 
 
-UPDATES: dict[str, Update] = {update.__name__: update for update in (recent, unheard, newcomers, room, interrupted)}
+UPDATES: dict[str, Update] = {update.__name__: update for update in (recent, unheard, newcomers, room, gave_up)}
 
 
 def remember(wanted: Iterable[str], past: Past, before: State, op: Operation, after: State) -> Past:

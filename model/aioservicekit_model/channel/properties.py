@@ -76,7 +76,8 @@ def _of_each_subscriber(holds: Callable[[Messages, Messages], bool], world: Worl
 
 
 RECEIVED: dict[str, Callable[[Messages, Messages], bool]] = {
-    "nothing that has committed is lost (CH-2.4a, CH-3.1b, CH-3.8a, CH-4.2a, CH-4.4a, CH-4.7a)": lambda due, received: (
+    "nothing that has committed is lost, or late"
+    " (CH-2.4a, CH-3.1a, CH-3.1b, CH-3.8a, CH-4.2a, CH-4.4a, CH-4.5a, CH-4.7a)": lambda due, received: (
         set(due) <= set(received)
     ),
     "nobody receives a message twice (CH-2.4a, CH-3.1c, CH-4.4a)": lambda due, received: (
@@ -107,7 +108,7 @@ def is_full(subscriber: Subscriber) -> bool:
 
 AT_REST: dict[str, Callable[[State, Operation], bool]] = {
     "at rest no join waits (CH-2.5)": lambda state, op: op.kind in JOINS,
-    "at rest no closing waits (CH-5.1b)": lambda state, op: op.kind == "close",
+    "at rest no closing waits (CH-1.4, CH-5.1b)": lambda state, op: op.kind == "close",
     "at rest no send waits that was asked to cancel (CH-3.8b)": lambda state, op: (
         op.kind == "send" and op.cancel_requested
     ),

@@ -23,7 +23,7 @@ from .mistakes import (
     turned_back,
 )
 from .past import Past, StateWithPast, called, ended, remember
-from .wrong_effects import HAVING_DELIVERED
+from .wrong_effects import HAVING_DELIVERED, with_belated
 
 __all__ = ["OBLIGATIONS_OF_THE_MACHINE", "RULES_OF_THE_MACHINE", "Relaxed", "relaxed", "rule_of"]
 
@@ -94,6 +94,7 @@ class Relaxed:
         self._turns_back = is_relaxed("CH-1.7")
         self._remembers = {
             *(name for mistake in self.mistakes for name in mistake.remembers),
+            *(name for ending in self.endings for name in ending.remembers),
             *(name for neglect in self.neglects for name in neglect.remembers),
         }
         rows = (*map(acting, self.actions), *map(mistaken, self.mistakes))
@@ -130,20 +131,30 @@ class Relaxed:
                     yield called_now
             case "return" | "raise":
                 op = state.operation(event.op)
-                wrong = any(op.kind in ending.kinds and ending.seen(op, event) for ending in self.endings)
+                wrong = any(each.fits(now, op, event) for each in self.endings)
                 if wrong or machine.ends(op, event):
                     yield StateWithPast(state.ended(op), ended(past, op))
-            case "observe" if self._turns_back:
-                if event.value == state.phase:
-                    yield StateWithPast(state, past._replace(seen=state.phase))
-                for turned in turned_back(state, past, event.value):
-                    yield StateWithPast(turned, past._replace(seen=turned.phase))
+            case "observe":
+                for by_now in with_belated(now):
+                    yield from self._observed(by_now, event)
             case "rest":
-                has_failed = any(op.outcome == HAVING_DELIVERED for op in state.operations)  # its error is still due
-                if not has_failed and all(self.is_neglected(now, op, due) for op, due in machine.overdue(state)):
-                    yield now
+                error_due = any(op.outcome == HAVING_DELIVERED for op in state.operations)
+                for by_now in () if error_due else with_belated(now):
+                    if not by_now.past.arriving and not by_now.past.closing and self._may_rest(by_now):
+                        yield by_now
             case _:
                 yield from (StateWithPast(after, past) for after in machine.see(state, event))
+
+    def _observed(self, now: StateWithPast, event: Event) -> Iterator[StateWithPast]:
+        state, past = now
+        if event.value == state.phase:
+            yield StateWithPast(state, past._replace(seen=state.phase)) if self._turns_back else now
+        if self._turns_back:
+            for turned in turned_back(state, past, event.value):
+                yield StateWithPast(turned, past._replace(seen=turned.phase))
+
+    def _may_rest(self, now: StateWithPast) -> bool:
+        return all(self.is_neglected(now, op, due) for op, due in machine.overdue(now.state))
 
     def is_neglected(self, now: StateWithPast, op: Operation, obligation: Obligation) -> bool:
         """Whether an obligation need not be met."""

@@ -32,6 +32,7 @@ from .machine import (
 from .past import Past, StateWithPast
 
 HAVING_DELIVERED = Outcome("fail having delivered", CLOSED)
+NEVER = Outcome("never end")
 Some = TypeVar("Some")
 
 
@@ -104,6 +105,13 @@ def commit_to_the_rest(state: State, op: Operation, past: Past) -> Iterator[Stat
     yield put(state, op.value, rest).settled(op, "return")
 
 
+def commit_and_reach_some_late(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    for late in filter(None, some(state.connected)):
+        after = put(state, op.value, [s for s in state.connected if s not in late]).settled(op, "return")
+        arriving = (*past.arriving, *((s.name, op.value) for s in late))
+        yield StateWithPast(after, past._replace(arriving=arriving))
+
+
 def commit_and_wait(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
     """At most twice, so that the number of states stays finite."""
     if not any(past.delivered.count((op.number, s.name)) > 1 for s in state.connected):
@@ -134,6 +142,14 @@ def commit_to_closed(state: State, op: Operation, past: Past) -> Iterator[State]
         yield put(state, op.value, [*state.connected, *closed]).settled(op, "return")
 
 
+def commit_to_earlier_ones(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """To some that have closed since, and not to some that have joined since."""
+    for missed in filter(None, some(s for s in state.connected if s.name in past.newcomers)):
+        for closed in filter(None, some(s for s in state.subscribers if not s.connected)):
+            reached = [*(s for s in state.connected if s not in missed), *closed]
+            yield put(state, op.value, reached).settled(op, "return")
+
+
 def commit_too_often(state: State, op: Operation, past: Past) -> Iterator[State]:
     for more in some(state.subscribers):
         if {s.connected for s in more} == {True, False}:
@@ -144,6 +160,16 @@ def commit_to_the_lingering(state: State, op: Operation, past: Past) -> Iterator
     lingering = [state.subscriber(name) for name, _ in past.lingering]
     if not is_held_back(state, op, past):
         yield put(state, op.value, [*state.connected, *lingering]).settled(op, "return")
+
+
+def commit_to_reads_that_gave_up(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """They still stand in line, and each takes a message, which is lost."""
+    for lost in filter(None, some(s for s in state.connected if s.name in past.gave_up)):
+        left = list(past.gave_up)
+        for s in lost:
+            left.remove(s.name)
+        after = put(state, op.value, [s for s in state.connected if s not in lost]).settled(op, "return")
+        yield StateWithPast(after, past._replace(gave_up=tuple(left)))
 
 
 def fail_having_delivered(state: State, op: Operation, past: Past) -> Iterator[State]:
@@ -222,8 +248,39 @@ def close_later(state: State, op: Operation, past: Past) -> Iterator[State]:
     yield state
 
 
+def still_to_close(name: str, past: Past) -> Past:
+    return past._replace(closing=tuple(sorted({*past.closing, name})))
+
+
+def close_after_the_return(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    if close(state, op) != state.settled(op, "return"):
+        yield StateWithPast(state.settled(op, "return"), still_to_close(op.on, past))
+
+
 def close_the_endpoint_alone(state: State, op: Operation, past: Past) -> Iterator[State]:
     yield disconnected(state, op.on).settled(op, "return")
+
+
+def close_the_endpoint_first(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    """It deserts the channel, which closes later."""
+    if close(state, op).phase != state.phase:
+        after = disconnected(state, op.on).settled(op, "return")
+        yield StateWithPast(after, still_to_close(op.on, past))
+
+
+def close_and_begin_anew(state: State, op: Operation, past: Past) -> Iterator[State]:
+    if close(state, op).phase != state.phase:
+        yield disconnected(state, op.on).settled(op, "return")._replace(phase=INITIATION)
+
+
+def close_the_endpoints_alone(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """The channel stays what it was, or begins anew."""
+    for phase in dict.fromkeys((state.phase, INITIATION)):
+        yield close(state, op)._replace(phase=phase)
+
+
+def close_never(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield state.settled(op, *NEVER)
 
 
 def close_the_channel_too(state: State, op: Operation, past: Past) -> Iterator[State]:
@@ -236,7 +293,7 @@ def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Itera
     if after.phase != CLOSED_PHASE:
         return
     endpoints = [p for p, connected in state.publishers if connected] + [s.name for s in state.connected]
-    for kept in some(name for name in endpoints if name != op.on):
+    for kept in filter(None, some(name for name in endpoints if name != op.on)):
         left = after._replace(
             publishers=tuple((p, p in kept) for p, _ in state.publishers),
             subscribers=tuple(s if s.name in kept else after.subscriber(s.name) for s in state.subscribers),
@@ -248,6 +305,11 @@ def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Itera
             ):
                 left = fail(left, each)
         yield left
+
+
+def close_other_endpoints_last(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:
+    for left in close_and_forget_endpoints(state, op, past):
+        yield StateWithPast(left, still_to_close("channel", past))
 
 
 def close_and_drop_messages(state: State, op: Operation, past: Past) -> Iterator[State]:
@@ -268,3 +330,21 @@ def close_and_go_on_receiving(state: State, op: Operation, past: Past) -> Iterat
 def is_held_back(state: State, op: Operation, past: Past) -> bool:
     """Whether a closed subscriber that goes on receiving is full."""
     return any(0 < size <= len(state.subscriber(name).buffer) for name, size in past.lingering)
+
+
+# --------------------------------------------------------------------------------------------------------------- what is late
+
+
+def with_belated(now: StateWithPast) -> Iterator[StateWithPast]:
+    """With what may have come late by now: what was still to close, and messages that were on their way, in their order."""
+    yield now
+    state, past = now
+    if past.closing:
+        name, *others = past.closing
+        closed = close(state, Operation(0, "close", name, None))
+        yield from with_belated(StateWithPast(closed, past._replace(closing=tuple(others))))
+    if past.arriving:
+        (name, message), *on_their_way = past.arriving
+        if not state.subscriber(name).full:
+            reached = put(state, message, [state.subscriber(name)])
+            yield from with_belated(StateWithPast(reached, past._replace(arriving=tuple(on_their_way))))

@@ -5,14 +5,23 @@ import gc
 import re
 import warnings
 import weakref
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from ..target import Target
 from .check import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
 
 
-async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:
-    """The warnings that name an endpoint when it is collected, and the channel's state afterwards.
+class Warned(NamedTuple):
+    """The ResourceWarnings as an endpoint was collected, those of them that name it, and the channel's state afterwards."""
+
+    said: list[str]
+    named: list[str]
+    state: str
+
+
+async def _warned_of(target: Target, kind: str, closing: str) -> Warned:
+    """Let an endpoint be collected.
 
     The endpoint is the only one of its kind. `closing` says what is closed first: "", "endpoint" or "channel".
     """
@@ -23,7 +32,9 @@ async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str]
     if closing:
         await (endpoint if closing == "endpoint" else channel).close()
         if not await _is_closed(target, endpoint, kind):
-            return [], state_of(target, channel)  # so it may well warn: whichever rule that breaks, it is another one
+            return Warned(
+                [], [], state_of(target, channel)
+            )  # so it may well warn: whichever rule that breaks, it is another one
     address = f"{id(endpoint):x}"
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
@@ -33,9 +44,9 @@ async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str]
         for _ in range(10):
             await asyncio.sleep(0)
     assert other is not None  # until here
-    said = (str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning))
+    said = [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
     named = [text for text in said if kind in text.lower() or address in text.lower()]
-    return named, state_of(target, channel)
+    return Warned(said, named, state_of(target, channel))
 
 
 async def _is_closed(target: Target, endpoint: Any, kind: str) -> bool:
@@ -48,7 +59,7 @@ async def _is_closed(target: Target, endpoint: Any, kind: str) -> bool:
     return False
 
 
-NOBODY_WARNED = "the target does not warn, by name, of endpoints that are forgotten while connected"
+NOBODY_WARNED = "the target does not warn of endpoints that are forgotten while connected"
 
 
 @check("CH-7.2a")
@@ -56,20 +67,20 @@ def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
     kinds = ("publisher", "subscriber")
     ways = [(kind, closing) for kind in kinds for closing in ("", "endpoint", "channel")]
     seen = {way: started(lambda way=way: _warned_of(target, *way)) for way in ways}  # type: ignore[misc]
-    if not any(found and found[0] for found in seen.values()):
+    if not any(found and found.said for found in seen.values()):
         raise NotTakenOn(NOBODY_WARNED)
     for (kind, closing), found in seen.items():
         if found is None:
             continue
-        named, state = found
         if closing:
-            expect("[]", repr(named), f"ResourceWarnings of a {kind} that is collected when its {closing} has closed")
-        elif not named:
-            raise Broken(f"a ResourceWarning that names the forgotten {kind}", "none")
+            words = f"ResourceWarnings of a {kind} that is collected when its {closing} has closed"
+            expect("[]", repr(found.named), words)
+        elif not found.named:
+            raise Broken(f"a ResourceWarning that names the forgotten {kind}", ", ".join(found.said) or "none")
         else:
             by_hand = seen[kind, "endpoint"]  # a channel that stays open even then breaks another rule
-            expected = by_hand[1] if by_hand else "closed"
-            expect(expected, state, f"the channel's state after its only {kind} was forgotten")
+            expected = by_hand.state if by_hand else "closed"
+            expect(expected, found.state, f"the channel's state after its only {kind} was forgotten")
 
 
 @check("CH-7.2a")
@@ -156,6 +167,21 @@ async def _message_kept(target: Target, ending: str) -> bool:
     return kept
 
 
+async def _unheard_kept(target: Target) -> bool:
+    """Whether a message that reached nobody, since nobody had subscribed, is still there, and comes to nobody later."""
+    channel = target.channel(0)
+    publisher = await channel.connect()
+    message = Message()
+    there = weakref.ref(message)
+    await publisher.send(message)
+    del message
+    await asyncio.sleep(LONG)
+    gc.collect()
+    kept = there() is not None and not await _comes_all_the_same(await channel.subscribe())
+    await channel.close()
+    return kept
+
+
 async def _comes_all_the_same(*subscribers: Any) -> bool:
     """Whether somebody can still read the message: whichever rule that breaks, it is another one."""
     reads = [asyncio.ensure_future(each.read()) for each in subscribers for _ in range(2)]
@@ -168,8 +194,10 @@ async def _comes_all_the_same(*subscribers: Any) -> bool:
 
 @check("CH-7.1")
 def messages_that_nobody_can_read_are_let_go(target: Target) -> None:
-    for words, ending in ENDINGS.items():
-        kept = started(lambda ending=ending: _message_kept(target, ending))  # type: ignore[misc]
+    programs = {words: partial(_message_kept, target, ending) for words, ending in ENDINGS.items()}
+    programs["was sent to nobody"] = partial(_unheard_kept, target)
+    for words, program in programs.items():
+        kept = started(program)
         if kept is not None:
             expect("False", str(kept), f"whether the channel refers to a message that {words}")
 
@@ -239,7 +267,7 @@ async def _told(target: Target) -> dict[str, str]:
     if target.states.get(channel.state) != "open" or any(operation.done() for operation in waiting):
         raise NotTakenOn("it could not be inspected: the channel is not open, or nothing waits")
     told |= {"statistics": _text(channel.statistics()), "channel": repr(channel), "subscriber": repr(partly)}
-    told |= {"publisher": repr(publisher), "full": repr(full)}
+    told |= {"publisher": repr(publisher), "full": repr(full), "reading": repr(empty)}
     await other.close()
     await partly.close()
     told |= {"closed publisher": repr(other), "closed subscriber": repr(partly)}
@@ -289,9 +317,11 @@ def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
     _require(target, told, "statistics", {**buffers, **waiting, "a full buffer": SIZE})
     _require(target, told, "subscriber", buffers)
     _require(target, told, "full", {"a full buffer": SIZE})
-    full = re.search(r"(\d+) full", told["channel"])
-    if full:
-        expect("1 full", full[0], "the number of full subscribers that the channel shows")
+    counts = ("channel", "full", 1), ("channel", "sends", SENDS), ("reading", "reads", READS)
+    for what, word, number in counts:
+        shown = re.search(rf"\b{word} ?[=:] ?(\d+)", told[what]) or re.search(rf"(\d+) {word}\b", told[what])
+        if shown:
+            expect(f"{number} {word}", f"{shown[1]} {word}", f"the number of {word} in {told[what]}")
     if READS in _numbers(target, told["nobody reads"]):
         raise Broken("a closed subscriber to show that no reads wait", told["nobody reads"])
     for what in ("channel", "statistics"):

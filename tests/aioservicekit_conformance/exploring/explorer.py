@@ -81,16 +81,16 @@ class Exploration:
             self.hung is not None
             or self.escapes.total() >= ESCAPED
             or self.failures.enough
-            or (bool(self.failures) and self.cases - self._last_new >= NOTHING_NEW)
-            or self._enough_alone(max_examples)
+            or (self._nothing_new() if self.rules == RULES_OF_THE_MACHINE else self._enough_alone(max_examples))
         )
 
+    def _nothing_new(self) -> bool:
+        return bool(self.failures) and self.cases - self._last_new >= NOTHING_NEW
+
     def _enough_alone(self, max_examples: int) -> bool:
-        """Whether some rules that are judged alone are certainly broken, or have been exercised often enough."""
+        """Whether rules that are judged alone are certainly broken, or have been exercised often enough."""
         chances = max(max_examples / ALONE / SAMPLE, 1)
-        return self.rules != RULES_OF_THE_MACHINE and all(
-            rule in self.failures.certain or self._exercised_when_drawn[rule] >= chances for rule in self.rules
-        )
+        return all(rule in self.failures.certain or self._exercised_when_drawn[rule] >= chances for rule in self.rules)
 
 
 def _exercised(case: Case) -> frozenset[str]:

@@ -64,8 +64,10 @@ def _connected(states: frozenset[State]) -> str:
     names = [
         {p for p, connected in state.publishers if connected} | {s.name for s in state.connected} for state in states
     ]
-    certain = sorted(set.intersection(*names))
-    return f"connected: {', '.join(certain)}" if certain else "nobody is connected"
+    certain = set.intersection(*names)
+    perhaps = sorted(set.union(*names) - certain)
+    told = f"connected: {', '.join(sorted(certain))}" if certain else "nobody is connected"
+    return f"{told}, and perhaps {', '.join(perhaps)}" if perhaps else told
 
 
 def situation(states: frozenset[State]) -> str:

@@ -139,9 +139,9 @@ class Relaxed:
                     yield from self._observed(by_now, event)
             case "rest":
                 error_due = any(op.outcome == HAVING_DELIVERED for op in state.operations)
-                for by_now in () if error_due else with_belated(now):
-                    if not by_now.past.arriving and not by_now.past.closing and self._may_rest(by_now):
-                        yield by_now
+                still_to_come = error_due or past.arriving or past.closing
+                if not still_to_come and all(self.is_neglected(now, op, due) for op, due in machine.overdue(state)):
+                    yield now
             case _:
                 yield from (StateWithPast(after, past) for after in machine.see(state, event))
 
@@ -152,9 +152,6 @@ class Relaxed:
         if self._turns_back:
             for turned in turned_back(state, past, event.value):
                 yield StateWithPast(turned, past._replace(seen=turned.phase))
-
-    def _may_rest(self, now: StateWithPast) -> bool:
-        return all(self.is_neglected(now, op, due) for op, due in machine.overdue(now.state))
 
     def is_neglected(self, now: StateWithPast, op: Operation, obligation: Obligation) -> bool:
         """Whether an obligation need not be met."""

@@ -238,18 +238,6 @@ EXPLAINED_BY_SEVERAL = {
         {"CH-3.7", "CH-5.1"},
         [*joined("p1"), *done(1, "close", "p1"), *done(2, "send", "p1", 2), rest()],
     ),
-    "a read that waits fails though a message is there for it": (
-        {"CH-4.2", "CH-4.3"},
-        [
-            *READING,
-            call(2, "send", "p1", 2),
-            call(3, "close", "s1"),
-            returned(2),
-            returned(3),
-            raised(1, CLOSED),
-            rest(),
-        ],
-    ),
     "a send for which there is room raises another error": (
         {"CH-3.4", "CH-3.7"},
         [*PAIR, call(1, "send", "p1", 1), raised(1, "KeyError"), rest()],

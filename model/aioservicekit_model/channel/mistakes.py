@@ -259,8 +259,6 @@ MISTAKES: tuple[Mistake, ...] = (
             without=("CH-3.2", "CH-3.5"), remembers=("room",)),
     Mistake("CH-4.1a", "take a newer",                        TAKE,     take_a_newer),
     Mistake("CH-4.2a", "close and drop messages",             CLOSING,  close_and_drop_messages),
-    Mistake("CH-4.3",  "fail though a message is there",      END,      fail_instead,              waited_when_its_subscriber_left,
-            without=("CH-4.2",), remembers=("late",)),
     Mistake("CH-4.4a", "take and leave",                      TAKE,     take_and_leave),
     Mistake("CH-4.4a", "take and drop the next",              TAKE,     take_and_drop_the_next),
     Mistake("CH-4.5a", "commit to reads that gave up",        COMMIT,   commit_to_reads_that_gave_up,

@@ -6,22 +6,14 @@ import re
 import warnings
 import weakref
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..target import Target
 from .check import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
 
 
-class Warned(NamedTuple):
-    """The ResourceWarnings as an endpoint was collected, those of them that name it, and the channel's state afterwards."""
-
-    said: list[str]
-    named: list[str]
-    state: str
-
-
-async def _warned_of(target: Target, kind: str, closing: str) -> Warned:
-    """Let an endpoint be collected.
+async def _warned_of(target: Target, kind: str, closing: str) -> tuple[list[str], str]:
+    """The warnings that name an endpoint when it is collected, and the channel's state afterwards.
 
     The endpoint is the only one of its kind. `closing` says what is closed first: "", "endpoint" or "channel".
     """
@@ -32,9 +24,7 @@ async def _warned_of(target: Target, kind: str, closing: str) -> Warned:
     if closing:
         await (endpoint if closing == "endpoint" else channel).close()
         if not await _is_closed(target, endpoint, kind):
-            return Warned(
-                [], [], state_of(target, channel)
-            )  # so it may well warn: whichever rule that breaks, it is another one
+            return [], state_of(target, channel)  # so it may well warn: whichever rule that breaks, it is another one
     address = f"{id(endpoint):x}"
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
@@ -44,9 +34,9 @@ async def _warned_of(target: Target, kind: str, closing: str) -> Warned:
         for _ in range(10):
             await asyncio.sleep(0)
     assert other is not None  # until here
-    said = [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
+    said = (str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning))
     named = [text for text in said if kind in text.lower() or address in text.lower()]
-    return Warned(said, named, state_of(target, channel))
+    return named, state_of(target, channel)
 
 
 async def _is_closed(target: Target, endpoint: Any, kind: str) -> bool:
@@ -59,7 +49,7 @@ async def _is_closed(target: Target, endpoint: Any, kind: str) -> bool:
     return False
 
 
-NOBODY_WARNED = "the target does not warn of endpoints that are forgotten while connected"
+NOBODY_WARNED = "the target does not warn, by name, of endpoints that are forgotten while connected"
 
 
 @check("CH-7.2a")
@@ -67,20 +57,20 @@ def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
     kinds = ("publisher", "subscriber")
     ways = [(kind, closing) for kind in kinds for closing in ("", "endpoint", "channel")]
     seen = {way: started(lambda way=way: _warned_of(target, *way)) for way in ways}  # type: ignore[misc]
-    if not any(found and found.said for found in seen.values()):
+    if not any(found and found[0] for found in seen.values()):
         raise NotTakenOn(NOBODY_WARNED)
     for (kind, closing), found in seen.items():
         if found is None:
             continue
+        named, state = found
         if closing:
-            words = f"ResourceWarnings of a {kind} that is collected when its {closing} has closed"
-            expect("[]", repr(found.named), words)
-        elif not found.named:
-            raise Broken(f"a ResourceWarning that names the forgotten {kind}", ", ".join(found.said) or "none")
+            expect("[]", repr(named), f"ResourceWarnings of a {kind} that is collected when its {closing} has closed")
+        elif not named:
+            raise Broken(f"a ResourceWarning that names the forgotten {kind}", "none")
         else:
             by_hand = seen[kind, "endpoint"]  # a channel that stays open even then breaks another rule
-            expected = by_hand.state if by_hand else "closed"
-            expect(expected, found.state, f"the channel's state after its only {kind} was forgotten")
+            expected = by_hand[1] if by_hand else "closed"
+            expect(expected, state, f"the channel's state after its only {kind} was forgotten")
 
 
 @check("CH-7.2a")

@@ -11,7 +11,7 @@ from channels.plain import PlainChannel, Target
 
 import aioservicekit.channels as ours
 from aioservicekit._core import Core
-from aioservicekit_conformance.checks.resources import NOBODY_WARNED
+from aioservicekit_conformance.checks.forgetting import NOBODY_WARNED
 from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.target import describe, load
 from aioservicekit_conformance.verdicts import Verdict
@@ -55,7 +55,11 @@ endpoint_finalizer = ours._Endpoint.__del__
 @pytest.mark.parametrize(
     ("finalizer", "expected", "observed"),
     [
-        (warns_and_stays_connected, "after its only publisher was forgotten: closed", "open"),
+        (
+            warns_and_stays_connected,
+            "a publisher was forgotten, as after its close(): channel closed, a read ended",
+            "open",
+        ),
         (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),
         (warns_of_publishers_alone, "a ResourceWarning that names the forgotten subscriber", "none"),
     ],
@@ -252,7 +256,7 @@ class KeepsWhatClosesWithIt(ours.Channel[Any]):
         self.joined: weakref.WeakSet[Any] = weakref.WeakSet()
         self.closed_with: list[object] = []
 
-    async def subscribe(self, *, buffer_size: int | None = None) -> Any:
+    async def subscribe(self, *, buffer_size: int | None = None, name: str | None = None) -> Any:
         subscriber = await super().subscribe(buffer_size=buffer_size)
         self.joined.add(subscriber)
         return subscriber
@@ -281,7 +285,7 @@ def test_what_is_kept_too_long_is_refused(channel: type, observed: str) -> None:
 class KeepsItsReader(ours.Channel[Any]):
     """It remembers the subscriber that has joined last."""
 
-    async def subscribe(self, *, buffer_size: int | None = None) -> Any:
+    async def subscribe(self, *, buffer_size: int | None = None, name: str | None = None) -> Any:
         self.newest = await super().subscribe(buffer_size=buffer_size)
         return self.newest
 
@@ -297,7 +301,7 @@ def test_a_connected_endpoint_that_nobody_can_forget_is_refused() -> None:
 class CutsSizes(ours.Channel[Any]):
     """No subscriber's own size may be above the default."""
 
-    async def subscribe(self, *, buffer_size: int | None = None) -> Any:
+    async def subscribe(self, *, buffer_size: int | None = None, name: str | None = None) -> Any:
         return await super().subscribe(buffer_size=buffer_size and min(buffer_size, self._buffer_size))
 
 

@@ -25,9 +25,9 @@ CANCELLED = "by the cancellation of its task"
 REQUESTED = "as its task is asked to cancel"
 BY_HAND = {REQUESTED: "by hand, as its task is asked to cancel"}  # what another way to end is compared with: "by hand"
 WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED, REQUESTED)
-UNREAD = "with a message unread"
+UNREAD, WAITING, LAST = "with a message unread", "while a send waits for room", "while nobody else has joined its side"
 MEANWHILE = {"nothing": "", "it": " after it was closed inside", "the channel": " after the channel was closed inside"}
-MEANWHILE[UNREAD] = f" {UNREAD}"
+MEANWHILE |= {each: f" {each}" for each in (UNREAD, WAITING, LAST)}
 LATE = 5  # turns of the loop: by then a close() that is late, which is for another check, has taken effect
 
 
@@ -56,16 +56,23 @@ def _ended_with(raised: BaseException, error: BaseException | None) -> str:
 async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int, error: BaseException | None) -> Left:
     """Leave a block in one of the ways, and look some turns later; those by hand close without a block."""
     channel = target.channel(0)
-    publisher, subscriber = await channel.connect(), await channel.subscribe()
-    others = await channel.connect(), await channel.subscribe()
+    publisher, subscriber = (
+        await channel.connect(),
+        await channel.subscribe(buffer_size=1 if meanwhile == WAITING else 0),
+    )
+    others = () if meanwhile == LAST else (await channel.connect(), await channel.subscribe())
+    waiting: list[asyncio.Future[object]] = []
     closing = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what]
     inside: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def do_meanwhile() -> None:
-        if meanwhile == UNREAD:
-            await publisher.send(0)
-        elif meanwhile != "nothing":
+        if meanwhile in ("it", "the channel"):
             await (channel if meanwhile == "the channel" else closing).close()
+        if meanwhile in (UNREAD, WAITING):
+            await publisher.send(0)
+        if meanwhile in (WAITING, LAST):
+            waiting.append(asyncio.ensure_future(publisher.send(1) if meanwhile == WAITING else subscriber.read()))
+            await asyncio.sleep(0)
 
     async def close_when_asked_to_cancel() -> None:
         await do_meanwhile()
@@ -118,22 +125,25 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
     for _ in range(turns):
         await asyncio.sleep(0)
     state = state_of(target, channel)
+    waited = [await outcome(operation) for operation in waiting]
     sent = await outcome(publisher.send(1))
-    if meanwhile == UNREAD:
+    if meanwhile in (UNREAD, WAITING):
         await outcome(subscriber.read())  # closed or not, it has this message
     found = await outcome(subscriber.read()) if what == "subscriber" or state == "closed" else ""
     joined = (await outcome(channel.connect())).split()[-1]
-    assert others  # until here: an endpoint to which nothing refers is closed
-    return Left(how, f"channel {state}, send {sent}, read {found}, connect {joined}")
+    assert others is not None  # until here: an endpoint to which nothing refers is closed
+    return Left(how, f"channel {state}, send {sent}, read {found}, connect {joined}, what waited {', '.join(waited)}")
 
 
 def _closed(target: Target, what: str, meanwhile: str) -> str:
     """What can be done after a sound close(): a block that has this effect closes, even where the target's close() does not."""
-    what = "channel" if meanwhile == "the channel" else what
+    what = "channel" if meanwhile in ("the channel", LAST) else what
     state, error = ("closed" if what == "channel" else "open"), f"{target.closed_error.__name__} raised"
     sent = "None returned" if what == "subscriber" else error
     found = "" if what == "publisher" else error
-    return f"channel {state}, send {sent}, read {found}, connect {'raised' if what == 'channel' else 'returned'}"
+    joined = "raised" if what == "channel" else "returned"
+    waited = {WAITING: sent, LAST: error}.get(meanwhile, "")
+    return f"channel {state}, send {sent}, read {found}, connect {joined}, what waited {waited}"
 
 
 def _by_hand(target: Target, what: str, way: str, meanwhile: str) -> tuple[Left | None, int]:
@@ -167,22 +177,30 @@ def _block(what: str) -> Check:
 
 
 @check("CH-5.4")
-def async_with_closes_a_channel_that_nobody_has_joined(target: Target) -> None:
-    async def left(*, by_hand: bool) -> str:
+def async_with_closes_what_has_not_opened(target: Target) -> None:
+    async def left(what: str, *, by_hand: bool) -> str:
         channel = target.channel(0)
+        closing = (
+            channel if what == "channel" else await (channel.connect() if what == "publisher" else channel.subscribe())
+        )
         if by_hand:
-            await channel.close()
+            await closing.close()
         else:
-            async with channel:
+            async with closing:
                 pass
-        return state_of(target, channel)
+        uses = {"channel": channel.connect, "publisher": lambda: closing.send(1), "subscriber": lambda: closing.read()}
+        used = await outcome(uses[what]())
+        return f"channel {state_of(target, channel)}, {used}"
 
-    if started(lambda: left(by_hand=True)) == "closed":
-        expect("closed", run(lambda: left(by_hand=False)), "async with channel, left with nobody joined: its state")
+    for what in ("channel", "publisher", "subscriber"):
+        after = started(partial(left, what, by_hand=True))
+        if after and after.endswith(f"{target.closed_error.__name__} raised"):
+            left_so = run(partial(left, what, by_hand=False))
+            expect(after, left_so, f"async with {what} of a channel that has not opened: as after close()")
 
 
 CHECKS = (
-    async_with_closes_a_channel_that_nobody_has_joined,
+    async_with_closes_what_has_not_opened,
     _block("channel"),
     _block("publisher"),
     _block("subscriber"),

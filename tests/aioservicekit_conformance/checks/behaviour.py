@@ -5,7 +5,7 @@ Each check uses a target as its users do, and raises `Broken` if the target brea
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from itertools import product
 from typing import Any
@@ -65,6 +65,52 @@ def a_channel_built_without_a_size_holds_nobody_back(target: Target) -> None:
     if started(lambda: outcome(send_three(0))) == "None returned":
         seen = started(lambda: outcome(send_three())) or "they wait for ever"
         expect("None returned", seen, "three sends on Channel(), whose subscriber reads nothing")
+
+
+MANY = 40  # messages: more than any case sends
+
+
+def _sends_that_return(target: Target, default: int, own: dict[str, int | None], most: int = MANY + 1) -> int:
+    """The number of sends that return, of `most`, while a subscriber with these arguments reads nothing."""
+    sent: list[int] = []
+
+    async def send() -> None:
+        channel = target.channel(default)
+        publisher, subscriber = await channel.connect(), await channel.subscribe(**own)
+        for message in range(most):
+            await publisher.send(message)
+            sent.append(message)
+        assert subscriber is not None  # until here: an endpoint to which nothing refers is closed
+
+    started(lambda: outcome(send()))
+    return len(sent)
+
+
+@check("CH-2.2a")
+def none_is_the_default_size(target: Target) -> None:
+    if _sends_that_return(target, 1, {}) == 1:
+        returned = _sends_that_return(target, 1, {"buffer_size": None})
+        expect("1", str(returned), "sends that return on Channel(1), after subscribe(buffer_size=None)")
+
+
+@check("CH-2.2a")
+def a_large_default_size_is_the_size(target: Target) -> None:
+    if _sends_that_return(target, 2, {}) == 2:
+        expect(str(MANY), str(_sends_that_return(target, MANY, {})), f"sends that return on Channel({MANY})")
+
+
+@check("CH-2.2b")
+def a_large_size_of_its_own_is_the_size(target: Target) -> None:
+    if _sends_that_return(target, 1, {"buffer_size": 2}) == 2:
+        returned = _sends_that_return(target, 1, {"buffer_size": MANY})
+        expect(str(MANY), str(returned), f"sends that return after subscribe(buffer_size={MANY})")
+
+
+@check("CH-3.4")
+def an_unbounded_buffer_is_never_full(target: Target) -> None:
+    if _sends_that_return(target, 1, {"buffer_size": 0}, 3) == 3:
+        returned = _sends_that_return(target, 1, {"buffer_size": 0}, MANY)
+        expect(str(MANY), str(returned), f"of {MANY} sends, those that return after subscribe(buffer_size=0)")
 
 
 @check("CH-2.3a")
@@ -188,9 +234,20 @@ class Incomparable:
         return "an object that can't be compared"
 
 
+class Awaited:
+    """A message that could be awaited."""
+
+    def __await__(self) -> Generator[None, None, str]:
+        yield from ()
+        return "awaited"
+
+    def __repr__(self) -> str:
+        return "an awaitable object"
+
+
 MESSAGES: tuple[object, ...] = (
-    *(0, None, False, "", [], StopAsyncIteration, ValueError("sent")),
-    *(asyncio.CancelledError("sent"), Incomparable()),
+    *(0, None, False, "", [], ..., [1, 2], StopAsyncIteration),
+    *(ValueError("sent"), asyncio.CancelledError("sent"), Incomparable(), Awaited()),
 )
 
 
@@ -204,7 +261,7 @@ async def _send_and_read(target: Target, message: object, waits: bool, seen: lis
         await publisher.send(message)
         seen.append("it returns")
         found = await (reading or subscriber.read())
-        seen.append("it returns that object" if found is message else "it returns another object")
+        seen.append("it returns that object" if found is message else ANOTHER)
     except target.closed_error:
         seen.append("it raises ChannelClosedError")
     except Exception as error:
@@ -228,7 +285,7 @@ def _seen_of(target: Target, message: object, waits: bool) -> list[str]:
     try:
         run(partial(_send_and_read, target, message, waits, seen))
     except Stuck:
-        beside = seen and started(partial(_is_there_at_the_close, target, message))
+        beside = bool(seen) and started(partial(_is_there_at_the_close, target, message))
         seen.append(f"it waits for ever{', beside its message' if beside else ''}")
     except asyncio.CancelledError:
         seen.append("it raises CancelledError")
@@ -240,10 +297,10 @@ def _whatever_was_sent(obligation: str, which: str, wrong: str, name: str) -> Ch
     step = ("send", "read").index(which)
 
     def program(target: Target) -> None:
-        for waits, message in product((False, True), MESSAGES):
+        for waits, message in product((False, True), (object(), *MESSAGES)):
             seen = _seen_of(target, message, waits)
             broken = seen[:step] == SENT_AND_READ[:step] and re.fullmatch(wrong, seen[step])
-            if broken and _seen_of(target, object(), waits) == SENT_AND_READ:
+            if broken and (wrong == ANOTHER or _seen_of(target, object(), waits) == SENT_AND_READ):
                 when = "while a read waits" if waits else "and then read"
                 expect(SENT_AND_READ[step], seen[step], f"{message!r} is sent {when}; the {which}")
 
@@ -252,9 +309,10 @@ def _whatever_was_sent(obligation: str, which: str, wrong: str, name: str) -> Ch
 
 
 SENT_AND_READ = ["it returns", "it returns that object"]
+ANOTHER = "it returns another object"  # a copy, for example, whatever is sent
 WHATEVER_WAS_SENT = (
     _whatever_was_sent("CH-3.4", "send", "it (waits|raises).*", "whatever is sent is taken"),
-    _whatever_was_sent("CH-4.1a", "read", "it returns another object", "whatever was sent is read"),
+    _whatever_was_sent("CH-4.1a", "read", ANOTHER, "whatever was sent is read"),
     _whatever_was_sent(
         "CH-4.1b", "read", "it raises (?!ChannelClosedError).*", "whatever was sent does not fail reading"
     ),
@@ -269,32 +327,47 @@ ALIKE: tuple[list[object], ...] = (
     [[] for _ in range(6)],
     [ValueError(), None, 0, False, "", None],
     [1, True, 1.0, 1, True, 1.0],
+    ["the very same"] * 6,
     list(MESSAGES),
 )
 
 
+async def _received(target: Target, messages: list[object]) -> str | None:
+    """How many messages are read once all of these have been sent, and how many fewer different objects these are."""
+    channel = target.channel(0)
+    subscriber, publisher = await channel.subscribe(), await channel.connect()
+    for message in messages:
+        await publisher.send(message)
+    await channel.close()
+    seen: list[object] = []
+    try:
+        while len(seen) <= len(messages):
+            seen.append(await subscriber.read())
+    except target.closed_error:
+        pass
+    except Exception:
+        return None  # whichever rule that breaks, it is another one
+    sent, received = (len(set(map(id, each))) for each in (messages, seen))
+    return f"{len(seen)} messages, {max(sent - received, 0)} missing"
+
+
 @check("CH-2.4a")
 def messages_that_are_alike_are_all_received(target: Target) -> None:
-    async def received(messages: list[object]) -> str:
-        channel = target.channel(0)
-        subscriber, publisher = await channel.subscribe(), await channel.connect()
-        for message in messages:
-            await publisher.send(message)
-        await channel.close()
-        seen: list[object] = []
-        try:
-            while len(seen) <= len(messages):
-                seen.append(await subscriber.read())
-        except target.closed_error:
-            pass
-        missing = [message for message in messages if not any(each is message for each in seen)]
-        return f"{len(seen)} messages, {len(missing)} missing"
-
     for alike in ALIKE:
         every_one = f"{len(alike)} messages, 0 missing"
-        seen = started(partial(received, list(alike)))
-        if seen not in (None, every_one) and started(partial(received, [object() for _ in alike])) == every_one:
+        seen = started(partial(_received, target, list(alike)))
+        if (
+            seen not in (None, every_one)
+            and started(partial(_received, target, [object() for _ in alike])) == every_one
+        ):
             expect(every_one, str(seen), f"what is read from {alike!r}")
+
+
+@check("CH-2.4a")
+def an_unbounded_buffer_keeps_everything(target: Target) -> None:
+    few, many = (started(partial(_received, target, list(range(count)))) for count in (3, 100))
+    if few == "3 messages, 0 missing":
+        expect("100 messages, 0 missing", str(many), "what is read of 100 messages that nobody read meanwhile")
 
 
 async def _drained(target: Target, read_all: Callable[[Any], Coroutine[Any, Any, list[object]]]) -> list[object]:
@@ -304,7 +377,10 @@ async def _drained(target: Target, read_all: Callable[[Any], Coroutine[Any, Any,
     for message in MESSAGES:
         await publisher.send(message)
     await channel.close()
-    return await read_all(subscriber)
+    try:
+        return await read_all(subscriber)
+    except Exception as error:
+        return [f"{type(error).__name__} raised"]
 
 
 def _by_reading(target: Target) -> Callable[[Any], Coroutine[Any, Any, list[object]]]:
@@ -381,6 +457,10 @@ CHECKS = (
     a_channel_is_built_with_no_running_loop,
     entering_a_channel_changes_nothing,
     a_channel_built_without_a_size_holds_nobody_back,
+    none_is_the_default_size,
+    a_large_default_size_is_the_size,
+    a_large_size_of_its_own_is_the_size,
+    an_unbounded_buffer_is_never_full,
     a_constructor_refuses_bad_buffer_sizes,
     subscribing_refuses_bad_buffer_sizes,
     a_refused_subscriber_is_not_registered,
@@ -388,6 +468,7 @@ CHECKS = (
     a_joining_that_raises_cancelled_error_has_joined_nothing,
     *WHATEVER_WAS_SENT,
     messages_that_are_alike_are_all_received,
+    an_unbounded_buffer_keeps_everything,
     async_for_yields_what_read_returns,
     async_for_ends_with_the_last_message,
     closing_is_at_once_also_when_it_is_asked_to_cancel,

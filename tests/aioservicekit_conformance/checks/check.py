@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
 from ..running.loop import SteppedLoop
@@ -109,7 +109,7 @@ def started(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
         return None
 
 
-async def outcome(operation: Coroutine[Any, Any, object]) -> str:
+async def outcome(operation: Awaitable[object]) -> str:
     """Say in words how an operation ended."""
     try:
         value = await operation

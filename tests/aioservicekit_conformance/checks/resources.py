@@ -1,156 +1,16 @@
-"""Named checks of what a channel owes to the program around it (CH-7), if the target claims these rules."""
+"""Named checks of CH-7.1 and CH-7.3: nothing is kept for nothing, and a channel can be inspected."""
 
 import asyncio
 import gc
 import re
-import warnings
 import weakref
-from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..target import Target
-from .check import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
-
-
-class Forgotten(NamedTuple):
-    """What comes of an endpoint that nobody refers to any more."""
-
-    kept: bool
-    named: list[str]  # the warnings that name it
-    state: str  # of its channel, afterwards
-
-
-async def _forget(target: Target, kind: str, closing: str, used: str) -> Forgotten:
-    """Forget the only endpoint of its kind. `closing` says what is closed first: "", "endpoint" or "channel"."""
-    channel = target.channel(0)
-    publisher, subscriber = await channel.connect(), await channel.subscribe()
-    if used:
-        await _use(publisher, subscriber)
-    endpoint, other = (publisher, subscriber) if kind == "publisher" else (subscriber, publisher)
-    del publisher, subscriber
-    if closing:
-        await (endpoint if closing == "endpoint" else channel).close()
-        if not await _is_closed(
-            target, endpoint, kind
-        ):  # so it may well warn: whichever rule that breaks, it is another one
-            return Forgotten(False, [], state_of(target, channel))
-    address = f"{id(endpoint):x}"
-    there = _reference(endpoint)
-    gc.collect()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        del endpoint
-        gc.collect()
-        for _ in range(10):
-            await asyncio.sleep(0)
-    assert other is not None  # until here
-    said = [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
-    del caught  # a warning may refer to its source
-    gc.collect()
-    named = [text for text in said if kind in text.lower() or address in text.lower()]
-    return Forgotten(there() is not None, named, state_of(target, channel))
-
-
-def _reference(value: object) -> Callable[[], object]:
-    """A weak reference, or one to nothing if the value takes none."""
-    try:
-        return weakref.ref(value)
-    except TypeError:
-        return lambda: None
-
-
-async def _use(publisher: Any, subscriber: Any) -> None:
-    """A send, a read that returns, and one that is cancelled."""
-    await publisher.send("is read")
-    await subscriber.read()
-    reading = asyncio.ensure_future(subscriber.read())
-    await asyncio.sleep(0)
-    reading.cancel()
-    await asyncio.wait([reading])
-
-
-async def _is_closed(target: Target, endpoint: Any, kind: str) -> bool:
-    try:
-        await (endpoint.send(1) if kind == "publisher" else endpoint.read())
-    except target.closed_error:
-        return True
-    except Exception:
-        return False
-    return False
-
-
-NOBODY_WARNED = "the target does not warn, by name, of endpoints that are forgotten while connected"
-
-
-Way = tuple[str, str, str]
-WAYS: list[Way] = list(product(("publisher", "subscriber"), ("", "endpoint", "channel"), ("", " that was used")))
-
-
-def _forgotten(target: Target) -> dict[Way, Forgotten]:
-    """What comes of endpoints that are forgotten in each of the ways, unless the target waits for ever."""
-    seen = {way: started(partial(_forget, target, *way)) for way in WAYS}
-    if not any(found and found.named for found in seen.values()):
-        raise NotTakenOn(NOBODY_WARNED)
-    return {way: found for way, found in seen.items() if found}
-
-
-@check("CH-7.2b")
-def forgotten_endpoints_are_not_kept(target: Target) -> None:
-    for (kind, closing, used), found in _forgotten(target).items():
-        if not closing:
-            expect("False", str(found.kept), f"whether a forgotten {kind}{used} is still there")
-
-
-@check("CH-7.2a")
-def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
-    seen = _forgotten(target)
-    for (kind, closing, used), found in seen.items():
-        if closing:
-            words = f"ResourceWarnings of a {kind}{used} that is collected when its {closing} has closed"
-            expect("[]", repr(found.named), words)
-        elif not found.kept:
-            if not found.named:
-                raise Broken(f"a ResourceWarning that names the forgotten {kind}{used}", "none")
-            by_hand = seen.get((kind, "endpoint", used))  # a channel that stays open even then breaks another rule
-            expected = by_hand.state if by_hand else "closed"
-            expect(expected, found.state, f"the channel's state after its only {kind}{used} was forgotten")
-
-
-@check("CH-7.2a")
-def a_forgotten_subscriber_holds_nobody_back(target: Target) -> None:
-    async def send_past(kind: str) -> bool:
-        channel = target.channel(1)
-        publisher, subscriber = await channel.connect(), await channel.subscribe(buffer_size=0)
-        full = await channel.subscribe()
-        await publisher.send(1)
-        sending = asyncio.ensure_future(publisher.send(2))
-        await asyncio.sleep(0)
-        if kind == "forgotten":
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                del full
-                gc.collect()
-            if not any(issubclass(each.category, ResourceWarning) for each in caught):
-                raise NotTakenOn(NOBODY_WARNED)
-        else:
-            await full.close()
-        for _ in range(10):
-            await asyncio.sleep(0)
-        gone: bool = sending.done()
-        await channel.close()
-        await asyncio.gather(sending, return_exceptions=True)
-        assert subscriber is not None  # until here
-        return gone
-
-    if started(lambda: send_past("closed")):
-        expect(
-            "True",
-            str(started(lambda: send_past("forgotten"))),
-            "a waiting send returns when the full subscriber is forgotten",
-        )
-
+from .check import Broken, NotTakenOn, check, expect, started, without_addresses
+from .forgetting import weak_reference
 
 LONG = 3600  # seconds on virtual time: what a timer of the target refers to may stay until then
 
@@ -246,7 +106,7 @@ async def _endpoint_kept(target: Target, kind: str, closing: str) -> bool:
     publisher, subscriber = await channel.connect(), await channel.subscribe(buffer_size=0)
     others = [publisher, subscriber]
     endpoint = await (channel.connect() if kind == "publisher" else channel.subscribe())
-    there = _reference(endpoint)
+    there = weak_reference(endpoint)
     if closing == "it has closed while it waited":
         if kind == "publisher":
             others.append(await channel.subscribe())
@@ -397,8 +257,5 @@ def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
 CHECKS = (
     messages_that_nobody_can_read_are_let_go,
     endpoints_that_have_closed_are_let_go,
-    forgotten_endpoints_are_not_kept,
-    forgotten_endpoints_are_closed_with_a_warning,
-    a_forgotten_subscriber_holds_nobody_back,
     statistics_and_repr_tell_what_goes_on,
 )

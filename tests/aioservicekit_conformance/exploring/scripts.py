@@ -27,6 +27,7 @@ def _by_size(*sizes: int) -> list[str]:
 _SCRIPTS = (
     # default size, script
     (0, "s1 p1. /"),
+    (0, "s1. p1. /"),
     (0, "p1 s1. / p1!"),
     (1, "s1=0 p1 p1! p1! s1? s1?"),
     (1, "s1 p1 p1! p1! / p1!"),

@@ -1,0 +1,175 @@
+"""Named checks of CH-7.2, if the target claims it: an endpoint that nobody refers to any more is closed, with a warning."""
+
+import asyncio
+import gc
+import warnings
+import weakref
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any, NamedTuple
+
+from ..target import Target
+from .check import Broken, NotTakenOn, check, expect, started, state_of
+
+__all__ = ["CHECKS", "NOBODY_WARNED", "weak_reference"]
+
+NOBODY_WARNED = "the target does not warn, by name, of endpoints that are forgotten while connected"
+
+KINDS = ("publisher", "subscriber")
+FIRST = ("", "endpoint", "channel")  # what is closed before the endpoint is forgotten
+USED, BESIDE, NEW = " that was used", " beside another one", " of a channel that has not opened"
+SITUATIONS = ("", USED, BESIDE, NEW)
+
+
+class Forgotten(NamedTuple):
+    """What comes of an endpoint that nobody refers to any more.
+
+    Attributes:
+        kept: whether it is still there.
+        named: the warnings that name it.
+        effect: the channel's state afterwards, and what a read does that waited meanwhile.
+    """
+
+    kept: bool
+    named: list[str]
+    effect: str
+
+
+async def _forget(target: Target, kind: str, situation: str, first: str) -> Forgotten:
+    channel = target.channel(0)
+    join = {"publisher": channel.connect, "subscriber": channel.subscribe}
+    endpoint = await join[kind]()
+    others = (
+        {} if situation == NEW else {each: await join[each]() for each in KINDS if situation == BESIDE or each != kind}
+    )
+    if situation == USED:
+        await _use(**{"publisher": endpoint, "subscriber": endpoint, **others})
+    reads = [asyncio.ensure_future(others["subscriber"].read())] if "subscriber" in others else []
+    await asyncio.sleep(0)
+    if first:
+        await (endpoint if first == "endpoint" else channel).close()
+        if not await _is_closed(
+            target, endpoint, kind
+        ):  # so it may well warn: whichever rule that breaks, it is another one
+            return Forgotten(False, [], "")
+    address = f"{id(endpoint):x}"
+    there = weak_reference(endpoint)
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del endpoint
+        gc.collect()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    said = [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
+    del caught  # a warning may refer to its source
+    named = [text for text in said if kind in text.lower() or address in text.lower()]
+    effect = ", ".join(
+        [f"channel {state_of(target, channel)}", *("a read ended" if r.done() else "a read waits" for r in reads)]
+    )
+    await channel.close()
+    await asyncio.gather(*reads, return_exceptions=True)
+    del reads, others
+    gc.collect()
+    return Forgotten(there() is not None, named, effect)
+
+
+def weak_reference(value: object) -> Callable[[], object]:
+    """A weak reference, or one to nothing if the value takes none."""
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return lambda: None
+
+
+async def _use(publisher: Any, subscriber: Any) -> None:
+    """A send, a read that returns, and one that is cancelled."""
+    await publisher.send("is read")
+    await subscriber.read()
+    reading = asyncio.ensure_future(subscriber.read())
+    await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.wait([reading])
+
+
+async def _is_closed(target: Target, endpoint: Any, kind: str) -> bool:
+    try:
+        await (endpoint.send(1) if kind == "publisher" else endpoint.read())
+    except target.closed_error:
+        return True
+    except Exception:
+        return False
+    return False
+
+
+def _forgotten(target: Target) -> dict[tuple[str, str, str], Forgotten]:
+    """What comes of endpoints that are forgotten in each situation, unless the target waits for ever."""
+    ways = product(KINDS, SITUATIONS, FIRST)
+    seen = {way: found for way in ways if (found := started(partial(_forget, target, *way)))}
+    if not any(found.named for found in seen.values()):
+        raise NotTakenOn(NOBODY_WARNED)
+    return seen
+
+
+@check("CH-7.2b")
+def forgotten_endpoints_are_not_kept(target: Target) -> None:
+    for (kind, situation, first), found in _forgotten(target).items():
+        if not first:
+            expect("False", str(found.kept), f"whether a forgotten {kind}{situation} is still there")
+
+
+@check("CH-7.2a")
+def forgotten_endpoints_are_closed_with_a_warning(target: Target) -> None:
+    seen = _forgotten(target)
+    for kind, situation in product(KINDS, SITUATIONS):
+        endpoint = f"{kind}{situation}"
+        forgotten, by_hand, with_channel = (seen.get((kind, situation, first)) for first in FIRST)
+        for closed, what in ((by_hand, "endpoint"), (with_channel, "channel")):
+            words = f"ResourceWarnings of a {endpoint} that is collected when its {what} has closed"
+            expect("[]", repr(closed.named if closed else []), words)
+        if forgotten and forgotten.kept:
+            continue
+        if forgotten and not forgotten.named:
+            raise Broken(f"a ResourceWarning that names the forgotten {endpoint}", "none")
+        if by_hand and by_hand.effect:  # a close() that has no effect breaks another rule
+            effect = forgotten.effect if forgotten else "an operation waits for ever"
+            expect(by_hand.effect, effect, f"after a {endpoint} was forgotten, as after its close()")
+
+
+@check("CH-7.2a")
+def a_forgotten_subscriber_holds_nobody_back(target: Target) -> None:
+    async def send_past(kind: str) -> bool:
+        channel = target.channel(1)
+        publisher, subscriber = await channel.connect(), await channel.subscribe(buffer_size=0)
+        full = await channel.subscribe()
+        await publisher.send(1)
+        sending = asyncio.ensure_future(publisher.send(2))
+        await asyncio.sleep(0)
+        if kind == "forgotten":
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                del full
+                gc.collect()
+            if not any(issubclass(each.category, ResourceWarning) for each in caught):
+                raise NotTakenOn(NOBODY_WARNED)
+        else:
+            await full.close()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gone: bool = sending.done()
+        await channel.close()
+        await asyncio.gather(sending, return_exceptions=True)
+        assert subscriber is not None  # until here
+        return gone
+
+    if started(lambda: send_past("closed")):
+        words = "a waiting send returns when the full subscriber is forgotten"
+        expect("True", str(started(lambda: send_past("forgotten"))), words)
+
+
+CHECKS = (
+    forgotten_endpoints_are_not_kept,
+    forgotten_endpoints_are_closed_with_a_warning,
+    a_forgotten_subscriber_holds_nobody_back,
+)

@@ -1,9 +1,10 @@
 """Named checks of CH-5.4: a block closes its endpoint, however it ends, and even if the endpoint has closed meanwhile."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..target import Target
 from .check import Broken, Check, check, expect, outcome, run, started, state_of
@@ -13,21 +14,29 @@ class _Passing(Exception):
     """Raised in a block, and should pass through unchanged."""
 
 
+class _Leaving(BaseException):
+    """The same, and no `Exception`."""
+
+
 ERRORS = {
     "by an error": _Passing,
     "by a CancelledError": asyncio.CancelledError,
     "by a GeneratorExit": GeneratorExit,
     "by a StopIteration": StopIteration,
     "by a StopAsyncIteration": StopAsyncIteration,
+    "by a KeyboardInterrupt": KeyboardInterrupt,
+    "by a SystemExit": SystemExit,
+    "by a BaseException of its own": _Leaving,
 }
 CLOSED_ERROR = "by the target's own ChannelClosedError"
 CANCELLED = "by the cancellation of its task"
 REQUESTED = "as its task is asked to cancel"
 BY_HAND = {REQUESTED: "by hand, as its task is asked to cancel"}  # what another way to end is compared with: "by hand"
 WAYS = ("normally", *ERRORS, CLOSED_ERROR, CANCELLED, REQUESTED)
-UNREAD, WAITING, LAST = "with a message unread", "while a send waits for room", "while nobody else has joined its side"
-MEANWHILE = {"nothing": "", "it": " after it was closed inside", "the channel": " after the channel was closed inside"}
-MEANWHILE |= {each: f" {each}" for each in (UNREAD, WAITING, LAST)}
+CLOSED, WITH_CHANNEL = " after it was closed inside", " after the channel was closed inside"
+UNREAD, CLOSED_UNREAD = " with a message unread", " after it was closed inside with a message unread"
+WAITING, LAST = " while a send waits for room", " while nobody else has joined its side"
+MEANWHILE = ("", CLOSED, WITH_CHANNEL, UNREAD, CLOSED_UNREAD, WAITING, LAST)
 LATE = 5  # turns of the loop: by then a close() that is late, which is for another check, has taken effect
 
 
@@ -49,8 +58,14 @@ async def _own_closed_error(target: Target) -> BaseException | None:
     return None
 
 
-def _ended_with(raised: BaseException, error: BaseException | None) -> str:
-    return "with the same error" if raised is error else f"with {raised!r}"
+def _ended_with(raised: BaseException, error: BaseException | None, before: object) -> str:
+    if raised is not error:
+        return f"with {raised!r}"
+    return "with the same error" if _parts(raised) == before else "with the same error, changed"
+
+
+def _parts(error: BaseException | None) -> object:
+    return error and (error.args, getattr(error, "__notes__", ()), error.__cause__)
 
 
 async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int, error: BaseException | None) -> Left:
@@ -63,13 +78,14 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
     others = () if meanwhile == LAST else (await channel.connect(), await channel.subscribe())
     waiting: list[asyncio.Future[object]] = []
     closing = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what]
+    before = _parts(error)
     inside: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def do_meanwhile() -> None:
-        if meanwhile in ("it", "the channel"):
-            await (channel if meanwhile == "the channel" else closing).close()
-        if meanwhile in (UNREAD, WAITING):
+        if meanwhile in (UNREAD, CLOSED_UNREAD, WAITING):
             await publisher.send(0)
+        if meanwhile in (CLOSED, CLOSED_UNREAD, WITH_CHANNEL):
+            await (channel if meanwhile == WITH_CHANNEL else closing).close()
         if meanwhile in (WAITING, LAST):
             waiting.append(asyncio.ensure_future(publisher.send(1) if meanwhile == WAITING else subscriber.read()))
             await asyncio.sleep(0)
@@ -97,7 +113,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
                 if way == REQUESTED and (task := asyncio.current_task()):
                     task.cancel()
         except StopIteration as raised:  # no coroutine can raise one
-            how = _ended_with(raised, error)
+            how = _ended_with(raised, error, before)
 
     try:
         if way == "by hand":
@@ -121,13 +137,13 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
     except Broken:
         raise
     except BaseException as raised:
-        how = _ended_with(raised, error)
+        how = _ended_with(raised, error, before)
     for _ in range(turns):
         await asyncio.sleep(0)
     state = state_of(target, channel)
     waited = [await outcome(operation) for operation in waiting]
     sent = await outcome(publisher.send(1))
-    if meanwhile in (UNREAD, WAITING):
+    if meanwhile in (UNREAD, CLOSED_UNREAD, WAITING):
         await outcome(subscriber.read())  # closed or not, it has this message
     found = await outcome(subscriber.read()) if what == "subscriber" or state == "closed" else ""
     joined = (await outcome(channel.connect())).split()[-1]
@@ -137,7 +153,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
 
 def _closed(target: Target, what: str, meanwhile: str) -> str:
     """What can be done after a sound close(): a block that has this effect closes, even where the target's close() does not."""
-    what = "channel" if meanwhile in ("the channel", LAST) else what
+    what = "channel" if meanwhile in (WITH_CHANNEL, LAST) else what
     state, error = ("closed" if what == "channel" else "open"), f"{target.closed_error.__name__} raised"
     sent = "None returned" if what == "subscriber" else error
     found = "" if what == "publisher" else error
@@ -157,7 +173,7 @@ def _by_hand(target: Target, what: str, way: str, meanwhile: str) -> tuple[Left 
 def _block(what: str) -> Check:
     def program(target: Target) -> None:
         for way, meanwhile in product(WAYS, MEANWHILE):
-            if what == "channel" and meanwhile == "it":
+            if what == "channel" and meanwhile in (CLOSED, CLOSED_UNREAD):
                 continue
             by_hand, turns = _by_hand(target, what, BY_HAND.get(way, "by hand"), meanwhile)
             error: BaseException | None = ERRORS[way]() if way in ERRORS else None
@@ -166,7 +182,7 @@ def _block(what: str) -> Check:
             if by_hand is None or by_hand.how != "normally" or (way == CLOSED_ERROR and error is None):
                 continue  # a close() that fails, or has no effect, breaks another rule
             left = run(partial(_leave, target, what, way, meanwhile, turns, error))
-            block = f"async with {what}, left {way}{MEANWHILE[meanwhile]}"
+            block = f"async with {what}, left {way}{meanwhile}"
             expected = {CANCELLED: "with its CancelledError", "normally": "normally", REQUESTED: "in either way"}
             expect(expected.get(way, "with the same error"), left.how, f"{block}: ends")
             if left.after != _closed(target, what, meanwhile):
@@ -176,31 +192,56 @@ def _block(what: str) -> Check:
     return check("CH-5.4")(program)
 
 
-@check("CH-5.4")
-def async_with_closes_what_has_not_opened(target: Target) -> None:
-    async def left(what: str, *, by_hand: bool) -> str:
-        channel = target.channel(0)
-        closing = (
-            channel if what == "channel" else await (channel.connect() if what == "publisher" else channel.subscribe())
-        )
+WHAT = ("channel", "publisher", "subscriber")
+
+
+async def _used(target: Target, what: str, channel: Any, endpoint: Any) -> str:
+    uses = {"channel": channel.connect, "publisher": lambda: endpoint.send(1), "subscriber": lambda: endpoint.read()}
+    return f"channel {state_of(target, channel)}, {await outcome(uses[what]())}"
+
+
+async def _first_of_its_channel(target: Target, what: str, *, by_hand: bool) -> str:
+    channel = target.channel(0)
+    closing = (
+        channel if what == "channel" else await (channel.connect() if what == "publisher" else channel.subscribe())
+    )
+    if by_hand:
+        await closing.close()
+    else:
+        async with closing:
+            pass
+    return await _used(target, what, channel, closing)
+
+
+async def _inside_a_block_of_its_own(target: Target, what: str, *, by_hand: bool) -> str:
+    channel = target.channel(0)
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    closing = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what]
+    async with closing:
         if by_hand:
             await closing.close()
         else:
             async with closing:
                 pass
-        uses = {"channel": channel.connect, "publisher": lambda: closing.send(1), "subscriber": lambda: closing.read()}
-        used = await outcome(uses[what]())
-        return f"channel {state_of(target, channel)}, {used}"
+        return await _used(target, what, channel, closing)
 
-    for what in ("channel", "publisher", "subscriber"):
-        after = started(partial(left, what, by_hand=True))
-        if after and after.endswith(f"{target.closed_error.__name__} raised"):
-            left_so = run(partial(left, what, by_hand=False))
-            expect(after, left_so, f"async with {what} of a channel that has not opened: as after close()")
+
+def _short_block(program: Callable[..., Coroutine[Any, Any, str]], name: str) -> Check:
+    def as_by_hand(target: Target) -> None:
+        for what in WHAT:
+            after = started(partial(program, target, what, by_hand=True))
+            if after and after.endswith(f"{target.closed_error.__name__} raised"):
+                expect(
+                    after, run(partial(program, target, what, by_hand=False)), f"{name}, of a {what}: as after close()"
+                )
+
+    as_by_hand.__name__ = name
+    return check("CH-5.4")(as_by_hand)
 
 
 CHECKS = (
-    async_with_closes_what_has_not_opened,
+    _short_block(_first_of_its_channel, "async with before the channel has opened"),
+    _short_block(_inside_a_block_of_its_own, "async with inside another one"),
     _block("channel"),
     _block("publisher"),
     _block("subscriber"),

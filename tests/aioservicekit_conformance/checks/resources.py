@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import warnings
 import weakref
 from functools import partial
 from itertools import product
@@ -22,6 +23,7 @@ class Message:
 ENDINGS = {
     "has been read": "read",
     "was read by one subscriber and left unread by another one that has closed": "left",
+    "was read by one subscriber and left unread by another one that was forgotten": "forgotten",
     "was never sent, because its send was cancelled": "cancelled",
     "was never sent, because its publisher closed": "failed",
 }
@@ -49,9 +51,15 @@ async def _message_kept(target: Target, ending: str) -> bool:
     else:
         await publisher.send(message)
         await subscriber.read()
-        await (full.read() if ending == "read" else full.close())
-    if ending == "left":
-        del full
+        if ending != "forgotten":
+            await (full.read() if ending == "read" else full.close())
+    if ending in ("left", "forgotten"):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del full
+        if ending == "forgotten" and not any(issubclass(each.category, ResourceWarning) for each in caught):
+            return False  # it does not claim to close what is forgotten (CH-7.2)
+        del caught
     del message
     await asyncio.sleep(LONG)
     gc.collect()

@@ -370,53 +370,71 @@ def an_unbounded_buffer_keeps_everything(target: Target) -> None:
         expect("100 messages, 0 missing", str(many), "what is read of 100 messages that nobody read meanwhile")
 
 
-async def _drained(target: Target, read_all: Callable[[Any], Coroutine[Any, Any, list[object]]]) -> list[object]:
-    """What is read from a channel that has closed with buffered messages."""
-    channel = target.channel(0)
-    subscriber, publisher = await channel.subscribe(), await channel.connect()
-    for message in MESSAGES:
-        await publisher.send(message)
-    await channel.close()
+Drain = Callable[[Target, Any], Coroutine[Any, Any, list[object]]]
+AT_MOST = 100  # messages: a target may return some for ever
+
+
+async def _by_reading(target: Target, subscriber: Any) -> list[object]:
+    seen: list[object] = []
     try:
-        return await read_all(subscriber)
-    except Exception as error:
-        return [f"{type(error).__name__} raised"]
+        while len(seen) < AT_MOST:
+            seen.append(await subscriber.read())
+    except target.closed_error:
+        pass
+    return seen
 
 
-def _by_reading(target: Target) -> Callable[[Any], Coroutine[Any, Any, list[object]]]:
-    async def by_reading(subscriber: Any) -> list[object]:
-        seen: list[object] = []
-        try:
-            while len(seen) <= len(MESSAGES):
-                seen.append(await subscriber.read())
-        except target.closed_error:
-            pass
-        return seen
-
-    return by_reading
-
-
-async def _by_iteration(subscriber: Any) -> list[object]:
+async def _by_iteration(target: Target, subscriber: Any) -> list[object]:
     seen: list[object] = []
     async for message in subscriber:
         seen.append(message)
-        if len(seen) > len(MESSAGES):
+        if len(seen) == AT_MOST:
             break
     return seen
 
 
+async def _by_both(target: Target, subscriber: Any) -> list[object]:
+    """One iterator, and reads between its steps."""
+    seen: list[object] = []
+    try:
+        async for message in subscriber:
+            seen += [message, await subscriber.read()]
+            if len(seen) >= AT_MOST:
+                break
+    except target.closed_error:
+        pass
+    return seen
+
+
+TO_DRAIN: tuple[tuple[object, ...], ...] = (MESSAGES, ("again",) * 4)
+
+
+async def _drained(target: Target, messages: tuple[object, ...], drain: Drain) -> list[object]:
+    """What is read from a channel that has closed with buffered messages."""
+    channel = target.channel(0)
+    subscriber, publisher = await channel.subscribe(), await channel.connect()
+    for message in messages:
+        await publisher.send(message)
+    await channel.close()
+    try:
+        return await drain(target, subscriber)
+    except Exception as error:
+        return [f"{type(error).__name__} raised"]
+
+
 @check("CH-4.7a")
 def async_for_yields_what_read_returns(target: Target) -> None:
-    expected = started(lambda: _drained(target, _by_reading(target)))
-    seen = started(lambda: _drained(target, _by_iteration))
-    if expected is not None and seen is not None:
-        expect(repr(expected), repr(seen), "async for over the messages of a closed channel")
+    for messages, drain in product(TO_DRAIN, (_by_iteration, _by_both)):
+        expected = started(partial(_drained, target, messages, _by_reading))
+        seen = started(partial(_drained, target, messages, drain))
+        if expected is not None and seen is not None:
+            expect(repr(expected), repr(seen), "async for over the messages of a closed channel")
 
 
 @check("CH-4.7b")
 def async_for_ends_with_the_last_message(target: Target) -> None:
-    if started(lambda: _drained(target, _by_reading(target))) is not None:
-        run(lambda: _drained(target, _by_iteration))
+    if started(partial(_drained, target, MESSAGES, _by_reading)) is not None:
+        run(partial(_drained, target, MESSAGES, _by_iteration))
 
 
 @check("CH-5.1a")

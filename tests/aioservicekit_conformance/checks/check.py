@@ -16,6 +16,7 @@ __all__ = [
     "Stuck",
     "check",
     "expect",
+    "makes_no_difference",
     "outcome",
     "run",
     "started",
@@ -126,3 +127,21 @@ def state_of(target: Target, channel: Any) -> str:
 def expect(expected: str, observed: str, what: str) -> None:
     if expected != observed:
         raise Broken(f"{what}: {expected}", observed)
+
+
+def makes_no_difference(
+    obligation: str, what: str, program: Callable[[Target, bool], Coroutine[Any, Any, str]]
+) -> Check:
+    """A check that a program says the same whether or not it does what must make no difference."""
+
+    def compare(target: Target) -> None:
+        without = started(lambda: program(target, False))
+        if without:
+            expect(
+                without,
+                started(lambda: program(target, True)) or "an operation that waits for ever",
+                f"{what}, as without",
+            )
+
+    compare.__name__ = what
+    return check(obligation)(compare)

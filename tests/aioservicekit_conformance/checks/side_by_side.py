@@ -1,0 +1,77 @@
+"""Named checks of two channels at a time: they have nothing in common."""
+
+import asyncio
+from typing import Any
+
+from ..target import Target
+from .check import makes_no_difference, outcome, state_of
+
+TURNS = 10  # of the loop: time for what goes on at once
+
+
+async def _ends(target: Target, size: int) -> tuple[Any, Any, Any]:
+    """A channel, its publisher and its subscriber."""
+    channel = target.channel(size)
+    return channel, await channel.connect(), await channel.subscribe()
+
+
+async def _opening(target: Target, beside: bool) -> str:
+    channel = target.channel(0)
+    publisher = await channel.connect()
+    other = await target.channel(0).subscribe() if beside else None
+    state = state_of(target, channel)
+    assert [publisher, other]  # until here: an endpoint to which nothing refers is closed
+    return f"with its publisher alone the channel is {state}"
+
+
+async def _size(target: Target, beside: bool) -> str:
+    channel = target.channel(1)
+    other = await _ends(target, 3) if beside else ()
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    sends = [asyncio.ensure_future(publisher.send(message)) for message in range(3)]
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    returned = sum(send.done() for send in sends)
+    await channel.close()
+    await asyncio.gather(*sends, return_exceptions=True)
+    assert [subscriber, other]  # until here
+    return f"on a Channel(1), {returned} of 3 sends return"
+
+
+async def _messages(target: Target, beside: bool) -> str:
+    channel, publisher, subscriber = await _ends(target, 1)
+    await publisher.send("first")
+    sending = asyncio.ensure_future(publisher.send("second"))
+    reading: list[asyncio.Future[object]] = []
+    if beside:
+        _, other, its_subscriber = await _ends(target, 1)
+        reading.append(asyncio.ensure_future(its_subscriber.read()))
+        await asyncio.sleep(0)
+        await other.send("of the other channel")
+    seen = [await subscriber.read() for _ in range(2)]
+    await sending
+    others = [await read for read in reading]
+    await channel.close()
+    return f"a subscriber reads {seen}" + (
+        f", and that of the other channel {others}" if others not in ([], ["of the other channel"]) else ""
+    )
+
+
+async def _closing(target: Target, beside: bool) -> str:
+    channel, publisher, subscriber = await _ends(target, 0)
+    if beside:
+        other, other_publisher, _ = await _ends(target, 0)
+        await other_publisher.close()
+        await other.close()
+    state = state_of(target, channel)
+    return (
+        f"the channel is {state}, a send {await outcome(publisher.send(1))}, a read {await outcome(subscriber.read())}"
+    )
+
+
+CHECKS = (
+    makes_no_difference("CH-1.2", "another channel beside it is joined", _opening),
+    makes_no_difference("CH-1.3b", "another channel beside it closes", _closing),
+    makes_no_difference("CH-2.2a", "another channel beside it has another size", _size),
+    makes_no_difference("CH-2.4b", "another channel beside it is sent a message", _messages),
+)

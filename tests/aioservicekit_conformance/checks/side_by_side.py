@@ -16,9 +16,9 @@ async def _ends(target: Target, size: int) -> tuple[Any, Any, Any]:
 
 
 async def _opening(target: Target, beside: bool) -> str:
+    other = await target.channel(0).subscribe() if beside else None
     channel = target.channel(0)
     publisher = await channel.connect()
-    other = await target.channel(0).subscribe() if beside else None
     state = state_of(target, channel)
     assert [publisher, other]  # until here: an endpoint to which nothing refers is closed
     return f"with its publisher alone the channel is {state}"

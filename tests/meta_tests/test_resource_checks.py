@@ -57,7 +57,7 @@ endpoint_finalizer = ours._Endpoint.__del__
     [
         (
             warns_and_stays_connected,
-            "a publisher was forgotten, as after its close(): channel closed, a read ended",
+            "a publisher was forgotten, as after its close(): channel closed, a read raises",
             "open",
         ),
         (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),

@@ -1,7 +1,9 @@
 """`python -m aioservicekit_conformance`, and the console script of the same name."""
 
 import gc
+import os
 import sys
+import threading
 
 __all__ = ["main"]
 
@@ -20,6 +22,10 @@ def main() -> int:
         return 2
     status = command()
     gc.freeze()  # otherwise the interpreter would search the checker's large caches for garbage on its way out
+    if any(not each.daemon for each in threading.enumerate() if each is not threading.current_thread()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # the interpreter would wait for a target's thread, which may never end
     return status
 
 

@@ -91,7 +91,9 @@ def _import(name: str, source: str) -> Any:
             return importlib.import_module(module)
     except Hang as hang:
         raise TargetError(f"target {name!r} can't be imported: for seconds it ran at {hang}") from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise TargetError(f"target {name!r} can't be imported: {describe_error(error)}") from error
 
 
@@ -108,8 +110,8 @@ def describe(name: str, offered: Any) -> Target:
     if missing:
         raise TargetError(f"target {name!r}: its ChannelState lacks {', '.join(missing)}")
     error = offered.ChannelClosedError
-    if not (isinstance(error, type) and issubclass(error, BaseException)):
-        raise TargetError(f"target {name!r}: its ChannelClosedError is not an exception class: {error!r}")
+    if not (isinstance(error, type) and issubclass(error, Exception)):
+        raise TargetError(f"target {name!r}: its ChannelClosedError is no subclass of Exception: {error!r}")
     if not callable(offered.Channel):
         raise TargetError(f"target {name!r}: its Channel can't be called: {offered.Channel!r}")
     try:

@@ -300,6 +300,16 @@ def test_a_module_that_never_comes_back_is_refused(
     assert "for seconds it ran at endless.py, line " in capsys.readouterr().err
 
 
+def test_a_module_that_raises_anything_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is raised at import, it is no success, and no traceback."""
+    (tmp_path / "raising.py").write_text("raise BaseException('no')\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["raising"]) == 2
+    assert "can't be imported: BaseException: no (raising.py, line 1)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("leave", ["sys.exit", "os._exit"])
 def test_a_module_that_exits_is_refused(
     leave: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -320,6 +330,50 @@ def test_an_error_is_shown_with_its_text_and_line(channel: type[Any]) -> None:
     assert failed.verdict == "fail"
     said = "SystemExit: 0" if channel is ExitsInSend else "KeyError: 'lost'"
     assert failed.observed.startswith(f"raises {said} (test_ends.py, line ")
+
+
+class Odd(BaseException):
+    """Nothing that programs expect, with a text that none can show."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class RaisesSomethingOdd(PlainChannel[Any]):
+    async def _read(self, subscriber: Any) -> Any:
+        raise Odd
+
+
+class RaisesWhatTerminalsObey(PlainChannel[Any]):
+    async def _read(self, subscriber: Any) -> Any:
+        raise ValueError("\ud800\x1b[31m\n" + 10_000 * "x")
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        (RaisesSomethingOdd, "Odd: (its text raises an error)"),
+        (RaisesWhatTerminalsObey, r"ValueError: \ud800\x1b[31m\nxx"),
+    ],
+)
+def test_any_error_can_be_told(channel: type[Any], said: str) -> None:
+    """An error that is no `Exception`, has no text, or one that would spoil the report, is shown on one line."""
+    report = judged(channel)
+    told = [f"{verdict.observed} {verdict.evidence}" for verdict in report.verdicts]
+    assert any(said in each for each in told)
+    assert all(len(each) < 1_000 and each.isprintable() for each in told)
+
+
+def test_a_thread_that_never_ends_does_not_keep_the_command(tmp_path: Path) -> None:
+    """A target's thread waits for ever: the command ends with its own status all the same."""
+    (tmp_path / "threaded.py").write_text(
+        "import threading\nfrom aioservicekit import Channel, ChannelClosedError, ChannelState\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+    )
+    command = [sys.executable, "-m", "aioservicekit_conformance", "threaded", "--rule", "CH-4.7", "--max-examples", "5"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "threaded conforms: 1 pass" in done.stdout
 
 
 def test_only_the_rule_of_a_failing_send_is_blamed() -> None:

@@ -114,6 +114,12 @@ def test_states_can_be_told_apart(states: object, says: str) -> None:
         describe("theirs", target(lambda *classes: None, ChannelState=states))
 
 
+def test_the_closed_error_is_an_exception() -> None:
+    """`except Exception` must catch it: programs expect that of an error."""
+    with pytest.raises(TargetError, match="its ChannelClosedError is no subclass of Exception"):
+        describe("theirs", target(lambda *classes: None, ChannelClosedError=KeyboardInterrupt))
+
+
 def test_a_lacking_target_ends_the_command(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,7 +103,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
         try:
             async with closing as entered:
                 if not hasattr(entered, "close"):
-                    raise Broken(f"async with to yield the {what}", repr(entered))
+                    raise Broken(f"async with to yield the {what}", f"a {type(entered).__name__}")
                 await do_meanwhile()
                 if error is not None:
                     raise error

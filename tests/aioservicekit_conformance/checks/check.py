@@ -116,7 +116,14 @@ async def outcome(operation: Awaitable[object]) -> str:
         value = await operation
     except (Exception, SystemExit) as error:
         return f"{type(error).__name__} raised"
-    return f"{value!r} returned"
+    return f"{_shown(value)} returned"
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__} object>"
 
 
 def state_of(target: Target, channel: Any) -> str:

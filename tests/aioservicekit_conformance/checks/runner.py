@@ -1,9 +1,8 @@
 """Run a named check, whatever its target does."""
 
-import asyncio
 import threading
 
-from ..running.watchdog import describe_error
+from ..running.watchdog import Hang, describe_error
 from ..target import Target
 from .check import Broken, Check, Escaped, NotTakenOn
 
@@ -23,7 +22,9 @@ def run_check(check: Check, target: Target) -> Broken | None:
         check.program(target)
     except (Broken, NotTakenOn, Escaped) as error:
         found = error
-    except (Exception, SystemExit, asyncio.CancelledError) as error:  # it may cancel whoever uses it
+    except (KeyboardInterrupt, Hang):
+        raise
+    except BaseException as error:  # it may exit, cancel whoever uses it, or raise anything else
         found = NotTakenOn(f"it could not be inspected: {describe_error(error)}")
     if threading.active_count() > threads:
         raise Escaped("its own thread")

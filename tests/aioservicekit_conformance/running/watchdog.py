@@ -21,6 +21,8 @@ SECONDS = 5  # between two looks
 LOOKS = 3  # more looks in a row without a step are too many
 IN_VAIN = 2  # a target that goes on after this many interruptions loses its whole process, within a minute
 
+LONGEST = 500  # characters of an error's text
+
 OURS = Path(__file__).parents[1]
 LIBRARY, INSTALLED = (
     Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib")
@@ -58,10 +60,20 @@ def where(frame: FrameType | None) -> str:
 
 def describe_error(error: BaseException) -> str:
     """An error with its text, and the file and line of the target that raised it, if the target raised it."""
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = _text(error)
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     frames = [(each.f_code.co_filename, line) for each, line in traceback.walk_tb(error.__traceback__)]
     theirs = next((frame for frame in reversed(frames) if _is_theirs(frame[0])), None)
     return f"{said} ({_place([theirs])})" if theirs else said
+
+
+def _text(error: BaseException) -> str:
+    """An error's text on one line, without what a terminal may not print or would obey."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(its text raises an error)"
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text[:LONGEST])
 
 
 def _place(lines: Iterable[tuple[str, int]]) -> str:

@@ -31,6 +31,10 @@ BLAMED_ELSEWHERE = {
 
 # Rules that a defect breaks in addition to its own.
 BESIDE = {
+    "drops_false_messages": {"CH-3.4"},  # a message that can't say whether it is true makes its send fail
+    # The join that is refused has joined.
+    "registers_before_it_checks": {"CH-2.6"},
+    "closes_the_refused": {"CH-2.6"},
     "cancelled_sends_return": {"CH-3.9"},  # a task that sends again and again never ends
     "sends_ignore_cancelling": {"CH-3.9"},
     "reads_ignore_cancelling": {"CH-4.8"},

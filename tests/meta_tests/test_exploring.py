@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from channels import DEFECTS, SOUND
 from channels import Target as Subject
-from channels.plain import ChannelState, PlainChannel
+from channels.plain import ChannelState, PlainChannel, PlainSubscriber
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from aioservicekit_conformance.exploring.explorer import STEPS, Exploration, explore
-from aioservicekit_conformance.exploring.failures import SHORT, Failure, shortest
+from aioservicekit_conformance.exploring.failures import SHORT, Failure, Failures, shortest
 from aioservicekit_conformance.exploring.scripts import SCRIPTS, parse
 from aioservicekit_conformance.exploring.state_machine import machine
 from aioservicekit_conformance.running.case import Action, Case, replay
 from aioservicekit_conformance.target import Target, describe
-from aioservicekit_model.channel.blame import blame, explains
+from aioservicekit_model.channel.blame import blame, explains, given_up
+from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 PLAIN = describe("plain", SOUND["plain"])
 
@@ -111,3 +112,17 @@ def test_looking_at_some_subscribers_is_no_mistake_in_their_sizes(some: str) -> 
     explained = [{rule for rule in ("CH-2.2", "CH-3.2") if explains(c.default_size, c.history, rule)} for c in refused]
     assert {"CH-3.2"} in explained
     assert {"CH-2.2"} not in explained
+
+
+class UnboundedMeansTwelve(PlainChannel[Any]):
+    def _full(self, subscriber: PlainSubscriber[Any]) -> bool:
+        return len(subscriber.backlog) >= (subscriber.size or 12)
+
+
+def test_a_certain_explanation_comes_before_one_that_was_given_up() -> None:
+    """A send that waits beside an unbounded subscriber breaks CH-3.4, though other rules take too long to be ruled out."""
+    case = replay(describe("twelve", Subject(UnboundedMeansTwelve)), 0, parse("s1 p1" + " p1!" * 13))
+    failures = Failures(RULES_OF_THE_MACHINE)
+    failures.add(case)
+    assert given_up(0, case.history, "CH-2.4")
+    assert failures.blamed() == ("CH-3.4",)

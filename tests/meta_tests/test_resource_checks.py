@@ -2,6 +2,7 @@
 
 import asyncio
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +115,7 @@ def with_a_publisher_at_the_end(statistics: ours.ChannelStatistics) -> ours.Chan
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (without_waiting, "the statistics to show the waiting sends: 6"),
+        (without_waiting, "the statistics to show the waiting sends: 26"),
         (without_subscribers, "the statistics to show the buffered messages: 5"),
         (with_a_publisher_at_the_end, "statistics of a closed channel, as in those of a new one"),
     ],
@@ -133,7 +134,7 @@ def test_wrong_statistics_are_refused(
     [
         (ours.Channel, "<a channel>", "the channel to show the state: open"),
         (ours.Channel, "<an open channel: 3 full>", "the number of full in <an open channel: 3 full>: 1 full"),
-        (ours.Channel, "<an open channel: sends=0>", "the number of sends in <an open channel: sends=0>: 6 sends"),
+        (ours.Channel, "<an open channel: sends=0>", "the number of sends in <an open channel: sends=0>: 26 sends"),
         (ours._ChannelSubscriber, "<5 of 11 or 7, 0 reads waiting>", "the number of reads in"),
         (ours._ChannelSubscriber, "<a subscriber>", "the subscriber to show the buffered messages: 5"),
         (ours._ChannelPublisher, "<a publisher>", "the publisher to show that it is closed once it is"),
@@ -149,7 +150,7 @@ def test_a_repr_that_tells_nothing_is_refused(
 
 
 def test_a_count_may_stand_after_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In "size=0 reads=4", four reads wait, and not none (CH-7.3)."""
+    """In "size=0 reads=24", 24 reads wait, and not none (CH-7.3)."""
 
     def text(self: Any) -> str:
         of = self._buffer
@@ -157,6 +158,23 @@ def test_a_count_may_stand_after_its_name(monkeypatch: pytest.MonkeyPatch) -> No
         return f"<{state} buffered={len(of.messages)} size={of.size} reads={len(of.reads)}>"
 
     monkeypatch.setattr(ours._ChannelSubscriber, "__repr__", text)
+    assert verdict("CH-7.3").verdict == "pass"
+
+
+def test_serial_numbers_and_words_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an endpoint's number nor another word for "closed" makes a `repr()` wrong (CH-7.3)."""
+    numbers: dict[int, int] = {}
+
+    def of_publisher(self: Any) -> str:
+        return f"<publisher connected={self._is_connected()}>"
+
+    def of_subscriber(self: Any) -> str:
+        of = self._buffer
+        number = numbers.setdefault(id(of), len(numbers))
+        return f"<subscriber {number} connected={self._is_connected()} {len(of.messages)} of {of.size}, {len(of.reads)} read>"
+
+    monkeypatch.setattr(ours._ChannelPublisher, "__repr__", of_publisher)
+    monkeypatch.setattr(ours._ChannelSubscriber, "__repr__", of_subscriber)
     assert verdict("CH-7.3").verdict == "pass"
 
 
@@ -226,9 +244,31 @@ class KeepsEndpoints(ours.Channel[Any]):
         return self.joined[-1]
 
 
+class KeepsWhatClosesWithIt(ours.Channel[Any]):
+    """It lists the endpoints that were connected when it closed."""
+
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        self.joined: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.closed_with: list[object] = []
+
+    async def subscribe(self, *, buffer_size: int | None = None) -> Any:
+        subscriber = await super().subscribe(buffer_size=buffer_size)
+        self.joined.add(subscriber)
+        return subscriber
+
+    async def close(self) -> None:
+        self.closed_with = list(self.joined)
+        await super().close()
+
+
 @pytest.mark.parametrize(
     ("channel", "observed"),
-    [(KeepsMessages, "a message that has been read"), (KeepsEndpoints, "a publisher that has")],
+    [
+        (KeepsMessages, "a message that has been read"),
+        (KeepsEndpoints, "a publisher when it has closed"),
+        (KeepsWhatClosesWithIt, "a subscriber when its channel has closed"),
+    ],
 )
 def test_what_is_kept_too_long_is_refused(channel: type, observed: str) -> None:
     """A channel that refers to a message that was read, or to a publisher that has closed, breaks CH-7.1."""
@@ -236,6 +276,37 @@ def test_what_is_kept_too_long_is_refused(channel: type, observed: str) -> None:
     (only,) = judge(target, frozenset({"CH-7.1"}), 1, 0).verdicts
     assert only.verdict == "fail"
     assert observed in only.expected
+
+
+class KeepsItsReader(ours.Channel[Any]):
+    """It remembers the subscriber that has joined last."""
+
+    async def subscribe(self, *, buffer_size: int | None = None) -> Any:
+        self.newest = await super().subscribe(buffer_size=buffer_size)
+        return self.newest
+
+
+def test_a_connected_endpoint_that_nobody_can_forget_is_refused() -> None:
+    """What a channel refers to itself is never collected (CH-7.2b)."""
+    target = load("aioservicekit")._replace(channel=KeepsItsReader)
+    (only,) = judge(target, frozenset({"CH-7.2"}), 1, 0).verdicts
+    assert (only.verdict, only.obligations) == ("fail", ("CH-7.2b",))
+    assert "a forgotten subscriber" in only.expected
+
+
+class CutsSizes(ours.Channel[Any]):
+    """No subscriber's own size may be above the default."""
+
+    async def subscribe(self, *, buffer_size: int | None = None) -> Any:
+        return await super().subscribe(buffer_size=buffer_size and min(buffer_size, self._buffer_size))
+
+
+def test_true_statistics_of_wrong_sizes_are_not_refused() -> None:
+    """A channel that cuts a size, and shows the one that counts, breaks CH-2.2, and not CH-7.3."""
+    target = load("aioservicekit")._replace(channel=CutsSizes)
+    (only,) = judge(target, frozenset({"CH-7.3"}), 1, 0).verdicts
+    assert only.verdict == "untested"
+    assert "size is not kept" in only.evidence
 
 
 class KeepsUnheardMessages(PlainChannel[Any]):

@@ -11,7 +11,7 @@ from .mistakes import ENDINGS, MISTAKES, NEGLECTS
 from .past import Past, StateWithPast
 from .relaxed import OBLIGATIONS_OF_THE_MACHINE, OF_THE_STATE, RULES_OF_THE_MACHINE, mistaken, relaxed, rule_of
 
-__all__ = ["blame", "broken_obligations", "exercised", "explains"]
+__all__ = ["blame", "broken_obligations", "exercised", "explains", "given_up"]
 
 # A relaxed machine can have more states than are worth keeping. Beyond this bound, its search is given up.
 MOST_STATES = 500
@@ -42,6 +42,11 @@ def explains(default_size: int, history: Sequence[Event], rule: str, *, for_cert
     """Whether relaxing this rule admits the whole history. A search that was given up counts, unless `for_certain`."""
     reach = _reach(default_size, history, rule)
     return reach == len(history) or (reach is None and not for_certain)
+
+
+def given_up(default_size: int, history: Sequence[Event], rule: str) -> bool:
+    """Whether relaxing this rule leads to more states than are searched, so nobody knows whether it explains the history."""
+    return _reach(default_size, history, rule) is None
 
 
 def broken_obligations(default_size: int, history: Sequence[Event], rule: str) -> tuple[str, ...]:

@@ -13,7 +13,13 @@ class _Passing(Exception):
     """Raised in a block, and should pass through unchanged."""
 
 
-ERRORS = {"by an error": _Passing, "by a CancelledError": asyncio.CancelledError, "by a GeneratorExit": GeneratorExit}
+ERRORS = {
+    "by an error": _Passing,
+    "by a CancelledError": asyncio.CancelledError,
+    "by a GeneratorExit": GeneratorExit,
+    "by a StopIteration": StopIteration,
+    "by a StopAsyncIteration": StopAsyncIteration,
+}
 CLOSED_ERROR = "by the target's own ChannelClosedError"
 CANCELLED = "by the cancellation of its task"
 REQUESTED = "as its task is asked to cancel"
@@ -43,6 +49,10 @@ async def _own_closed_error(target: Target) -> BaseException | None:
     return None
 
 
+def _ended_with(raised: BaseException, error: BaseException | None) -> str:
+    return "with the same error" if raised is error else f"with {raised!r}"
+
+
 async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int, error: BaseException | None) -> Left:
     """Leave a block in one of the ways, and look some turns later; those by hand close without a block."""
     channel = target.channel(0)
@@ -63,20 +73,25 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
             task.cancel()
         await closing.close()
 
-    async def block() -> None:
-        async with closing as entered:
-            if not hasattr(entered, "close"):
-                raise Broken(f"async with to yield the {what}", repr(entered))
-            await do_meanwhile()
-            if error is not None:
-                raise error
-            inside.set_result(None)
-            if way == CANCELLED:
-                await asyncio.get_running_loop().create_future()
-            if way == REQUESTED and (task := asyncio.current_task()):
-                task.cancel()
-
     how = "normally"
+
+    async def block() -> None:
+        nonlocal how
+        try:
+            async with closing as entered:
+                if not hasattr(entered, "close"):
+                    raise Broken(f"async with to yield the {what}", repr(entered))
+                await do_meanwhile()
+                if error is not None:
+                    raise error
+                inside.set_result(None)
+                if way == CANCELLED:
+                    await asyncio.get_running_loop().create_future()
+                if way == REQUESTED and (task := asyncio.current_task()):
+                    task.cancel()
+        except StopIteration as raised:  # no coroutine can raise one
+            how = _ended_with(raised, error)
+
     try:
         if way == "by hand":
             await do_meanwhile()
@@ -99,7 +114,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
     except Broken:
         raise
     except BaseException as raised:
-        how = "with the same error" if raised is error else f"with {raised!r}"
+        how = _ended_with(raised, error)
     for _ in range(turns):
         await asyncio.sleep(0)
     state = state_of(target, channel)

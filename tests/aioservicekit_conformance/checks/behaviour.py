@@ -4,11 +4,14 @@ Each check uses a target as its users do, and raises `Broken` if the target brea
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
+from functools import partial
+from itertools import product
 from typing import Any
 
 from ..target import Target
-from .check import Broken, Check, check, expect, outcome, run, started, state_of
+from .check import Broken, Check, Stuck, check, expect, outcome, run, started, state_of
 
 
 @check("CH-1.1b")
@@ -83,6 +86,15 @@ async def _last_of(target: Target, size: object) -> tuple[str, str]:
     return tried, state_of(target, channel)
 
 
+async def _first_of(target: Target, size: object) -> tuple[str, str]:
+    """How subscribing with a size ends on a channel that has a publisher and no subscriber, and its state afterwards."""
+    channel = target.channel(1)
+    publisher = await channel.connect()
+    tried = "" if size is None else await outcome(channel.subscribe(buffer_size=size))
+    assert publisher is not None  # until here: an endpoint to which nothing refers is closed
+    return tried, state_of(target, channel)
+
+
 @check("CH-2.3a")
 def subscribing_refuses_bad_buffer_sizes(target: Target) -> None:
     for size, error in BAD_SIZES:
@@ -91,14 +103,27 @@ def subscribing_refuses_bad_buffer_sizes(target: Target) -> None:
             expect(f"{error} raised", tried[0], f"subscribe(buffer_size={size!r})")
 
 
+def _refused_subscriber(target: Target) -> None:
+    """Joins that fail because of their size register nothing: this breaks both a rule of sizes and one of joins."""
+    for program, what in (
+        (_last_of, "after all subscribers but the refused one of {!r} have closed"),
+        (_first_of, "of a channel with a publisher, after its first subscriber, of {!r}, was refused"),
+    ):
+        plain = started(partial(program, target, None))
+        for size, error in BAD_SIZES if plain else ():
+            tried = None if size is None else started(partial(program, target, size))
+            if plain and tried and tried[0] == f"{error} raised":
+                expect(plain[1], tried[1], f"the state {what.format(size)}")
+
+
 @check("CH-2.3b")
 def a_refused_subscriber_is_not_registered(target: Target) -> None:
-    alone = started(lambda: _last_of(target, None))
-    for size, error in BAD_SIZES if alone else ():
-        tried = None if size is None else started(lambda size=size: _last_of(target, size))  # type: ignore[misc]
-        if alone and tried and tried[0] == f"{error} raised":
-            what = f"the state after all subscribers but the refused one of {size!r} have closed"
-            expect(alone[1], tried[1], what)
+    _refused_subscriber(target)
+
+
+@check("CH-2.6")
+def a_subscriber_refused_for_its_size_has_not_joined(target: Target) -> None:
+    _refused_subscriber(target)
 
 
 BAD_SIZES: tuple[tuple[object, str], ...] = (
@@ -114,12 +139,13 @@ BAD_SIZES: tuple[tuple[object, str], ...] = (
 
 @check("CH-2.6")
 def a_joining_that_raises_cancelled_error_has_joined_nothing(target: Target) -> None:
-    async def state_without(what: str, turns: int) -> str:
-        """The state once the only other endpoint of its kind has closed; "" if the join did not raise CancelledError."""
+    async def state_without(what: str, turns: int, others: int) -> str:
+        """The state once the only other endpoint of its kind, if any, has closed; "" if the join did not raise CancelledError."""
         channel = target.channel(1)
-        subscriber, publisher = await channel.subscribe(), await channel.connect()
+        join, other_join = (channel.subscribe, channel.connect)[:: 1 if what == "subscribe" else -1]
+        other_side, same_side = await other_join(), [await join() for _ in range(others)]
         if turns:
-            joining = asyncio.ensure_future(channel.subscribe() if what == "subscribe" else channel.connect())
+            joining = asyncio.ensure_future(join())
             await asyncio.sleep(0)
             for _ in range(turns - 1):
                 await asyncio.sleep(0)
@@ -127,55 +153,123 @@ def a_joining_that_raises_cancelled_error_has_joined_nothing(target: Target) -> 
             await asyncio.wait([joining])
             if not joining.cancelled():
                 return ""
-        await (subscriber if what == "subscribe" else publisher).close()
+        for endpoint in same_side:
+            await endpoint.close()
         for _ in range(10):
             await asyncio.sleep(0)
+        assert other_side is not None  # until here: an endpoint to which nothing refers is closed
         return state_of(target, channel)
 
-    for what in ("subscribe", "connect"):
-        plain = started(lambda what=what: state_without(what, 0))  # type: ignore[misc]
+    for what, others in product(("subscribe", "connect"), (0, 1)):
+        plain = started(partial(state_without, what, 0, others))
         for turns in range(1, 6) if plain else ():
-            seen = started(lambda what=what, turns=turns: state_without(what, turns))  # type: ignore[misc]
+            seen = started(partial(state_without, what, turns, others))
             if seen:
+                after = f"the state after a {what}() raised CancelledError"
                 expect(
                     str(plain),
                     seen,
-                    f"the state after a {what}() raised CancelledError and all others of its kind have closed",
+                    f"{after} and {'all others of its kind have closed' if others else 'nobody else did'}",
                 )
 
 
-MESSAGES: tuple[object, ...] = (0, None, False, "", StopAsyncIteration, ValueError("sent"), [])
+class Incomparable:
+    """A message that has no truth, no hash, and equals nothing, like an array of numbers."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("can't be compared")
+
+    def __bool__(self) -> bool:
+        raise TypeError("neither true nor false")
+
+    def __repr__(self) -> str:
+        return "an object that can't be compared"
 
 
-async def _read_what_was_sent(target: Target, message: object) -> str:
+MESSAGES: tuple[object, ...] = (
+    *(0, None, False, "", [], StopAsyncIteration, ValueError("sent")),
+    *(asyncio.CancelledError("sent"), Incomparable()),
+)
+
+
+async def _send_and_read(target: Target, message: object, waits: bool, seen: list[str]) -> None:
+    """Send a message and read it, and note how each of the two ends; the read may wait already when the message is sent."""
+    channel = target.channel(0)
+    subscriber, publisher = await channel.subscribe(), await channel.connect()
+    reading = asyncio.ensure_future(subscriber.read()) if waits else None
+    await asyncio.sleep(0)
+    try:
+        await publisher.send(message)
+        seen.append("it returns")
+        found = await (reading or subscriber.read())
+        seen.append("it returns that object" if found is message else "it returns another object")
+    except target.closed_error:
+        seen.append("it raises ChannelClosedError")
+    except Exception as error:
+        seen.append(f"it raises {type(error).__name__}")
+
+
+async def _is_there_at_the_close(target: Target, message: object) -> bool:
+    """Whether a message that nobody has read is read after the channel has closed; if not, it was lost."""
     channel = target.channel(0)
     subscriber, publisher = await channel.subscribe(), await channel.connect()
     await publisher.send(message)
+    await channel.close()
     try:
-        return "the same object" if await subscriber.read() is message else "another object"
-    except target.closed_error:
-        return "ChannelClosedError raised"
+        return await subscriber.read() is message
+    except Exception:
+        return False
 
 
-def _whatever_was_sent(obligation: str, wrong: str) -> Check:
-    def whatever_was_sent_is_read(target: Target) -> None:
-        if started(lambda: _read_what_was_sent(target, object())) == "the same object":
-            for message in MESSAGES:
-                seen = started(lambda message=message: _read_what_was_sent(target, message))  # type: ignore[misc]
-                if seen == wrong:
-                    raise Broken(f"read() to return the very object that was sent, {message!r}", seen)
+def _seen_of(target: Target, message: object, waits: bool) -> list[str]:
+    seen: list[str] = []
+    try:
+        run(partial(_send_and_read, target, message, waits, seen))
+    except Stuck:
+        beside = seen and started(partial(_is_there_at_the_close, target, message))
+        seen.append(f"it waits for ever{', beside its message' if beside else ''}")
+    except asyncio.CancelledError:
+        seen.append("it raises CancelledError")
+    return seen
 
-    return check(obligation)(whatever_was_sent_is_read)
+
+def _whatever_was_sent(obligation: str, which: str, wrong: str, name: str) -> Check:
+    """A send, and the read of its message, end as usual whatever the message is; if one does not, `wrong` matches what it does."""
+    step = ("send", "read").index(which)
+
+    def program(target: Target) -> None:
+        for waits, message in product((False, True), MESSAGES):
+            seen = _seen_of(target, message, waits)
+            broken = seen[:step] == SENT_AND_READ[:step] and re.fullmatch(wrong, seen[step])
+            if broken and _seen_of(target, object(), waits) == SENT_AND_READ:
+                when = "while a read waits" if waits else "and then read"
+                expect(SENT_AND_READ[step], seen[step], f"{message!r} is sent {when}; the {which}")
+
+    program.__name__ = name
+    return check(obligation)(program)
 
 
-what_was_sent_is_read = _whatever_was_sent("CH-4.1a", "another object")
-what_was_sent_does_not_end_reading = _whatever_was_sent("CH-4.2b", "ChannelClosedError raised")
+SENT_AND_READ = ["it returns", "it returns that object"]
+WHATEVER_WAS_SENT = (
+    _whatever_was_sent("CH-3.4", "send", "it (waits|raises).*", "whatever is sent is taken"),
+    _whatever_was_sent("CH-4.1a", "read", "it returns another object", "whatever was sent is read"),
+    _whatever_was_sent(
+        "CH-4.1b", "read", "it raises (?!ChannelClosedError).*", "whatever was sent does not fail reading"
+    ),
+    _whatever_was_sent("CH-4.2b", "read", "it raises ChannelClosedError", "whatever was sent does not end reading"),
+    _whatever_was_sent(
+        "CH-4.6", "read", "it waits for ever, beside its message", "whatever was sent lets reading go on"
+    ),
+)
 
 
 ALIKE: tuple[list[object], ...] = (
     [[] for _ in range(6)],
     [ValueError(), None, 0, False, "", None],
     [1, True, 1.0, 1, True, 1.0],
+    list(MESSAGES),
 )
 
 
@@ -196,11 +290,11 @@ def messages_that_are_alike_are_all_received(target: Target) -> None:
         missing = [message for message in messages if not any(each is message for each in seen)]
         return f"{len(seen)} messages, {len(missing)} missing"
 
-    unlike: list[object] = [object() for _ in range(6)]
-    if started(lambda: received(unlike)) == "6 messages, 0 missing":
-        for alike in ALIKE:
-            seen = started(lambda alike=alike: received(list(alike)))  # type: ignore[misc]
-            expect("6 messages, 0 missing", str(seen), f"what is read from {alike!r}")
+    for alike in ALIKE:
+        every_one = f"{len(alike)} messages, 0 missing"
+        seen = started(partial(received, list(alike)))
+        if seen not in (None, every_one) and started(partial(received, [object() for _ in alike])) == every_one:
+            expect(every_one, str(seen), f"what is read from {alike!r}")
 
 
 async def _drained(target: Target, read_all: Callable[[Any], Coroutine[Any, Any, list[object]]]) -> list[object]:
@@ -290,9 +384,9 @@ CHECKS = (
     a_constructor_refuses_bad_buffer_sizes,
     subscribing_refuses_bad_buffer_sizes,
     a_refused_subscriber_is_not_registered,
+    a_subscriber_refused_for_its_size_has_not_joined,
     a_joining_that_raises_cancelled_error_has_joined_nothing,
-    what_was_sent_is_read,
-    what_was_sent_does_not_end_reading,
+    *WHATEVER_WAS_SENT,
     messages_that_are_alike_are_all_received,
     async_for_yields_what_read_returns,
     async_for_ends_with_the_last_message,

@@ -13,6 +13,7 @@ __all__ = [
     "Check",
     "Escaped",
     "NotTakenOn",
+    "Stuck",
     "check",
     "expect",
     "outcome",

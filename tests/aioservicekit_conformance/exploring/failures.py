@@ -9,11 +9,11 @@ that show nothing new are examined only for a while.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from aioservicekit_model.channel.blame import blame, explains
+from aioservicekit_model.channel.blame import blame, explains, given_up
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 from ..running.case import Action, Case, Subject, replay
@@ -53,12 +53,18 @@ class Failure(NamedTuple):
         default_size, actions: the case.
         candidates: the rules that explain it, each by itself.
         operations: the number of operations up to the refused event.
+        doubtful: the candidates of which nobody knows, because too many states were to be searched.
     """
 
     default_size: int
     actions: tuple[Action, ...]
     candidates: frozenset[str]
     operations: int
+    doubtful: frozenset[str] = frozenset()
+
+    def is_certain_of(self, rules: Iterable[str]) -> bool:
+        """Whether one of these rules explains it for certain."""
+        return not (self.candidates - self.doubtful).isdisjoint(rules)
 
 
 class Failures:
@@ -136,7 +142,8 @@ class Failures:
 
     def _keep(self, case: Case, candidates: frozenset[str]) -> bool:
         """Keep a failure if it is the shortest of its kind; return whether it is the first."""
-        found = Failure(case.default_size, tuple(case.actions), candidates, case.operations)
+        doubtful = frozenset(rule for rule in candidates if given_up(case.default_size, case.history, rule))
+        found = Failure(case.default_size, tuple(case.actions), candidates, case.operations, doubtful)
         same = [failure for failure in self._kept if failure.candidates == candidates]
         if not same:
             self._since_new = 0
@@ -148,13 +155,16 @@ class Failures:
     # Conclusions
 
     def blamed(self) -> tuple[str, ...]:
-        """The smallest set of rules that explains every failure; of several such sets, the one with the narrowest rules."""
-        explained = [failure.candidates for failure in self._kept if failure.candidates]
-        rules = sorted(frozenset().union(*explained), key=_generality)
+        """The smallest set of rules that explains every failure.
+
+        Of several such sets, the one that explains most failures for certain, and then the one with the narrowest rules.
+        """
+        explained = [failure for failure in self._kept if failure.candidates]
+        rules = sorted(frozenset().union(*(failure.candidates for failure in explained)), key=_generality)
         for count in range(len(rules) + 1):
-            for chosen in combinations(rules, count):
-                if all(not candidates.isdisjoint(chosen) for candidates in explained):
-                    return tuple(sorted(chosen))
+            sets = [c for c in combinations(rules, count) if all(not f.candidates.isdisjoint(c) for f in explained)]
+            if sets:
+                return tuple(sorted(max(sets, key=lambda c: sum(f.is_certain_of(c) for f in explained))))
         raise AssertionError("all rules together explain every failure")  # pragma: no cover
 
     def masked(self) -> dict[str, list[str]]:

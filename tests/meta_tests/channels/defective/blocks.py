@@ -68,6 +68,21 @@ class RaisesAnewWhenCancelled(Blocks):
         return False
 
 
+class RaisesAgain(Blocks):
+    async def _exit_wrongly(self, end: End, error: BaseException | None) -> bool:
+        await end.close()
+        if error:
+            raise error
+        return False
+
+
+@breaks(
+    "CH-5.4", "The end of a channel's block raises its exception again, which turns a `StopIteration` into another."
+)
+class BlocksRaiseTheErrorAgain(RaisesAgain):
+    kind = PlainChannel
+
+
 @breaks("CH-5.4", "A channel's block that is cancelled leaves it open.")
 class CancelledBlocksLeaveTheChannelOpen(StaysOpenWhenCancelled):
     kind = PlainChannel

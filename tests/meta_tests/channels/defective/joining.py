@@ -132,6 +132,25 @@ class RegistersBeforeItChecks(Channel):
         return subscriber
 
 
+@breaks("CH-2.3", "A subscriber of an invalid size joins, and closes before the error is raised.")
+class ClosesTheRefused(Channel):
+    async def subscribe(self, *, buffer_size: int | None = None) -> Subscriber:
+        subscriber = await super().subscribe()
+        try:
+            subscriber.size = self._size(buffer_size)
+        except BaseException:
+            await subscriber.close()
+            raise
+        return subscriber
+
+
+@breaks("CH-2.4", "The fourth subscriber receives nothing.")
+class ThreeHear(Channel):
+    def _deliver(self, subscriber: Subscriber, message: Any) -> None:
+        if subscriber in self._subscribers[:3]:
+            super()._deliver(subscriber, message)
+
+
 @breaks("CH-2.4", "A new subscriber begins with the last message that was sent before it joined.")
 class ReplaysTheLast(Channel):
     _replayed = 1

@@ -334,3 +334,9 @@ class IterationEndsAtNone(Channel):
         if message is None:
             raise StopAsyncIteration
         return message
+
+
+@breaks("CH-4.6", "None in a buffer is taken for no message, so reads wait beside it.")
+class NoneIsNoMessage(Channel):
+    def _readable(self, subscriber: Subscriber) -> bool:
+        return next(iter(subscriber.backlog), None) is not None or subscriber.closed

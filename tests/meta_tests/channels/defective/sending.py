@@ -367,6 +367,14 @@ class WakeUpsOfCancelledSendersAreLost(Channel):
             self._wake_sender()
 
 
+@breaks("CH-3.4", "A send of None waits for ever: it is the mark of an empty place in the line.")
+class NoneIsNotSent(Channel):
+    async def _send(self, publisher: Publisher, message: Any) -> None:
+        if message is None:
+            await asyncio.get_running_loop().create_future()
+        await super()._send(publisher, message)
+
+
 @breaks("CH-3.8", "A cancelled send stays in the line, and holds up everything behind it.")
 class CancelledSendsStayInLine(Channel):
     def _sender_cancelled(self, ticket: Sending) -> None:

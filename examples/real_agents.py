@@ -25,9 +25,9 @@ AGENTS = {
 NOTES = {
     "CH-2.1": "Whoever subscribes to a subject that has completed is told of the completion, and gets no error. RxJS means"
     " it so: an observer that comes late learns at once that nothing will come.",
-    "CH-2.2": "A subscription has no buffer size, and RxJS promises no back-pressure: what a subject emits is pushed to every"
+    "CH-3.2": "A subscription has no buffer size, and RxJS promises no back-pressure: what a subject emits is pushed to every"
     " observer before `next` returns. Operators that bound what they keep, such as `bufferCount`, `sample` or `throttle`, group"
-    " messages or drop some. So no size is kept, and CH-3.2 is masked, because both rules explain the same histories.",
+    " messages or drop some. So no send waits, and CH-2.2 is masked, because it explains nearly the same histories.",
     "CH-3.7": "`next` on a subject that has completed does nothing, without an error. A publisher whose channel has closed is"
     " not told that nobody gets its message.",
 }

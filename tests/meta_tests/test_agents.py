@@ -2,8 +2,9 @@
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -157,6 +158,15 @@ def test_an_agent_that_does_not_answer_fails_when_its_time_is_up(make: Make) -> 
     assert "0.1 seconds" in failed.observed
 
 
+@pytest.fixture
+def heed_ctrl_c() -> Iterator[None]:
+    """Ctrl+C interrupts, even if the test run was started with SIGINT ignored, as background jobs are."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heed_ctrl_c")
 def test_ctrl_c_ends_the_wait_for_an_answer(make: Make) -> None:
     """Whoever interrupts a run is told what was known by then, and the agent ends."""
     presses_ctrl_c = "import os, signal; os.kill(os.getppid(), signal.SIGINT); time.sleep(1_000_000)"

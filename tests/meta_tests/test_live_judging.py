@@ -92,6 +92,22 @@ def test_a_defect_of_what_polls_is_refused() -> None:
     assert "CH-3.4" in exploration.refusals[0].rules
 
 
+class Roundabout(PlainChannel[Any]):
+    """Its sends return some time after they have committed."""
+
+    async def _send(self, publisher, message):  # type: ignore[no-untyped-def]
+        await super()._send(publisher, message)
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+
+def test_what_goes_on_by_many_steps_is_not_at_rest() -> None:
+    """A long chain of callbacks, each of which calls the next one, is told from one that recurs without end."""
+    joins, sends = (Action("subscribe"), Action("connect")), (Action("send"),)
+    plan = Plan("asyncio", 0, ((joins,), (sends,)), 0, alone=False, seed=0)
+    assert refused(perform(describe("target", Offered(Roundabout)), plan)) is None
+
+
 class Hanging(PollingChannel):
     """Its `send` never lets go of the loop."""
 

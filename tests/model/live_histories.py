@@ -19,25 +19,38 @@ from aioservicekit_model.channel.history import (
 )
 from aioservicekit_model.channel.machine import Operation
 
-__all__ = ["changed", "walk"]
+__all__ = ["MESSAGES", "changed", "walk"]
 
 UNDER_WAY = 4  # at once: with more of them the plain search takes its time
+MESSAGES = ("send",) * 2 + ("read",) * 3
+EVERYTHING = ("send",) * 8 + ("read",) * 8 + ("next", "observe", "subscribe", "connect", "close")
 
 
-def walk(chance: Random, events: int, default_size: int, leave: float = 0.0) -> list[Event]:
+def walk(
+    chance: Random,
+    events: int,
+    default_size: int,
+    leave: float = 0.0,
+    kinds: tuple[str, ...] = EVERYTHING,
+    under_way: int = UNDER_WAY,
+) -> list[Event]:
     """An admitted history.
 
     Args:
         events: how many there are at least, unless nothing more can happen.
         leave: how often operations are abandoned, from 0 to 1.
+        kinds: those of the operations, each as often as it is there.
+        under_way: how many operations there are at once.
     """
-    return _Walk(chance, default_size, leave).history_of(events)
+    return _Walk(chance, default_size, leave, kinds, under_way).history_of(events)
 
 
 class _Walk:
-    def __init__(self, chance: Random, default_size: int, leave: float) -> None:
+    def __init__(self, chance: Random, default_size: int, leave: float, kinds: tuple[str, ...], under_way: int) -> None:
         self._chance = chance
         self._leave = leave
+        self._kinds = kinds
+        self._under_way = under_way
         (self._now,) = live.initial(default_size)
         self._history: list[Event] = []
         self._number = 0
@@ -64,11 +77,8 @@ class _Walk:
             self._history.append(event)
 
     def _call_any(self) -> None:
-        if len(self._now.lines.under_way) >= UNDER_WAY:
-            return
-        self._call(
-            self._chance.choice(("send",) * 8 + ("read",) * 8 + ("next", "observe", "subscribe", "connect", "close"))
-        )
+        if len(self._now.lines.under_way) < self._under_way:
+            self._call(self._chance.choice(self._kinds))
 
     def _call(self, kind: str) -> None:
         self._number += 1

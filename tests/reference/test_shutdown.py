@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -14,10 +15,22 @@ from aioservicekit import ServiceStoppedError, on_shutdown, run_services, shutdo
 from aioservicekit_conformance.running.loop import SteppedLoop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DEFAULTS: list[Any] = [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]
 
 
 def handlers() -> list[Any]:
     return [signal.getsignal(number) for number in SIGNALS]
+
+
+@pytest.fixture(autouse=True)
+def heed_signals() -> Iterator[None]:
+    """Signals have their default handlers, even if the test run was started with some of them ignored, as background jobs are."""
+    before = handlers()
+    for number, handler in zip(SIGNALS, DEFAULTS, strict=True):
+        signal.signal(number, handler)
+    yield
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
 
 
 def test_handlers_are_in_place_while_services_run() -> None:
@@ -127,7 +140,7 @@ def test_the_second_signal_ends_the_grace() -> None:
 
     before = handlers()
     assert run(main) == 10
-    assert seen == [[signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]]
+    assert seen == [DEFAULTS]
     assert handlers() == before
 
 

@@ -8,8 +8,9 @@ are too many. This search decides an operation only as it is recorded to end, an
 - The others (joins, commits, closings) are taken just in time: when some operation is seen to end that has not been decided.
 - A state is dropped as soon as the rest of the history contradicts it (`_is_hopeless`): a commit that comes in another order than
   some subscriber reads, that misses a subscriber who reads its message, or that reaches one who reads all it gets, but not this.
-- A read whose loop is about to go gives back what it takes. So it takes only what another read then overtakes, or to make room for
-  a commit (`_overtakes`); and of several such reads, the one that was called first takes.
+- A read whose loop is about to go gives back what it takes. So it takes only what another read then overtakes, what comes back in
+  another order, or to make room for a commit (`_overtakes`); and of several such reads, the one that was called first takes.
+- Messages that no read returns are interchangeable.
 
 Both ways refuse a history at the same event.
 """
@@ -27,6 +28,7 @@ from .machine import COMMIT, END, JOIN, TAKE, Action, Message, Operation, State
 __all__ = ["MOST_STATES", "admits", "first_refused"]
 
 MOST_STATES = 40_000  # before each event
+UNREAD = -1  # stands for each message that no read returns
 FEWER = 20  # times fewer, where the rest of the history does not help: to know the first event is not worth minutes
 
 
@@ -67,8 +69,12 @@ def in_any_order_of_joins(state: State) -> State:
 
 class _Search:
     def __init__(self, default_size: int, history: Sequence[Event], most: int) -> None:
-        self._history = history
         self._known = Known(history)
+        read = set[Message]().union(*self._known.readers.values())
+        self._history = [
+            event._replace(value=UNREAD) if event.kind == "send" and event.value not in read else event
+            for event in history
+        ]
         self._most = most
         self._states = set(machine.initial(default_size))
         self._lines: Lines = BEGINNING
@@ -130,6 +136,9 @@ class _Search:
     def _overtakes(self, state: State, lost: Operation, taken: State) -> Iterator[State]:
         """What follows if a read takes a message that it will give back: another read comes first, or there is room."""
         room = state.subscriber(lost.on).full
+        left = [op for op in taken.operations if op.on == lost.on and op.number in self._known.left]
+        if sum(map(holds_a_message, left)) > 1:
+            yield self._eager(taken)  # both come back in another order
         for op in taken.operations:
             for action, after in self._possible(taken, op, self._known.actions[op.number]):
                 if action is TAKE and op.number in self._known.left:
@@ -203,8 +212,8 @@ class _Search:
         for name, readers in known.readers.items():
             if op.value in readers and name not in connected:
                 return True  # it reads what it will never get
-            misses_some = not all(self._is_committed(after, message) for message in readers)
-            if op.value not in readers and name in connected and name in known.all_end and misses_some:
+            misses_some = not all(self._is_committed(after, message) for message in known.in_turn[name])
+            if op.value not in readers and name in connected and misses_some:
                 return True  # it never gets past this message, and reads another one
         return False
 

@@ -1,10 +1,11 @@
 """What a whole live history tells of each of its operations, before the search for an explanation begins."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import machine
 from .history import CANCELLED, CLOSED, EXHAUSTED, READS, Event
-from .live import OBSERVE
+from .live import BEGINNING, OBSERVE
 from .machine import CLOSING, COMMIT, END, FAIL, JOIN, REFUSE, TAKE, Action, Message
 
 __all__ = ["GIVES_UP", "Known"]
@@ -27,15 +28,15 @@ class Known:
         called: the index of its call.
         sends: by message, its send.
         readers: by subscriber, which read returns each message.
-        all_end: the subscribers all of whose reads end.
-        before: of each message, those that some subscriber has certainly taken before it.
+        in_turn: by subscriber, the messages that it reads no earlier than those that were committed before them.
+        before: of each message, those that were certainly committed before it, since some subscriber reads them before it.
         drained: the subscribers of whom every message that they ever get is read.
     """
 
     def __init__(self, history: Sequence[Event]) -> None:
         ends = {event.op: (at, event) for at, event in enumerate(history) if event.what in ("return", "raise")}
         self.left = {event.op: at for at, event in enumerate(history) if event.what == "abandon"}
-        rests = [at for at, event in enumerate(history) if event.what == "rest"]
+        self._rests = [at for at, event in enumerate(history) if event.what == "rest"]
         self.calls = {event.op: event for event in history if event.what == "call"}
         self.actions: dict[int, tuple[Action, ...]] = {}
         self.eager: dict[int, tuple[Action, ...]] = {}
@@ -45,7 +46,7 @@ class Known:
         self.readers: dict[str, dict[Message, int]] = {}
         for op, call in self.calls.items():
             at, end = ends.get(op, (self.left.get(op, len(history)), None))
-            self.earliest[op] = max((rest for rest in rests if rest < at), default=-1)
+            self.earliest[op] = self._last_rest(at)
             self.actions[op] = _actions(call, end)
             # Only an operation whose end is recorded certainly has to be decided.
             self.eager[op] = tuple(each for each in self.actions[op] if end and each in MAYBE_HARMLESS)
@@ -53,27 +54,51 @@ class Known:
                 self.value[op] = end.value
                 if call.kind in READS:
                     self.readers.setdefault(call.on, {})[end.value] = op
-        endless = {call.on for op, call in self.calls.items() if call.kind in READS and op not in ends}
-        self.all_end = self.readers.keys() - endless
+        self.sends = {call.value: op for op, call in self.calls.items() if call.kind == "send"}
+        endless = [op for op, call in self.calls.items() if call.kind in READS and op not in ends]
+        self.in_turn = {name: set(self._in_turn(name, ends, endless)) for name in self.readers}
         self.before = self._orders(history)
         self.drained = set(self._emptied(history))
-        self.sends = {call.value: op for op, call in self.calls.items() if call.kind == "send"}
+
+    def _last_rest(self, at: int) -> int:
+        return max((rest for rest in self._rests if rest < at), default=-1)
+
+    def _in_turn(self, name: str, ends: Mapping[int, tuple[int, Event]], endless: Iterable[int]) -> Iterator[Message]:
+        """The messages from which no endless read may keep an older one while they are read, or may have put it behind them.
+
+        Such a read takes nothing before the last rest that comes before its loop goes, and gives it back before others take
+        anything after the next rest. Two of them may give back what they have taken in another order.
+        """
+        endless = [op for op in endless if self.calls[op].on == name]
+        taking = Counter(self.earliest[op] for op in endless)
+        for message, read in self.readers[name].items():
+            end, _ = ends[read]
+            since = self._last_rest(self.called[self.sends[message]]) if message in self.sends else -1
+            kept = any(self.called[op] < end and self.earliest[op] == self.earliest[read] for op in endless)
+            behind = any(count > 1 and since <= rest <= self.earliest[read] for rest, count in taking.items())
+            if not kept and not behind:
+                yield message
 
     def _orders(self, history: Sequence[Event]) -> dict[Message, set[Message]]:
-        """Of each message, those read by reads of the same subscriber that ended before its read was called."""
+        """Of each message, those taken before it: their reads had ended, or were in line, when its read was called."""
         before: dict[Message, set[Message]] = {}
         latest: dict[str, set[Message]] = {}  # what is not implied by others
         at_call: dict[int, set[Message]] = {}
+        cancelled = {event.op for event in history if event.what == "cancel"}  # they hold nobody up
+        lines = BEGINNING
         for event in history:
             call = self.calls.get(event.op)
-            if call is None or call.kind not in READS or call.on not in self.all_end:
-                continue
-            seen = latest.setdefault(call.on, set())
-            if event.what == "call":
-                at_call[event.op] = set(seen)
-            elif event.what == "return":
-                before.setdefault(event.value, set()).update(at_call[event.op])
-                latest[call.on] = (seen - at_call[event.op]) | {event.value}
+            if call and call.kind in READS:
+                seen = latest.setdefault(call.on, set())
+                if event.what == "call":
+                    ahead = lines.in_line - cancelled
+                    taken = {value for value, read in self.readers.get(call.on, {}).items() if read in ahead}
+                    at_call[event.op] = seen | (taken & self.in_turn.get(call.on, set()))
+                elif event.what == "return":
+                    before.setdefault(event.value, set()).update(at_call[event.op])
+                    if event.value in self.in_turn[call.on]:
+                        latest[call.on] = (seen - at_call[event.op]) | {event.value}
+            lines = lines.after(event)
         return before
 
     def _emptied(self, history: Sequence[Event]) -> Iterator[str]:

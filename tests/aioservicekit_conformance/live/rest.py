@@ -23,6 +23,7 @@ from .loops import Due, LiveLoop
 __all__ = ["Hang", "Rest"]
 
 ROUNDS = 20  # a callback or a timer that recurs this often and changes nothing that can be seen does not prevent a rest
+CHAIN = 50  # callbacks, each of which may call the next one, with nothing to be seen: tasks that pass on a lock, for instance
 LOOK = 0.0002  # seconds between two looks at what is left to run
 GRACE = 0.1  # seconds of silence: for what wakes unseen, such as a thread of the target's own
 BLOCKED = 0.02  # seconds of silence, if each of these threads waits until another one wakes it
@@ -156,7 +157,7 @@ class _Silence:
         """Whether a callback's loop has run so many that each that is due has come again and again."""
         if not isinstance(each, Due) or each.loop not in self._ran:  # its loop may have died meanwhile
             return False
-        return each.loop.ran - self._ran[each.loop] > ROUNDS * (1 + due)
+        return each.loop.ran - self._ran[each.loop] > ROUNDS * (CHAIN + due)
 
 
 def _place(frame: FrameType | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..target import Target
 from .check import Broken, NotTakenOn, check, expect, started, state_of
 
-__all__ = ["CHECKS", "NOBODY_WARNED", "weak_reference"]
+__all__ = ["CHECKS", "NOBODY_WARNED", "is_closed", "weak_reference"]
 
 NOBODY_WARNED = "the target does not warn, by name, of endpoints that are forgotten while connected"
 
@@ -57,7 +57,7 @@ async def _forget(target: Target, kind: str, situation: str, first: str) -> Forg
     if first:
         other_side = others.get("subscriber" if kind == "publisher" else "publisher", channel)
         await {"endpoint": endpoint, "channel": channel, "other side": other_side}[first].close()
-        if not await _is_closed(target, endpoint, kind):  # so it may well warn: that breaks another rule
+        if not await is_closed(target, endpoint, kind):  # so it may well warn: that breaks another rule
             return Forgotten(False, [], "")
     address = f"{id(endpoint):x}"
     there = weak_reference(endpoint)
@@ -113,7 +113,8 @@ async def _use(publisher: Any, subscriber: Any) -> None:
     await asyncio.wait([reading])
 
 
-async def _is_closed(target: Target, endpoint: Any, kind: str) -> bool:
+async def is_closed(target: Target, endpoint: Any, kind: str) -> bool:
+    """Whether an endpoint, a "publisher" or a "subscriber", is closed, and has no more than one message left."""
     try:
         for _ in range(2):  # there may be a message to read
             await (endpoint.send(1) if kind == "publisher" else endpoint.read())

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..target import Target
 from .check import Broken, NotTakenOn, check, expect, started, without_addresses
-from .forgetting import weak_reference
+from .forgetting import is_closed, weak_reference
 
 LONG = 3600  # seconds on virtual time: what a timer of the target refers to may stay until then
 
@@ -133,8 +133,8 @@ async def _endpoint_kept(target: Target, kind: str, closing: str) -> bool:
         await channel.close()
     else:
         await (subscriber if kind == "publisher" else publisher).close()
-        if target.states.get(channel.state) != "closed":
-            return False  # so the endpoint is connected: whichever rule that breaks, it is another one
+    if not await is_closed(target, endpoint, kind):
+        return False  # whichever rule that breaks, it is another one
     del endpoint
     await asyncio.sleep(LONG)
     gc.collect()

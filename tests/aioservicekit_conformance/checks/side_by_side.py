@@ -42,6 +42,7 @@ async def _messages(target: Target, beside: bool) -> str:
     channel, publisher, subscriber = await _ends(target, 1)
     await publisher.send("first")
     sending = asyncio.ensure_future(publisher.send("second"))
+    await asyncio.sleep(0)
     reading: list[asyncio.Future[object]] = []
     if beside:
         _, other, its_subscriber = await _ends(target, 1)

@@ -29,6 +29,7 @@ EXPLAINED = 60  # after this many refused cases in a row with nothing new, furth
 # Ties go to the narrowest rule: had a more general one been broken, other histories would have shown it. These are the general
 # ones, the most general last.
 GENERAL = [
+    "CH-2.2",
     "CH-4.3",
     "CH-1.6",
     "CH-1.3",
@@ -39,9 +40,8 @@ GENERAL = [
     "CH-2.4",
     "CH-4.1",
     "CH-4.6",
-    "CH-3.2",
-    "CH-2.2",
     "CH-3.4",
+    "CH-3.2",
     "CH-3.1",
 ]
 

@@ -398,7 +398,8 @@ async def _by_both(target: Target, subscriber: Any) -> list[object]:
     seen: list[object] = []
     try:
         async for message in subscriber:
-            seen += [message, await subscriber.read()]
+            seen.append(message)
+            seen.append(await subscriber.read())
             if len(seen) >= AT_MOST:
                 break
     except target.closed_error:

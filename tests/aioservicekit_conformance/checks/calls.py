@@ -73,7 +73,7 @@ async def _in_the_order_of_the_calls(target: Target, kind: str) -> str:
 def _order(obligation: str, kind: str) -> Check:
     def counts(target: Target) -> None:
         seen = started(partial(_in_the_order_of_the_calls, target, kind))
-        if seen:
+        if seen == "['second', 'first']":
             expect(
                 "['first', 'second']",
                 seen,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from channels import DEFECTS, SOUND
 from channels import Target as Subject
-from channels.plain import ChannelState, PlainChannel, PlainSubscriber
+from channels.plain import ChannelClosedError, ChannelState, PlainChannel, PlainSubscriber
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -126,3 +126,23 @@ def test_a_certain_explanation_comes_before_one_that_was_given_up() -> None:
     failures.add(case)
     assert given_up(0, case.history, "CH-2.4")
     assert failures.blamed() == ("CH-3.4",)
+
+
+class ThreeHear(PlainChannel[Any]):
+    def _deliver(self, subscriber: PlainSubscriber[Any], message: Any) -> None:
+        if subscriber in self._subscribers[:3]:
+            super()._deliver(subscriber, message)
+
+
+class FourMaySend(PlainChannel[Any]):
+    def _require_connected(self, publisher: Any) -> None:
+        super()._require_connected(publisher)
+        if publisher in self._publishers[4:]:
+            raise ChannelClosedError("too many publishers")
+
+
+@pytest.mark.parametrize("channel", [ThreeHear, FourMaySend])
+def test_some_cases_have_more_endpoints_than_are_drawn(channel: type[PlainChannel[Any]]) -> None:
+    """What goes wrong with the fourth or fifth endpoint of a kind is refused."""
+    target = describe("few", Subject(channel))
+    assert any(replay(target, size, parse(script)).refused is not None for size, script in SCRIPTS if "s5" in script)

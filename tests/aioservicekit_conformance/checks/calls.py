@@ -10,6 +10,7 @@ from .check import Check, check, expect, makes_no_difference, outcome, started, 
 
 
 async def _never_begun(operation: Coroutine[Any, Any, object]) -> None:
+    """Cancel an operation before it begins. What is compared with that does the same to nothing, and takes as many turns."""
     task = asyncio.ensure_future(operation)
     task.cancel()
     await asyncio.wait([task])
@@ -19,8 +20,7 @@ async def _join(kind: str, target: Target, abandoned: bool) -> str:
     channel = target.channel(0)
     join = {"subscribe": channel.subscribe, "connect": channel.connect}
     other = await join["connect" if kind == "subscribe" else "subscribe"]()
-    if abandoned:
-        await _never_begun(join[kind]())
+    await _never_begun(join[kind]() if abandoned else asyncio.sleep(0))
     assert other is not None  # until here: an endpoint to which nothing refers is closed
     return f"the channel is {state_of(target, channel)}"
 
@@ -28,8 +28,7 @@ async def _join(kind: str, target: Target, abandoned: bool) -> str:
 async def _send(target: Target, abandoned: bool) -> str:
     channel = target.channel(0)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
-    if abandoned:
-        await _never_begun(publisher.send("abandoned"))
+    await _never_begun(publisher.send("abandoned") if abandoned else asyncio.sleep(0))
     await publisher.send("sent")
     return f"a read returns {await subscriber.read()}"
 
@@ -37,8 +36,8 @@ async def _send(target: Target, abandoned: bool) -> str:
 async def _read(kind: str, target: Target, abandoned: bool) -> str:
     channel = target.channel(0)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
-    if abandoned:
-        await _never_begun(subscriber.read() if kind == "read" else subscriber.__aiter__().__anext__())
+    read = subscriber.read if kind == "read" else subscriber.__aiter__().__anext__
+    await _never_begun(read() if abandoned else asyncio.sleep(0))
     reading = asyncio.ensure_future(subscriber.read())
     await asyncio.sleep(0)
     await publisher.send("sent")
@@ -48,8 +47,8 @@ async def _read(kind: str, target: Target, abandoned: bool) -> str:
 async def _close(kind: str, target: Target, abandoned: bool) -> str:
     channel = target.channel(0)
     publisher, subscriber = await channel.connect(), await channel.subscribe()
-    if abandoned:
-        await _never_begun({"channel": channel, "publisher": publisher, "subscriber": subscriber}[kind].close())
+    end = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[kind]
+    await _never_begun(end.close() if abandoned else asyncio.sleep(0))
     return f"the channel is {state_of(target, channel)}, a send {await outcome(publisher.send(1))}"
 
 

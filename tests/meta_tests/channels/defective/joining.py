@@ -144,13 +144,6 @@ class ClosesTheRefused(Channel):
         return subscriber
 
 
-@breaks("CH-2.4", "The fourth subscriber receives nothing.")
-class ThreeHear(Channel):
-    def _deliver(self, subscriber: Subscriber, message: Any) -> None:
-        if subscriber in self._subscribers[:3]:
-            super()._deliver(subscriber, message)
-
-
 @breaks("CH-2.4", "A new subscriber begins with the last message that was sent before it joined.")
 class ReplaysTheLast(Channel):
     _replayed = 1

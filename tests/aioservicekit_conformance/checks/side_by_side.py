@@ -15,6 +15,11 @@ async def _ends(target: Target, size: int) -> tuple[Any, Any, Any]:
     return channel, await channel.connect(), await channel.subscribe()
 
 
+async def _turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
 async def _opening(target: Target, beside: bool) -> str:
     other = await target.channel(0).subscribe() if beside else None
     channel = target.channel(0)
@@ -29,8 +34,7 @@ async def _size(target: Target, beside: bool) -> str:
     other = await _ends(target, 3) if beside else ()
     publisher, subscriber = await channel.connect(), await channel.subscribe()
     sends = [asyncio.ensure_future(publisher.send(message)) for message in range(3)]
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
+    await _turns()
     returned = sum(send.done() for send in sends)
     await channel.close()
     await asyncio.gather(*sends, return_exceptions=True)
@@ -39,22 +43,20 @@ async def _size(target: Target, beside: bool) -> str:
 
 
 async def _messages(target: Target, beside: bool) -> str:
-    _, publisher, subscriber = await _ends(target, 1)
-    operations = [asyncio.ensure_future(publisher.send(message)) for message in ("first", "second")]
+    channel, publisher, subscriber = await _ends(target, 1)
+    under_way = [asyncio.ensure_future(publisher.send(message)) for message in ("first", "second")]
     read: list[object] = []
     if beside:
-        _, other, its_subscriber = await _ends(target, 1)
+        other_channel, other, its_subscriber = await _ends(target, 1)
         reading = asyncio.ensure_future(its_subscriber.read())
         await asyncio.sleep(0)
-        sending = asyncio.ensure_future(other.send("of the other channel"))
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        operations += [reading, sending]
+        under_way += [reading, asyncio.ensure_future(other.send("of the other channel"))]
+        await _turns()
         read = [reading.result()] if reading.done() and not reading.exception() else []
-    for operation in operations:
-        operation.cancel()
-    await asyncio.wait(operations)
-    assert subscriber is not None  # until here
+        under_way.append(asyncio.ensure_future(other_channel.close()))
+    under_way.append(asyncio.ensure_future(channel.close()))
+    await _turns()
+    assert [subscriber, *under_way]  # until here
     return f"the other channel's subscriber reads {[message for message in read if message in ('first', 'second')]}"
 
 
@@ -62,8 +64,9 @@ async def _closing(target: Target, beside: bool) -> str:
     channel, publisher, subscriber = await _ends(target, 0)
     if beside:
         other, other_publisher, _ = await _ends(target, 0)
-        await other_publisher.close()
-        await other.close()
+        closing = [asyncio.ensure_future(each.close()) for each in (other_publisher, other)]
+        await _turns()
+        assert closing
     state = state_of(target, channel)
     assert [publisher, subscriber]  # until here
     return f"the channel is {state}"

@@ -240,8 +240,8 @@ def test_a_rare_defect_is_found(name: str) -> None:
 NOT_SHOWN = {
     "needs_a_loop": "every case builds its channel inside a running loop",
     "iteration_ends_at_none": "no message of a case is None",
-    "none_is_no_message": "no case sends None: a named check does",
-    "none_is_not_sent": "no case sends None: a named check does",
+    "none_is_no_message": "no message of a case is None",
+    "none_is_not_sent": "no message of a case is None",
 }
 # What each of the larger scopes is there for. The smaller ones show all other defects, and are quick enough to be walked for each.
 SHOWN_BY = {

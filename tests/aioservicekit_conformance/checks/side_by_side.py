@@ -62,13 +62,13 @@ async def _messages(target: Target, beside: bool) -> str:
 
 async def _closing(target: Target, beside: bool) -> str:
     channel, publisher, subscriber = await _ends(target, 0)
+    closing: list[asyncio.Future[object]] = []
     if beside:
         other, other_publisher, _ = await _ends(target, 0)
-        closing = [asyncio.ensure_future(each.close()) for each in (other_publisher, other)]
-        await _turns()
-        assert closing
+        closing += [asyncio.ensure_future(each.close()) for each in (other_publisher, other)]
+    await _turns()
     state = state_of(target, channel)
-    assert [publisher, subscriber]  # until here
+    assert [publisher, subscriber, *closing]  # until here
     return f"the channel is {state}"
 
 

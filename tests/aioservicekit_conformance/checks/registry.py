@@ -1,12 +1,14 @@
 """All named checks, in the order in which they run."""
 
-from . import async_with, behaviour, calls, forgetting, late_cancellation, resources, side_by_side
+from . import async_with, calls, forgetting, instants, late_cancellation, messages, resources, side_by_side, sizes
 from .check import Check
 
 __all__ = ["BY_NAME", "CHECKS"]
 
 CHECKS: tuple[Check, ...] = (
-    *behaviour.CHECKS,
+    *instants.CHECKS,
+    *sizes.CHECKS,
+    *messages.CHECKS,
     *calls.CHECKS,
     *side_by_side.CHECKS,
     *late_cancellation.CHECKS,

@@ -200,16 +200,19 @@ async def _used(target: Target, what: str, channel: Any, endpoint: Any) -> str:
     return f"channel {state_of(target, channel)}, {await outcome(uses[what]())}"
 
 
+async def _close(end: Any, *, by_hand: bool) -> None:
+    if by_hand:
+        await end.close()
+    else:
+        async with end:
+            pass
+
+
 async def _first_of_its_channel(target: Target, what: str, *, by_hand: bool) -> str:
     channel = target.channel(0)
-    closing = (
-        channel if what == "channel" else await (channel.connect() if what == "publisher" else channel.subscribe())
-    )
-    if by_hand:
-        await closing.close()
-    else:
-        async with closing:
-            pass
+    join = {"publisher": channel.connect, "subscriber": channel.subscribe}
+    closing = channel if what == "channel" else await join[what]()
+    await _close(closing, by_hand=by_hand)
     return await _used(target, what, channel, closing)
 
 
@@ -218,11 +221,7 @@ async def _inside_a_block_of_its_own(target: Target, what: str, *, by_hand: bool
     publisher, subscriber = await channel.connect(), await channel.subscribe()
     closing = {"channel": channel, "publisher": publisher, "subscriber": subscriber}[what]
     async with closing:
-        if by_hand:
-            await closing.close()
-        else:
-            async with closing:
-                pass
+        await _close(closing, by_hand=by_hand)
         return await _used(target, what, channel, closing)
 
 
@@ -231,9 +230,8 @@ def _short_block(program: Callable[..., Coroutine[Any, Any, str]], name: str) ->
         for what in WHAT:
             after = started(partial(program, target, what, by_hand=True))
             if after and after.endswith(f"{target.closed_error.__name__} raised"):
-                expect(
-                    after, run(partial(program, target, what, by_hand=False)), f"{name}, of a {what}: as after close()"
-                )
+                left = run(partial(program, target, what, by_hand=False))
+                expect(after, left, f"{name}, of a {what}: as after close()")
 
     as_by_hand.__name__ = name
     return check("CH-5.4")(as_by_hand)

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import sys
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -11,7 +12,9 @@ from channels.plain import ChannelState, End, PlainChannel, PlainPublisher, Plai
 
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.checks.runner import run_check
-from aioservicekit_conformance.target import describe
+from aioservicekit_conformance.report.failure_file import KeptFailure
+from aioservicekit_conformance.report.program import program_of_check
+from aioservicekit_conformance.target import describe, load
 
 Channel = PlainChannel[Any]
 Subscriber = PlainSubscriber[Any]
@@ -263,11 +266,17 @@ MISTAKES: dict[str, tuple[type[Channel], ...]] = {
     ("rule", "mistake"),
     [pytest.param(rule, each, id=f"{rule}-{each.__name__}") for rule in MISTAKES for each in MISTAKES[rule]],
 )
-def test_a_mistake_is_found(rule: str, mistake: type[Channel]) -> None:
-    """A named check of the rule refuses the channel."""
-    target = describe("theirs", Target(mistake))
-    found = [run_check(check, target) for check in CHECKS if check.rule == rule]
-    assert any(found)
+def test_a_mistake_is_found(rule: str, mistake: type[Channel], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named check of the rule refuses the channel, and so does the program that shows it without the suite."""
+    monkeypatch.setitem(sys.modules, "theirs", Target(mistake))
+    found = {check: run_check(check, load("theirs")) for check in CHECKS if check.rule == rule}
+    errors = {check: error for check, error in found.items() if error}
+    assert errors
+    for check, error in errors.items():
+        program = program_of_check(KeptFailure("theirs", rule, check=check.name), error)
+        with pytest.raises(SystemExit) as ended:
+            exec(compile(program, "shown.py", "exec"), {})
+        assert ended.value.code == 1
 
 
 def test_a_read_that_fails_is_no_message_that_was_lost() -> None:

@@ -150,5 +150,5 @@ def makes_no_difference(
                 f"{what}, as without",
             )
 
-    compare.__name__ = what
+    compare.__name__, compare.__module__ = what, getattr(program, "func", program).__module__
     return check(obligation)(compare)

@@ -23,8 +23,9 @@ def program_of_check(failure: KeptFailure, error: Broken) -> str:
     """A program in plain asyncio that runs a check as the suite does, and says whether the outcome is the same."""
     sources = files(checks)
     program = BY_NAME[failure.rule, failure.check].program
-    names = ("check.py", f"{program.__module__.rpartition('.')[2]}.py")
-    texts = [sources.joinpath(name).read_text(encoding="utf-8") for name in names]
+    own = sources.joinpath(f"{program.__module__.rpartition('.')[2]}.py").read_text(encoding="utf-8")
+    beside = dict.fromkeys(["check", *re.findall(r"^from \.(\w+) import", own, flags=re.MULTILINE)])
+    texts = [*(sources.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in beside), own]
     return Template(_template("check.txt")).substitute(
         steps=_template("steps.txt"),
         rule=failure.rule,

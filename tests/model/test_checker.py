@@ -4,7 +4,7 @@ import pytest
 
 from aioservicekit_model.channel import blame as blaming
 from aioservicekit_model.channel import machine
-from aioservicekit_model.channel.blame import blame, broken_obligations, exercised, explains
+from aioservicekit_model.channel.blame import blame, broken_obligations, exercised, explains, given_up
 from aioservicekit_model.channel.checker import first_refused, states_along
 from aioservicekit_model.channel.history import (
     CANCELLED,
@@ -305,8 +305,10 @@ def test_a_search_that_takes_too_many_states_is_given_up(monkeypatch: pytest.Mon
     monkeypatch.setattr(blaming, "MOST_STATES", 0)
     assert explains(size, history, "CH-3.1")
     assert not explains(size, history, "CH-3.1", for_certain=True)
+    assert given_up(size, history, "CH-3.1")
     monkeypatch.undo()
     assert "CH-3.1" in blame(size, history)
+    assert not given_up(size, history, "CH-3.1")
 
 
 @pytest.mark.parametrize("what", PERMITTED)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -172,10 +172,11 @@ def _by_hand(target: Target, what: str, way: str, meanwhile: str) -> tuple[Left 
 
 def _block(what: str) -> Check:
     def program(target: Target) -> None:
+        by_hand_in = cache(partial(_by_hand, target, what))
         for way, meanwhile in product(WAYS, MEANWHILE):
             if what == "channel" and meanwhile in (CLOSED, CLOSED_UNREAD):
                 continue
-            by_hand, turns = _by_hand(target, what, BY_HAND.get(way, "by hand"), meanwhile)
+            by_hand, turns = by_hand_in(BY_HAND.get(way, "by hand"), meanwhile)
             error: BaseException | None = ERRORS[way]() if way in ERRORS else None
             if way == CLOSED_ERROR:
                 error = started(lambda: _own_closed_error(target))

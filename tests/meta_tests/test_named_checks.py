@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import sys
+import threading
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -19,6 +20,13 @@ from aioservicekit_conformance.target import describe, load
 Channel = PlainChannel[Any]
 Subscriber = PlainSubscriber[Any]
 Publisher = PlainPublisher[Any]
+
+
+class AsksForItsLoop(Channel):
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        if threading.current_thread() is not threading.main_thread():
+            asyncio.get_running_loop()  # as `get_event_loop` does there
 
 
 class DefaultOfTheClass(Channel):
@@ -244,6 +252,7 @@ class HearsRequestsWithoutMessages(Channel):
 
 
 MISTAKES: dict[str, tuple[type[Channel], ...]] = {
+    "CH-1.1": (AsksForItsLoop,),
     "CH-1.2": (OpensForAnySubscriber,),
     "CH-1.3": (ClosesAll,),
     "CH-2.2": (DefaultOfTheClass, KnowsNoNone, CutsSizesOfItsOwn, CutsTheDefault),

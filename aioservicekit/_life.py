@@ -67,7 +67,8 @@ class Life:
         self.prepared: bool = False  # `__on_start__` has completed: `__on_stop__` is due
         self.ran: bool = False  # it was RUNNING
         self.users: dict[Lifecycle, None] = {}  # dependents that must stop before the work may end
-        self.taken_down: tuple[Lifecycle, ...] = ()  # the dependents that its stop has stopped
+        self.taken_down: tuple[Life, ...] = ()  # those of the dependents that its stop has stopped
+        self.left_behind: tuple[Lifecycle, ...] = ()  # those that were to follow it in a restart
         self.tasks: set[asyncio.Task[Any]] = set()  # the user's, from `create_task`
         self.start: Part | None = None
         self.work: Part | None = None

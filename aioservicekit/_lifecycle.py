@@ -105,8 +105,7 @@ class Lifecycle:
     def _begin(self) -> None:
         self.life = life = Life(self)
         self.failure = None
-        for dependency in self.dependencies:
-            dependency.dependents[self] = None
+        self.want_dependencies()
         life.application.lives[life] = None
         shutdown.begin(life)
         self.enter(ServiceState.STARTING)
@@ -208,9 +207,9 @@ class Lifecycle:
 
         There is no recursion: dependencies may be thousands deep.
         """
-        to_ask: list[tuple[Lifecycle, BaseException, bool]] = [(self, why, failed)]
+        to_ask: list[tuple[Lifecycle, BaseException, bool, set[Lifecycle]]] = [(self, why, failed, set())]
         while to_ask:
-            each, why, failed = to_ask.pop()
+            each, why, failed, together = to_ask.pop()
             life = each.life
             if life is None or life.stop_requested.done() or life.loop.is_closed():
                 continue
@@ -221,11 +220,15 @@ class Lifecycle:
             if life.start:
                 life.start.cancel()
             each.enter(ServiceState.STOPPING)
-            dependents = [d for d in each.dependents if d.has_life]
-            life.users = dict.fromkeys(d for d in dependents if d.life and d.life.uses_dependencies)
-            life.taken_down = tuple(d for d in dependents if not d.is_stopping)
-            to_ask += [(d, d._unwanted(), False) for d in each.dependencies if d._is_unwanted()]
-            to_ask += [(d, *each._reason_for(d)) for d in reversed(life.taken_down)]
+            dependents = {d: d.life for d in each.dependents if d.life and d.has_life}
+            life.users = dict.fromkeys(d for d, dependent in dependents.items() if dependent.uses_dependencies)
+            together.add(each)
+            stop_too = {d: dependent for d, dependent in dependents.items() if d in together or not d.is_stopping}
+            life.taken_down = tuple(stop_too.values())
+            life.left_behind = each.restart.left_behind(each) if each.restart else ()
+            wanted = [dependency for d in (each, *life.left_behind) for dependency in d.dependencies]
+            to_ask += [(d, d._unwanted(), False, set()) for d in wanted if d._is_unwanted()]
+            to_ask += [(d, *each._reason_for(d), together) for d in reversed(stop_too)]
             each.release(None)
 
     def _reason_for(self, dependent: "Lifecycle") -> tuple[BaseException, bool]:
@@ -241,6 +244,10 @@ class Lifecycle:
                 life.users.pop(user, None)
             if not life.users:
                 resolve(life.work_may_end)
+
+    def want_dependencies(self) -> None:
+        for dependency in self.dependencies:
+            dependency.dependents[self] = None
 
     def want_nothing(self) -> None:
         """It stays down, so its dependencies need not start for it."""
@@ -283,7 +290,7 @@ class Lifecycle:
     async def start_again(self) -> None:
         """Restart, or share the restart that is in progress, and raise its failure."""
         life = self._life_here()
-        if self.restart is None or self.restart.is_over or self.state is ServiceState.RUNNING:
+        if self.state is ServiceState.RUNNING or not (self.restart and self.restart.will_start(self)):
             self._refuse_in_a_shutdown(shutdown.shutdowns())
             was_up = self.state is not ServiceState.STOPPED
             self.stop(ServiceStoppedError(f"{self!r} was stopped in order to start again"))
@@ -294,13 +301,13 @@ class Lifecycle:
                 await self.restart.wait()
 
     def all_taken_down(self) -> "list[Lifecycle]":
-        """The dependents that the last stop stopped too, directly or not."""
+        """The dependents that the last stop stopped too, directly or not, or kept from following in a restart."""
         found: dict[Lifecycle, None] = {}
-        to_visit = [self]
+        to_visit = [self.life] if self.life else []
         while to_visit:
-            life = to_visit.pop().life
-            new = [each for each in (life.taken_down if life else ()) if each not in found]
-            found.update(dict.fromkeys(new))
+            life = to_visit.pop()
+            new = [dependent for dependent in life.taken_down if dependent.owner not in found]
+            found.update(dict.fromkeys((*(dependent.owner for dependent in new), *life.left_behind)))
             to_visit += new
         return list(found)
 

@@ -40,14 +40,14 @@ class Restart:
         self.after_failure = after_failure
         self._of = of
         self._failed_life = of.life
-        earlier = [r for each in (of, *again) if (r := each.restart) and r._of is each and not r.is_over]
-        left = (follower for restart in earlier for follower in restart.followers)
-        self.followers: dict[Lifecycle, None] = dict.fromkeys([*again, *left])  # those that are not started again yet
+        earlier = [r for each in (of, *again) if (r := each.restart) and r._of is each and r.after_failure]
+        self.followers: dict[Lifecycle, None] = dict.fromkeys(again)  # those that are not started again yet
         self.settled: dict[Lifecycle, asyncio.Future[None]] = {
             each: self.loop.create_future() for each in (of, *self.followers)
         }
         self._times = of.failures.restarts + 1  # in a row, counting this one
         self._callers = 0
+        self._has_begun = False  # to start the service
         self._abandoned: asyncio.Future[None] = self.loop.create_future()
         self._application = application()
         self.task: asyncio.Task[BaseException | None] = asyncio.create_task(
@@ -57,11 +57,12 @@ class Restart:
         self.task.add_done_callback(self._end)
         for each in self.settled:
             each.restart = self
+        for each in self.followers:  # some may have stopped for good before, and nothing else wants them
+            each.want_dependencies()
         self._application.lives[self] = None
         shutdown.begin(self)
         for restart in earlier:  # this one starts all that they would start
-            if restart.after_failure:
-                restart.shut_down()
+            restart.shut_down()
 
     async def wait(self) -> None:
         """Wait until the restart ends, and raise its failure."""
@@ -78,18 +79,36 @@ class Restart:
         """Whether it starts nothing any more, although it may not have ended yet."""
         return self._abandoned.done()
 
+    def left_behind(self, stopping: "Lifecycle") -> "tuple[Lifecycle, ...]":
+        """Those that were to follow a service, which stops now."""
+        return () if self.is_over or stopping is not self._of else tuple(self.followers)
+
+    def will_start(self, service: "Lifecycle") -> bool:
+        """Whether it starts a service, or has begun to."""
+        return not (self.settled[service].done() or self.is_over or self._is_undone)
+
     def is_to_start(self, service: "Lifecycle") -> bool:
         """Whether it is going to start a service that is down."""
+        return self.will_start(service) and self._is_left(service)
+
+    def _is_left(self, service: "Lifecycle") -> bool:
         if self.settled[service].done():
             return False
         if service is not self._of:
             return service in self.followers
-        is_first = service.life is self._failed_life
-        return self.after_failure and (is_first or service.failures.may_restart(self._times + 1))
+        if not self.after_failure or service.life is self._failed_life:
+            return self.after_failure
+        may_come_up = all(dependency.is_up or dependency.is_to_start_again for dependency in service.dependencies)
+        return may_come_up and service.failures.may_restart(self._times + 1)
+
+    @property
+    def _is_undone(self) -> bool:
+        """Whether the service stops once more after this restart has started it; then nothing follows."""
+        return self._has_begun and self._of.is_stopping and not self._is_left(self._of)
 
     def _is_to_repair(self, each: "Lifecycle") -> bool:
         """Whether it is going to start a service that a failure has taken down, which no other restart does."""
-        return self.after_failure and each.restart is self and self.is_to_start(each)
+        return self.after_failure and each.restart is self and self._is_left(each)
 
     def shut_down(self) -> None:
         """Start nothing any more. So a shutdown need not wait for this restart."""
@@ -183,6 +202,7 @@ class Restart:
         return ServiceStoppedError(f"{each!r} was not started again: it or a dependency was stopped")
 
     async def _bring_up(self, each: "Lifecycle", asked_at: int, restarts: int = 0) -> BaseException | None:
+        self._has_begun = True
         error = await outcome_of(lambda: each.bring_up(asked_at, restarts=restarts))
         if error is not None and self.after_failure and not is_given_up(error):
             each.failures.report(error)  # no caller gets it

@@ -270,6 +270,79 @@ def test_restarts_follow_the_model(graph: Dependencies, eager: bool) -> None:
             machine.teardown()
 
 
+NOW: dict[str, Any] = {"callbacks": None}
+RETURNS, FAILS = NOW | {"raises": False}, NOW | {"raises": True}
+
+# What random cases have found: the graph, which services run first, and the steps.
+FOUND: dict[str, tuple[Dependencies, str, list[tuple[str, int, dict[str, Any]]]]] = {
+    "whatever the order in which services are stopped, each has taken down its dependents": (
+        DIAMOND,
+        "all run",
+        [("stop", 0, NOW), ("restart", 2, NOW)],
+    ),
+    "nothing starts for one that does not follow any more": (
+        DIAMOND,
+        "all run",
+        [
+            ("restart", 1, NOW),
+            ("stop", 2, NOW),
+            ("work_ends", 3, RETURNS),
+            ("stop_hook_ends", 3, RETURNS),
+            ("work_ends", 1, RETURNS),
+            ("stop_hook_ends", 1, RETURNS),
+            ("work_ends", 2, RETURNS),
+            ("stop_hook_ends", 2, RETURNS),
+            ("stop", 0, NOW),
+            ("start", 3, NOW),
+            ("cancel_a_start", 3, NOW),
+        ],
+    ),
+    "what is to follow once more wants its dependencies, although it had stopped for good": (
+        ((), (0,), (1,)),
+        "none runs",
+        [("restart", 2, NOW), ("stop", 0, NOW), ("start", 1, NOW), ("restart", 0, NOW), ("cancel_a_start", 1, NOW)],
+    ),
+    "what has started anew hides none of those that stopped before": (
+        DIAMOND,
+        "none runs",
+        [("restart", 3, NOW), ("stop", 0, NOW), ("start", 3, NOW), ("restart", 0, NOW), ("cancel_a_start", 3, NOW)],
+    ),
+    "a start on request that fails with one after a failure fails the block": (
+        ((), (0,)),
+        "a block that fails fast is entered",
+        [("stop", 1, NOW), ("start", 1, NOW), ("crash", 0, {"then": "its start fails"})],
+    ),
+    "what was to follow a service still follows if a dependency takes the service down": (
+        DIAMOND,
+        "all run",
+        [("crash", 1, {"then": "its start fails"}), ("stop", 0, NOW), ("restart", 0, NOW)],
+    ),
+    "a restart on request shares none that has started the service already": (
+        ((), (0,)),
+        "all run",
+        [
+            ("crash", 0, {"then": "it starts"}),
+            ("crash", 0, {"then": "it starts"}),
+            ("work_ends", 0, FAILS),
+            ("restart", 0, NOW),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("eager", EAGER)
+@pytest.mark.parametrize("what", FOUND)
+def test_what_was_found_stays_mended(what: str, eager: bool) -> None:
+    """Services and model agree where they once did not (SV-2.2, SV-3.2, SV-5.2, SV-6.6)."""
+    graph, begins, steps = FOUND[what]
+    machine = OnEagerTasks() if eager else ServicesFollowTheModel()
+    machine.build(graph, ["restart"] * len(graph), begins, crashes=False)
+    for name, service, arguments in steps:
+        getattr(machine, name)(service=machine.services[service], **arguments)
+    machine.all_come_up_or_go_down()
+    machine.teardown()
+
+
 # Situations that half as many cases may miss.
 RARE = {"the stop hook raises", "a start that failed after a failure is tried again", "all restarts are used up"}
 

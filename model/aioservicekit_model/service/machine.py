@@ -151,18 +151,29 @@ def begin(world: World, state: State, s: int) -> State:
 
 
 def ask_to_stop(world: World, state: State, s: int) -> State:
-    """It is STOPPING, and so, at the same instant, are its dependents (SV-4.2, SV-4.5)."""
-    service = state.services[s]
-    if not service.active:
+    """It is STOPPING, and so, at the same instant, are its dependents, each with its own (SV-4.2, SV-4.5)."""
+    if not state.services[s].active:
         return state
-    if state.restart and state.restart.step != "stop" and s == state.restart.of:
-        state = state._replace(restart=None)  # what it was to start again stops again
-    active = [d for d in world.dependents[s] if state.services[d].active]
-    state = state.but(s, service._replace(phase=STOPPING, callers=0))
-    for d in active:
-        state = ask_to_stop(world, state, d)
-    taken_down = {*active, *(each for d in active for each in state.services[d].taken_down)}
-    return state.but(s, state.services[s]._replace(taken_down=tuple(sorted(taken_down))))
+    before = state
+    for each in (s, *stop_with(world, before, s)):
+        if state.restart and state.restart.step != "stop" and each == state.restart.of:
+            state = state._replace(restart=None)  # what it was to start again stops again
+        stops = state.services[each]._replace(phase=STOPPING, callers=0, taken_down=takes_down(world, before, each))
+        state = state.but(each, stops)
+    return state
+
+
+def stop_with(world: World, state: State, s: int) -> set[int]:
+    """The dependents that stop if it does, directly or not."""
+    direct = {d for d in world.dependents[s] if state.services[d].active}
+    return direct.union(*(stop_with(world, state, d) for d in direct))
+
+
+def takes_down(world: World, state: State, s: int) -> tuple[int, ...]:
+    """The dependents that stop if it does, and what was to follow one of these in a restart."""
+    stopping, restart = stop_with(world, state, s), state.restart
+    left = restart.left if restart and restart.of in (s, *stopping) else set()
+    return tuple(sorted(stopping | left))
 
 
 def start(world: World, state: State, s: int) -> State:
@@ -192,7 +203,12 @@ def fail(world: World, state: State, s: int) -> State:
     failed = state.services[s].active
     state = ask_to_stop(world, state, s)
     starts_again = state.restart is not None and state.restart.of == s
-    return state._replace(block=HAS_FAILED) if state.block == FAILS_FAST and failed and not starts_again else state
+    return state if starts_again or not failed else fail_fast(state)
+
+
+def fail_fast(state: State) -> State:
+    """A service has failed for good, and a block that fails fast with it (SV-6.6)."""
+    return state._replace(block=HAS_FAILED) if state.block == FAILS_FAST else state
 
 
 def fail_at_work(world: World, state: State, s: int) -> State:

@@ -4,7 +4,7 @@ A restart after a failure is one that nobody has asked for. So it is over when t
 dependencies is. Which policy a service has is left open: whatever fails may do any of this. At most one restart is under way.
 """
 
-from .machine import Action, activity, ask_to_stop, is_tried_again, phase, stop, to
+from .machine import Action, activity, ask_to_stop, fail_fast, is_tried_again, phase, stop, takes_down, to
 from .restarts import a_dependency_is_down, is_to_follow, nobody_asked, restart_is_to
 from .state import FAILED, IDLE, MAX_RESTARTS, READY, RUNNING, STARTING, STOPPED, STOPPING, WORK, Restart, State, World
 
@@ -42,15 +42,17 @@ def left_to_follow(state: State) -> set[int]:
 
 def fail_and_start_again(world: World, state: State, s: int) -> State:
     """It stops, and so do its dependents; the restart also brings up what an earlier failure took down (SV-3.2)."""
-    left, times = left_to_follow(state), state.services[s].restarts + 1
+    times = state.services[s].restarts + 1
     state = ask_to_stop(world, to(IDLE)(world, state, s), s)
-    return state._replace(restart=Restart(s, tuple(sorted({*left, *state.services[s].taken_down})), times=times))
+    return state._replace(restart=Restart(s, state.services[s].taken_down, times=times))
 
 
 def try_again(world: World, state: State, s: int) -> State:
-    """Its start has failed, which counts as one more failure in a row (SV-3.2)."""
+    """Its start has failed, which counts as one more failure in a row, and ends the starts that wait for it (SV-3.2)."""
     restart = state.restart
     assert restart
+    if not set(takes_down(world, state, s)).issubset(restart.followers):
+        state = fail_fast(state)  # what the restart has not taken down has failed for good
     return ask_to_stop(world, state, s)._replace(restart=restart._replace(step="stop", times=restart.times + 1))
 
 

@@ -88,12 +88,13 @@ class Judging:
         self._hung = ""
 
     def judge(self, max_examples: int | None, number: int, progress: Callable[[int, int], None]) -> Report:
-        exploration = Exploration(self._rules)
+        explored = self._rules | {SAME_HISTORIES[rule] for rule in self._rules & SAME_HISTORIES.keys()}
+        exploration = Exploration(explored)
         exhausted: list[Exhausted] = []
         try:
             if max_examples is None and isinstance(self._target, Target):
                 exhausted = exhaust(self._target, exploration, progress)
-            elif max_examples is not None and self._rules & RULES_OF_THE_MACHINE:
+            elif max_examples is not None and explored & RULES_OF_THE_MACHINE:
                 explore(self._target, max_examples, number, progress, exploration)
             if exploration.hung:
                 self._hang(exploration.hung)
@@ -106,6 +107,8 @@ class Judging:
             told = f"{exploration.cases} cases made, {exploration.failures.refused} refused; broken as far as known: {found}"
             raise Interrupted(told) from None
         masked = exploration.failures.masked()
+        blamed = exploration.failures.blamed()
+        masked |= {rule: [other] for rule, other in SAME_HISTORIES.items() if other in blamed}
         verdicts = tuple(self._verdict(rule, exploration, masked) for rule in RULES if rule in self._rules)
         reached = {what: exploration.reached[what] for what in REACHED}
         return Report(
@@ -222,7 +225,7 @@ class Judging:
             return untold(*self._left_out[rule])
         if rule in masked:
             by = " and ".join(masked[rule]) or "others"
-            count = exploration.failures.explained[rule]
+            count = exploration.failures.explained[SAME_HISTORIES.get(rule, rule)]
             return untold(
                 "masked", f"by {by}: {count} of {exploration.failures.refused} refused cases may break this rule too"
             )
@@ -252,6 +255,9 @@ class Judging:
             evidence += f"; {given_up}"
         return Verdict(rule, level, "pass", exercised, evidence)
 
+
+# A cancelled operation that raises although it has had its effect breaks both rules, and in cases the second one is blamed.
+SAME_HISTORIES = {"CH-3.9": "CH-3.8", "CH-4.8": "CH-4.5"}
 
 # The rule to name if no single rule explains a failure, by the kind of the operation; and the rule to name for a hang.
 NAMED_FOR_WANT = {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1", "": "CH-1.2"}

@@ -64,6 +64,16 @@ def test_a_sound_channel_is_accepted(name: str) -> None:
     assert {v.rule for v in report.verdicts if v.verdict == "untested"} - OPTIONAL <= {"CH-1.5"}
 
 
+@pytest.mark.parametrize(
+    ("name", "rule"), [("sends_suspend_after_the_commit", "CH-3.9"), ("reads_suspend_after_the_taking", "CH-4.8")]
+)
+def test_what_raises_after_its_effect_passes_neither_rule(name: str, rule: str) -> None:
+    """The cases blame CH-3.8 or CH-4.5, and the other rule is broken too, also where it alone is judged."""
+    report = judge(describe(name, DEFECTS[name].target), frozenset({rule}), EXAMPLES, 0)
+    assert [(v.rule, v.verdict) for v in report.verdicts] == [(rule, "masked")]
+    assert not report.conforms
+
+
 @pytest.mark.defects
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_defective_channel_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

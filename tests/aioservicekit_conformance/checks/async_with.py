@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from ..target import Target
-from .check import Broken, Check, check, expect, outcome, run, started, state_of
+from .check import Broken, Check, check, expect, outcome, run, started, state_of, turn
 
 
 class _Passing(Exception):
@@ -138,8 +138,7 @@ async def _leave(target: Target, what: str, way: str, meanwhile: str, turns: int
         raise
     except BaseException as raised:
         how = _ended_with(raised, error, before)
-    for _ in range(turns):
-        await asyncio.sleep(0)
+    await turn(turns)
     state = state_of(target, channel)
     waited = [await outcome(operation) for operation in waiting]
     sent = await outcome(publisher.send(1))

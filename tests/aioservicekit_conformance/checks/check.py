@@ -1,5 +1,6 @@
 """The building blocks of named checks: programs that use a target as its users do, on a hand-stepped loop."""
 
+import asyncio
 import re
 import string
 from collections.abc import Awaitable, Callable, Coroutine
@@ -21,6 +22,7 @@ __all__ = [
     "run",
     "started",
     "state_of",
+    "turn",
     "without_addresses",
 ]
 
@@ -108,6 +110,12 @@ def started(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
         return run(main)
     except Stuck:
         return None
+
+
+async def turn(times: int) -> None:
+    """Let the loop turn so many times."""
+    for _ in range(times):
+        await asyncio.sleep(0)
 
 
 async def outcome(operation: Awaitable[object]) -> str:

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from ..target import Target
-from .check import Broken, NotTakenOn, check, expect, started, state_of
+from .check import Broken, NotTakenOn, check, expect, started, state_of, turn
 
 __all__ = ["CHECKS", "NOBODY_WARNED", "is_closed", "weak_reference"]
 
@@ -66,14 +66,14 @@ async def _forget(target: Target, kind: str, situation: str, first: str) -> Forg
         warnings.simplefilter("always")
         del endpoint
         gc.collect()
-        await _turns()
+        await turn(10)
     said = [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
     del caught  # a warning may refer to its source
     named = [text for text in said if kind in text.lower() or address in text.lower()]
     ends = [f"a read {_end(read)}" for read in reads] + [f"a send {_end(send)}" for send in sends]
     if "publisher" in others:
         sends.append(asyncio.ensure_future(others["publisher"].send("is sent afterwards")))
-        await _turns()
+        await turn(10)
         ends.append(f"a later send {_end(sends[-1])}")
     effect = ", ".join([f"channel {state_of(target, channel)}", *ends])
     await channel.close()
@@ -81,11 +81,6 @@ async def _forget(target: Target, kind: str, situation: str, first: str) -> Forg
     del reads, sends, others
     gc.collect()
     return Forgotten(there() is not None, named, effect)
-
-
-async def _turns() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 def _end(operation: asyncio.Future[object]) -> str:

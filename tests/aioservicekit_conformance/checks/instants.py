@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from ..target import Target
-from .check import Broken, check, expect, outcome, started, state_of
+from .check import Broken, check, expect, outcome, started, state_of, turn
 
 
 @check("CH-1.1b")
@@ -20,9 +20,8 @@ def a_channel_is_built_with_no_running_loop(target: Target) -> None:
         except Exception as error:
             built.append(Broken("a channel built with no running event loop", f"{type(error).__name__}: {error}"))
 
-    elsewhere = threading.Thread(
-        target=build
-    )  # where there is no loop at all; a main thread may have one that does not run
+    # A main thread may have a loop that does not run; another thread has none at all.
+    elsewhere = threading.Thread(target=build)
     elsewhere.start()
     elsewhere.join()
     build()
@@ -73,16 +72,14 @@ def a_joining_that_raises_cancelled_error_has_joined_nothing(target: Target) -> 
         if turns:
             joining = asyncio.ensure_future(join())
             await asyncio.sleep(0)
-            for _ in range(turns - 1):
-                await asyncio.sleep(0)
+            await turn(turns - 1)
             joining.cancel()
             await asyncio.wait([joining])
             if not joining.cancelled():
                 return ""
         for endpoint in same_side:
             await endpoint.close()
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await turn(10)
         assert other_side is not None  # until here: an endpoint to which nothing refers is closed
         return state_of(target, channel)
 
@@ -114,8 +111,7 @@ def closing_is_at_once_also_when_it_is_asked_to_cancel(target: Target) -> None:
         if how == "asked to cancel":
             closing.cancel()
         await asyncio.wait([closing])
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await turn(5)
         state = state_of(target, channel)
         sent = await outcome(publisher.send(1)) if what != "subscriber" else ""
         read = await outcome(subscriber.read()) if what != "publisher" else ""

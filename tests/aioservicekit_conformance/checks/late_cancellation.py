@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from ..target import Target
-from .check import Broken, Check, check, expect, run, started
+from .check import Broken, Check, check, expect, run, started, turn
 
 Step = Callable[[], Coroutine[Any, Any, object]]
 MANY = 50  # turns of the loop, after which a task has heard of a request if it ever will
@@ -34,15 +34,10 @@ async def _scene(target: Target, kind: str) -> Scene:
     return Scene(lambda: publisher.send(2), subscriber.read, channel)
 
 
-async def _turns(number: int) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
 async def _undisturbed(target: Target, kind: str) -> bool:
     scene = await _scene(target, kind)
     operation = asyncio.ensure_future(scene.operation())
-    await _turns(5)
+    await turn(5)
     if operation.done():
         return False
     await scene.let_go()
@@ -75,9 +70,9 @@ async def _asked_to_cancel(target: Target, kind: str, turns: int, requests: tupl
         return ""
 
     task = asyncio.ensure_future(use())
-    await _turns(5)
+    await turn(5)
     letting = asyncio.ensure_future(scene.let_go())
-    await _turns(turns)
+    await turn(turns)
     requested = True
     for message in requests:
         task.cancel(message)
@@ -108,7 +103,7 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
         except TimeoutError:
             return GAVE_UP
         try:
-            await _turns(5)
+            await turn(5)
         except asyncio.CancelledError:
             return "the task's next suspension after the block raises CancelledError"
         task = asyncio.current_task()
@@ -117,11 +112,11 @@ async def _timed_out(target: Target, kind: str, turns: int, before: int) -> str:
 
     task = asyncio.ensure_future(use())
     for _ in range(before):
-        await _turns(5)
+        await turn(5)
         task.cancel()
-    await _turns(5)
+    await turn(5)
     letting = asyncio.ensure_future(scene.let_go())
-    await _turns(turns)
+    await turn(turns)
     if not task.done():
         try:
             timeouts[0].reschedule(0)
@@ -148,15 +143,15 @@ async def _asked_twice(target: Target, kind: str, turns: int) -> str:
         except (TimeoutError, asyncio.CancelledError):
             return GAVE_UP
         try:
-            await _turns(5)
+            await turn(5)
         except asyncio.CancelledError:
             return RAISED
         return WENT_ON
 
     task = asyncio.ensure_future(use())
-    await _turns(5)
+    await turn(5)
     letting = asyncio.ensure_future(scene.let_go())
-    await _turns(turns)
+    await turn(turns)
     if not returned and not task.done():
         timeouts[0].reschedule(0)
         await asyncio.sleep(0)
@@ -175,7 +170,7 @@ async def _keeping_pace(target: Target, kind: str) -> str | None:
     async def again_and_again(operation: Step, turns: int) -> None:
         for _ in range(10 * MANY):  # one that never suspends would go on for ever
             await operation()
-            await _turns(turns)
+            await turn(turns)
 
     async def send() -> None:
         await publisher.send(1)
@@ -183,12 +178,12 @@ async def _keeping_pace(target: Target, kind: str) -> str | None:
     mine, other = (send, subscriber.read) if kind == "send" else (subscriber.read, send)
     task = asyncio.ensure_future(again_and_again(mine, 0))
     pace = asyncio.ensure_future(again_and_again(other, 1))
-    await _turns(5)
+    await turn(5)
     task.cancel()
-    await _turns(MANY)
+    await turn(MANY)
     ended = task.done()
     pace.cancel()
-    await _turns(5)
+    await turn(5)
     await channel.close()
     await asyncio.wait([task, pace])
     if ended and not task.cancelled():
@@ -217,7 +212,7 @@ async def _in_a_group(target: Target, kind: str) -> str:
         async with asyncio.TaskGroup() as group:
             for each in (use, fail, let_go):
                 group.create_task(each())
-            await _turns(5)
+            await turn(5)
             go.set_result(None)
     except* _Failing:
         pass

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from ..target import Target
-from .check import makes_no_difference, state_of
+from .check import makes_no_difference, state_of, turn
 
 TURNS = 10  # of the loop: time for what goes on at once
 
@@ -13,11 +13,6 @@ async def _ends(target: Target, size: int) -> tuple[Any, Any, Any]:
     """A channel, its publisher and its subscriber."""
     channel = target.channel(size)
     return channel, await channel.connect(), await channel.subscribe()
-
-
-async def _turns() -> None:
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
 
 
 async def _opening(target: Target, beside: bool) -> str:
@@ -34,7 +29,7 @@ async def _size(target: Target, beside: bool) -> str:
     other = await _ends(target, 3) if beside else ()
     publisher, subscriber = await channel.connect(), await channel.subscribe()
     sends = [asyncio.ensure_future(publisher.send(message)) for message in range(3)]
-    await _turns()
+    await turn(TURNS)
     returned = sum(send.done() for send in sends)
     await channel.close()
     await asyncio.gather(*sends, return_exceptions=True)
@@ -51,11 +46,11 @@ async def _messages(target: Target, beside: bool) -> str:
         reading = asyncio.ensure_future(its_subscriber.read())
         await asyncio.sleep(0)
         under_way += [reading, asyncio.ensure_future(other.send("of the other channel"))]
-        await _turns()
+        await turn(TURNS)
         read = [reading.result()] if reading.done() and not reading.exception() else []
         under_way.append(asyncio.ensure_future(other_channel.close()))
     under_way.append(asyncio.ensure_future(channel.close()))
-    await _turns()
+    await turn(TURNS)
     assert [subscriber, *under_way]  # until here
     return f"the other channel's subscriber reads {[message for message in read if message in ('first', 'second')]}"
 
@@ -66,7 +61,7 @@ async def _closing(target: Target, beside: bool) -> str:
     if beside:
         other, other_publisher, _ = await _ends(target, 0)
         closing += [asyncio.ensure_future(each.close()) for each in (other_publisher, other)]
-    await _turns()
+    await turn(TURNS)
     state = state_of(target, channel)
     assert [publisher, subscriber, *closing]  # until here
     return f"the channel is {state}"

@@ -53,7 +53,8 @@ class Failure(NamedTuple):
         default_size, actions: the case.
         candidates: the rules that explain it, each by itself.
         operations: the number of operations up to the refused event.
-        doubtful: the candidates of which nobody knows, because too many states were to be searched.
+        doubtful: the candidates of which nobody knows, because too many states were to be searched, or which say less directly
+            what was broken.
     """
 
     default_size: int
@@ -143,6 +144,8 @@ class Failures:
     def _keep(self, case: Case, candidates: frozenset[str]) -> bool:
         """Keep a failure if it is the shortest of its kind; return whether it is the first."""
         doubtful = frozenset(rule for rule in candidates if given_up(case.default_size, case.history, rule))
+        if _a_send_outlasts_the_channel(case):
+            doubtful |= candidates & {"CH-1.6"}  # CH-3.7 says it of the send itself
         found = Failure(case.default_size, tuple(case.actions), candidates, case.operations, doubtful)
         same = [failure for failure in self._kept if failure.candidates == candidates]
         if not same:
@@ -211,6 +214,18 @@ def _refused_kind(case: Case) -> tuple[object, ...] | None:
     call = case.call_of(event)
     value = event.value if isinstance(event.value, str) else type(event.value)
     return (event.what, call and call.kind, value, case.overdue)
+
+
+def _a_send_outlasts_the_channel(case: Case) -> bool:
+    """Whether a send returns that was called before the channel closed."""
+    if case.refused is None:
+        return False
+    event = case.history[case.refused]
+    call = case.call_of(event)
+    if call is None or (event.what, call.kind) != ("return", "send"):
+        return False
+    since = case.history[case.history.index(call) : case.refused]
+    return any((each.what, each.kind, each.on) == ("call", "close", "channel") for each in since)
 
 
 def shortest(target: Subject, failure: Failure, rule: str | None) -> Case:

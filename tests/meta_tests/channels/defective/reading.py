@@ -66,6 +66,15 @@ class ClosingFailsReadsWithAMessage(Channel):
                 closed()
 
 
+@breaks("CH-4.2", "A read behind another one fails if the subscriber has closed, although a message is left for it.")
+class ReadsInLineFailOnceClosed(Channel):
+    async def _wait_to_take(self, subscriber: Subscriber, ticket: Ticket) -> None:
+        while not self._may_take(subscriber, ticket):
+            if subscriber.closed:
+                closed()
+            await ticket.woken()
+
+
 @breaks("CH-4.2", "A read on a closed, empty subscriber waits for ever.")
 class ClosedAndEmptyReadsWait(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:

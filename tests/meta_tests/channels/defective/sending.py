@@ -261,6 +261,15 @@ class ClosedPublishersRaiseAnotherError(Channel):
         await super()._send(publisher, message)
 
 
+@breaks("CH-3.7", "A woken send looks for room first, and commits although its publisher has closed.")
+class WokenSendsLookForRoomFirst(Channel):
+    async def _wait_to_commit(self, ticket: Sending) -> None:
+        while not self._may_commit(ticket):
+            await ticket.woken()
+            if not self._may_commit(ticket):
+                self._require_connected(ticket.publisher)
+
+
 @breaks("CH-3.7", "Closing the channel leaves waiting sends asleep.")
 class ClosingLeavesSendsAsleep(Channel):
     def _fail_sends(self, publisher: Publisher) -> None:

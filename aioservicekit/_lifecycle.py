@@ -220,15 +220,15 @@ class Lifecycle:
             if life.start:
                 life.start.cancel()
             each.enter(ServiceState.STOPPING)
-            dependents = {d: d.life for d in each.dependents if d.life and d.has_life}
-            life.users = dict.fromkeys(d for d, dependent in dependents.items() if dependent.uses_dependencies)
             together.add(each)
-            stop_too = {d: dependent for d, dependent in dependents.items() if d in together or not d.is_stopping}
-            life.taken_down = tuple(stop_too.values())
+            dependents = [d.life for d in each.dependents if d.life and d.has_life]
+            life.users = dict.fromkeys(d.owner for d in dependents if d.uses_dependencies)
+            # Also those that this very stop has reached by another way: the order in which it goes round does not matter.
+            life.taken_down = tuple(d for d in dependents if d.owner in together or not d.stop_requested.done())
             life.left_behind = each.restart.left_behind(each) if each.restart else ()
             wanted = [dependency for d in (each, *life.left_behind) for dependency in d.dependencies]
             to_ask += [(d, d._unwanted(), False, set()) for d in wanted if d._is_unwanted()]
-            to_ask += [(d, *each._reason_for(d), together) for d in reversed(stop_too)]
+            to_ask += [(d.owner, *each._reason_for(d.owner), together) for d in reversed(life.taken_down)]
             each.release(None)
 
     def _reason_for(self, dependent: "Lifecycle") -> tuple[BaseException, bool]:

@@ -92,12 +92,15 @@ class Restart:
         return self.will_start(service) and self._is_left(service)
 
     def _is_left(self, service: "Lifecycle") -> bool:
+        """Whether its start is still to come, unless something ends this restart first."""
         if self.settled[service].done():
             return False
         if service is not self._of:
             return service in self.followers
-        if not self.after_failure or service.life is self._failed_life:
-            return self.after_failure
+        if not self.after_failure:
+            return False
+        if service.life is self._failed_life:
+            return True
         may_come_up = all(dependency.is_up or dependency.is_to_start_again for dependency in service.dependencies)
         return may_come_up and service.failures.may_restart(self._times + 1)
 

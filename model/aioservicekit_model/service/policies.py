@@ -4,7 +4,7 @@ A restart after a failure is one that nobody has asked for. So it is over when t
 dependencies is. Which policy a service has is left open: whatever fails may do any of this. At most one restart is under way.
 """
 
-from .machine import Action, activity, ask_to_stop, fail_fast, is_tried_again, phase, stop, takes_down, to
+from .machine import Action, activity, ask_to_stop, fail_fast, is_tried_again, phase, stop, stop_with, to
 from .restarts import a_dependency_is_down, is_to_follow, nobody_asked, restart_is_to
 from .state import FAILED, IDLE, MAX_RESTARTS, READY, RUNNING, STARTING, STOPPED, STOPPING, WORK, Restart, State, World
 
@@ -51,7 +51,7 @@ def try_again(world: World, state: State, s: int) -> State:
     """Its start has failed, which counts as one more failure in a row, and ends the starts that wait for it (SV-3.2)."""
     restart = state.restart
     assert restart
-    if not set(takes_down(world, state, s)).issubset(restart.followers):
+    if not stop_with(world, state, s).issubset(restart.followers):
         state = fail_fast(state)  # what the restart has not taken down has failed for good
     return ask_to_stop(world, state, s)._replace(restart=restart._replace(step="stop", times=restart.times + 1))
 

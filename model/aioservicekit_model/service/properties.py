@@ -165,14 +165,13 @@ def is_no_failure_of_the_block(state: State, label: Label, after: State) -> bool
 
 
 def fails_the_block_by_itself(state: State, label: Label, after: State) -> bool:
-    if (state.block, after.block) != (FAILS_FAST, HAS_FAILED) or label.action in (
-        "the work fails",
-        "its start has failed",
-    ):
+    if (state.block, after.block) != (FAILS_FAST, HAS_FAILED):
         return False
-    again = (label.service, *(after.restart.followers if after.restart else ()))
-    stops = [s for s, service in enumerate(state.services) if service.active and not after.services[s].active]
-    return label.action != "its start is tried again" or set(stops).issubset(again)
+    if label.action == "its start is tried again":  # what stops with it, and is not to follow, has failed for good
+        again = (label.service, *(after.restart.followers if after.restart else ()))
+        stops = [s for s, service in enumerate(state.services) if service.active and not after.services[s].active]
+        return set(stops).issubset(again)
+    return label.action not in ("the work fails", "its start has failed")
 
 
 def has_not_failed(state: State) -> bool:

@@ -71,8 +71,7 @@ def a_joining_that_raises_cancelled_error_has_joined_nothing(target: Target) -> 
         other_side, same_side = await other_join(), [await join() for _ in range(others)]
         if turns:
             joining = asyncio.ensure_future(join())
-            await asyncio.sleep(0)
-            await turn(turns - 1)
+            await turn(turns)
             joining.cancel()
             await asyncio.wait([joining])
             if not joining.cancelled():

@@ -13,7 +13,19 @@ from aioservicekit_model.service.machine import INTERNAL, Action, Label
 from aioservicekit_model.service.policies import STARTING_AGAIN
 from aioservicekit_model.service.properties import bounded, graphs, promises, situations
 from aioservicekit_model.service.restarts import RESTART, RESTARTING
-from aioservicekit_model.service.state import READY, RUNNING, Dependencies, Restart, Service, State, World
+from aioservicekit_model.service.state import (
+    FAILED,
+    FAILS_FAST,
+    HAS_FAILED,
+    READY,
+    RUNNING,
+    STARTING,
+    Dependencies,
+    Restart,
+    Service,
+    State,
+    World,
+)
 
 PAIR, BOTH, DIAMOND = ((), (0,)), ((), (), (0, 1)), ((), (0,), (0,), (1, 2))
 
@@ -25,6 +37,13 @@ WITH_POLICIES = tuple(action for action in ACTIONS if action not in BLOCKS)
 # The first service has failed and runs again; the second was stopped meanwhile; the third depends on both, and is to follow.
 STOPPED_MEANWHILE = State((Service(RUNNING, READY), Service(), Service()), restart=Restart(0, (2,), "follow", times=1))
 BY_THEMSELVES = INTERNAL + RESTARTING + STARTING_AGAIN
+
+# In a block that fails fast, the first service has failed, and its new start too, which the second waits for.
+FAILED_TWICE = State(
+    (Service(STARTING, FAILED, restarts=1), Service(STARTING, callers=1)),
+    restart=Restart(0, (), "start", times=1),
+    block=FAILS_FAST,
+)
 
 # Every graph of up to three services, up to renaming; the numbers are pinned, so that a change is noticed.
 STATES: dict[Dependencies, int] = {
@@ -205,6 +224,16 @@ def test_a_dependent_of_a_stopped_service_does_not_follow() -> None:
     found = explored(BOTH, BY_THEMSELVES, STOPPED_MEANWHILE)
     assert "the restart leaves it out" in found.taken
     assert BREAKS["a dependent that starts a stopped dependency"] not in found.broken
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_start_that_is_tried_again_fails_those_that_wait_for_it(waits: bool) -> None:
+    """In a block that fails fast, their failure is one for good, and so one of the block; without them there is none."""
+    begins = FAILED_TWICE if waits else FAILED_TWICE.but(1, Service())
+    world = World(PAIR)
+    graph = explore(bounded(world, BY_THEMSELVES)._replace(first=(begins,)))
+    assert any(state.block == HAS_FAILED for state in graph.states) == waits
+    assert BREAKS["a stop before the restart that fails the block"] not in violations(graph, promises(world))
 
 
 def test_every_property_can_fail() -> None:

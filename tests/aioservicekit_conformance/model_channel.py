@@ -169,10 +169,11 @@ class _Channel(_Endpoint):
         if outcome is None:  # cancelled, and not given up because of a relaxed rule
             raise asyncio.CancelledError
         event = returned(number, outcome.value) if outcome.what == "return" else raised(number, str(outcome.value))
+        message = self._messages[outcome.value] if op.kind in READS and isinstance(outcome.value, int) else None
         self._now = next(iter(self._machine.see(self._now, event)))
         self._settle(None)
         if outcome.what == "return":
-            return self._messages[outcome.value] if op.kind in READS and isinstance(outcome.value, int) else None
+            return message
         raise {CLOSED: self._closed_error, EXHAUSTED: StopAsyncIteration}.get(
             str(outcome.value), asyncio.CancelledError
         )
@@ -186,6 +187,19 @@ class _Channel(_Endpoint):
         for number, future in self._waiting.items():
             if self._state.operation(number).outcome is not None and not future.done():
                 future.set_result(None)
+        self._messages = {number: self._messages[number] for number in self._readable()}
+
+    def _readable(self) -> set[int]:
+        """The numbers of the messages that somebody can still read, or that a mistake may yet deliver."""
+        state, past = self._now
+        return self._messages.keys() & {
+            *(op.value for op in state.operations if op.kind == "send"),
+            *(op.outcome.value for op in state.operations if op.outcome),
+            *(message for subscriber in state.subscribers for message in subscriber.buffer),
+            *(message for _, message in past.arriving),
+            *past.recent,
+            *past.unheard,
+        }
 
     def _steps(self, called: int | None) -> Iterator[StateWithPast]:
         for _, op, after in self._machine.steps(self._now):

@@ -19,7 +19,7 @@ EXAMPLES = 300
 
 
 def judged(target: str, seed: int = 0) -> Report:
-    """The report on a model; it has no resources to care for, and keeps every message (CH-7.1)."""
+    """The report on a model; its mistakes remember messages that they may yet deliver, so CH-7.1 is left out."""
     return judge(load(target), frozenset(RULES) - {"CH-7.1"}, EXAMPLES, seed)
 
 

@@ -324,7 +324,9 @@ class KeepsUnheardMessages(PlainChannel[Any]):
 
 
 def test_a_message_that_nobody_heard_is_let_go() -> None:
-    """A message that was sent while nobody had subscribed must not stay (CH-7.1)."""
-    (found,) = judge(describe("theirs", Target(KeepsUnheardMessages)), frozenset({"CH-7.1"}), 1, 0).verdicts
-    assert found.verdict == "fail"
-    assert "a message that was sent to nobody" in found.expected
+    """A message that was sent while nobody had subscribed must not stay (CH-3.3b, CH-7.1)."""
+    report = judge(describe("theirs", Target(KeepsUnheardMessages)), frozenset({"CH-3.3", "CH-7.1"}), 100, 0)
+    for found in report.verdicts:
+        assert found.verdict == "fail"
+        assert "a message that was sent to nobody" in found.expected
+    assert [found.obligations for found in report.verdicts] == [("CH-3.3b",), ()]

@@ -1,4 +1,4 @@
-"""Named checks of CH-7.1 and CH-7.3: nothing is kept for nothing, and a channel can be inspected."""
+"""Named checks of CH-3.3, CH-7.1 and CH-7.3: nothing is kept for nothing, and a channel can be inspected."""
 
 import asyncio
 import gc
@@ -97,12 +97,16 @@ async def _comes_all_the_same(*subscribers: Any) -> bool:
 
 @check("CH-7.1")
 def messages_that_nobody_can_read_are_let_go(target: Target) -> None:
-    programs = {words: partial(_message_kept, target, ending) for words, ending in ENDINGS.items()}
-    programs["was sent to nobody"] = partial(_unheard_kept, target)
-    for words, program in programs.items():
-        kept = started(program)
+    for words, ending in ENDINGS.items():
+        kept = started(partial(_message_kept, target, ending))
         if kept is not None:
             expect("False", str(kept), f"whether the channel refers to a message that {words}")
+
+
+def what_is_sent_to_nobody_is_let_go(target: Target) -> None:
+    kept = started(partial(_unheard_kept, target))
+    if kept is not None:
+        expect("False", str(kept), "whether the channel refers to a message that was sent to nobody")
 
 
 CLOSINGS = ("it has closed", "it has closed while it waited", "its channel has closed", "the other side has left")
@@ -264,6 +268,7 @@ def statistics_and_repr_tell_what_goes_on(target: Target) -> None:
 
 CHECKS = (
     messages_that_nobody_can_read_are_let_go,
+    *(check(obligation)(what_is_sent_to_nobody_is_let_go) for obligation in ("CH-3.3b", "CH-7.1")),
     endpoints_that_have_closed_are_let_go,
     statistics_and_repr_tell_what_goes_on,
 )

@@ -1,12 +1,13 @@
-"""Named checks of CH-3.3, CH-7.1 and CH-7.3: nothing is kept for nothing, and a channel can be inspected."""
+"""Named checks of CH-2.1, CH-3.3, CH-7.1 and CH-7.3: nothing is kept for nothing, and a channel can be inspected."""
 
 import asyncio
 import gc
 import re
+import sys
 import warnings
 import weakref
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 from ..target import Target
@@ -156,6 +157,36 @@ def endpoints_that_have_closed_are_let_go(target: Target) -> None:
             expect("False", str(kept), f"whether the channel refers to a {kind} when {closing}")
 
 
+JOINS = 40  # so many refused ones that nothing else grows as much
+
+
+async def _grows_by_refused(target: Target, kind: str) -> bool:
+    """Whether each refused join of a closed channel leaves something behind."""
+    channel = target.channel(0)
+    await channel.close()
+    sizes = []
+    for _ in range(3):  # what is made once, such as a cache, is made by the first of them
+        for _ in range(JOINS):
+            try:
+                await getattr(channel, kind)()
+            except target.closed_error:
+                pass
+            else:
+                return False  # it was not refused, which another check finds
+        await asyncio.sleep(LONG)
+        gc.collect()
+        sizes.append(sys.getallocatedblocks())
+    return min(after - before for before, after in pairwise(sizes)) >= JOINS
+
+
+@check("CH-2.1")
+def refused_joins_register_nothing(target: Target) -> None:
+    for kind in ("subscribe", "connect"):
+        grows = started(partial(_grows_by_refused, target, kind))
+        if grows is not None:
+            expect("False", str(grows), f"whether a closed channel keeps something of each {kind}() that it refuses")
+
+
 PUBLISHERS, SIZE, OTHER_SIZE, BUFFERED = 2, 7, 11, 5
 READS, SENDS = 24, 26  # so many that no endpoint's serial number is the same
 
@@ -270,5 +301,6 @@ CHECKS = (
     messages_that_nobody_can_read_are_let_go,
     *(check(obligation)(what_is_sent_to_nobody_is_let_go) for obligation in ("CH-3.3b", "CH-7.1")),
     endpoints_that_have_closed_are_let_go,
+    refused_joins_register_nothing,
     statistics_and_repr_tell_what_goes_on,
 )

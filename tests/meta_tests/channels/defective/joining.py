@@ -50,6 +50,14 @@ class RefusesWithAnotherError(Channel):
             raise RuntimeError("the channel is closed")
 
 
+@breaks("CH-2.1", "A join of a closed channel is registered before it is refused, and stays registered.")
+class RegistersTheRefused(Channel):
+    async def connect(self) -> Publisher:
+        publisher = self._add_publisher()
+        self._require_not_closed()
+        return publisher
+
+
 @breaks("CH-2.1", "`connect` checks, lets other tasks run, and registers on a channel that has closed meanwhile.")
 class ChecksLongBeforeItRegisters(Channel):
     async def connect(self) -> Publisher:

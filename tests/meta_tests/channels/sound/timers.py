@@ -101,8 +101,9 @@ class BusyChannel(Channel):
     """It has a callback that runs at each turn of the loop, for ever, and does nothing."""
 
     async def connect(self) -> Publisher:
+        publisher = await super().connect()
         self._come_again()
-        return await super().connect()
+        return publisher
 
     def _come_again(self) -> None:
         asyncio.get_running_loop().call_soon(self._come_again)

@@ -243,7 +243,7 @@ class Judging:
             told = "something waited as if this rule were broken; it may be late, since the agent can't tell rests"
             return untold("untested", f"in {late} of {exploration.cases} cases {told}")
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
-            return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
+            return Verdict.passed(rule, len(passed), f"check: {'; '.join(passed)}")
         if not exercised:
             return untold("untested", f"none of {exploration.sampled} {exploration.unit} could have broken it")
         evidence = f"could have broken in {exercised} of {exploration.sampled} {exploration.unit}"
@@ -253,7 +253,7 @@ class Judging:
             evidence += f"; check: {'; '.join(passed)}"
         if exploration.given_up:
             evidence += f"; {given_up}"
-        return Verdict(rule, level, "pass", exercised, evidence)
+        return Verdict.passed(rule, exercised, evidence)
 
 
 # A cancelled operation that raises although it has had its effect breaks both rules, and in cases the second one is blamed.

@@ -6,10 +6,11 @@ from aioservicekit_model.rules import RULES, Level
 
 from .report.diagram import Moment
 
-__all__ = ["OPTIONAL", "UNTESTED", "Report", "Verdict"]
+__all__ = ["NOT_JUDGED", "OPTIONAL", "UNTESTED", "Report", "Verdict"]
 
 LIVE = ("CH-6.1", "CH-6.2", "CH-6.3")
 UNTESTED = dict.fromkeys(LIVE, "threads and their event loops are judged as they run: use --live")
+NOT_JUDGED = {"CH-3.7": "clause (c), on exceptions from outside, is not judged"}
 OPTIONAL = frozenset({*UNTESTED, "CH-7.1", "CH-7.2", "CH-7.3"})  # a target that does not claim these still conforms
 
 
@@ -44,6 +45,12 @@ class Verdict(NamedTuple):
     program: str = ""
     commands: str = ""
     moments: tuple[Moment, ...] = ()
+
+    @classmethod
+    def passed(cls, rule: str, cases: int, evidence: str) -> "Verdict":
+        """A pass, which names the clauses that nothing judges."""
+        evidence = "; ".join(filter(None, (evidence, NOT_JUDGED.get(rule))))
+        return cls(rule, RULES[rule].level, "pass", cases, evidence)
 
     @property
     def clauses(self) -> tuple[str, ...]:

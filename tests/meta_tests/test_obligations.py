@@ -8,12 +8,13 @@ from rich.console import Console
 
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.checks.runner import run_check
-from aioservicekit_conformance.judging import judge
+from aioservicekit_conformance.judging import SAME_HISTORIES, judge
 from aioservicekit_conformance.report.html import as_html
 from aioservicekit_conformance.report.machine_readable import as_json, as_junit
 from aioservicekit_conformance.report.terminal import print_report
 from aioservicekit_conformance.target import describe
-from aioservicekit_conformance.verdicts import Report
+from aioservicekit_conformance.verdicts import NOT_JUDGED, UNTESTED, Report, Verdict
+from aioservicekit_model.channel.relaxed import OBLIGATIONS_OF_THE_MACHINE
 from aioservicekit_model.rules import RULES
 
 
@@ -25,6 +26,17 @@ def test_each_check_judges_one_obligation() -> None:
         if check.obligation not in {f"{check.rule}{letter}" for letter in RULES[check.rule].obligations or ("",)}
     ]
     assert wrong == []
+
+
+def test_every_obligation_is_judged_or_named_as_not_judged() -> None:
+    """Cases, checks or live runs judge each clause; a pass names those that nothing judges."""
+    judged = OBLIGATIONS_OF_THE_MACHINE | {check.obligation for check in CHECKS} | UNTESTED.keys()
+    judged |= {f"{rule}a" for rule in SAME_HISTORIES}
+    obligations = {f"{rule}{letter}" for rule, text in RULES.items() for letter in text.obligations or ("",)}
+    left = {each[:-1]: each[-1] for each in obligations - judged}
+    assert left.keys() == NOT_JUDGED.keys()
+    for rule, letter in left.items():
+        assert f"clause ({letter})" in Verdict.passed(rule, 1, "").evidence
 
 
 @pytest.mark.parametrize(

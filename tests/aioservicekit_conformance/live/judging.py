@@ -98,7 +98,7 @@ class _LiveJudging(Judging):
         if rule not in SHOWN_BY:
             if rule in self._escaped:
                 return untold("unsupported", self._escaped[rule])
-            return Verdict(rule, level, "pass", len(passed), f"check: {'; '.join(passed)}")
+            return Verdict.passed(rule, len(passed), f"check: {'; '.join(passed)}")
         if exploration.hung:
             return untold("untested", "nothing more was judged, because the target hangs")
         return self._shown_live(rule, exploration, passed)
@@ -119,4 +119,4 @@ class _LiveJudging(Judging):
             evidence += " with a single thread"
         if passed:
             evidence += f"; check: {'; '.join(passed)}"
-        return Verdict(rule, level, "pass", shown or len(passed), evidence)
+        return Verdict.passed(rule, shown or len(passed), evidence)

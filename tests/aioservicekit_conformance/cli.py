@@ -27,7 +27,7 @@ from .verdicts import Report
 
 __all__ = ["main"]
 
-CASES, RUNS = 2000, 300  # per target: a minute or less
+CASES, RUNS = 2000, 500  # per target: a minute or less
 
 EPILOG = """
 Exit status: 0 if every MUST was judged and holds for every target, 1 if not, 2 if a target can't be loaded or lacks a part of the

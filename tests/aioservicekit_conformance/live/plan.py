@@ -16,7 +16,7 @@ __all__ = ["Action", "Plan", "draw", "smaller"]
 
 THREADS = 2, 2, 2, 3, 3, 3, 4, 5, 6, 8  # most defects show with few threads, which take less time
 MOST_SENDS = 8  # in a burst
-DEADLY = 4  # in one run of several threads in this many, loops die often
+DEADLY = 3  # in one run of several threads in this many, loops die often
 SINGLE = 4  # one run in this many has a single thread: it shows the rules that have nothing to do with threads
 
 WEIGHTS = {
@@ -31,8 +31,8 @@ WEIGHTS = {
 }
 DUELS = 0.3  # of the runs
 ONE_SIDED = 0.2  # of the runs
-RUSHES = 0.6  # of the runs of several threads
-SHORT = 0.7  # of these do nothing else: a channel closes once, and so many short runs show more than a few long ones
+RUSHES = 0.7  # of the runs of several threads
+SHORT = 0.8  # of these do nothing else: a channel closes once, and so many short runs show more than a few long ones
 ROLES: tuple[dict[str, float], ...] = (
     {},
     {},
@@ -40,8 +40,9 @@ ROLES: tuple[dict[str, float], ...] = (
     {"read": 1},
 )  # of a thread, in a burst; {}: it does anything
 CHAOS = 0, 0.02, 0.05, 0.1
-ALONE = 0.002, 0.005, 0.01  # if one thread alone has it: a long pause or two in an operation, for which others lurk
-RUSHED = *JOINS, *("send",) * 4, "read", "close"  # in the middle of these, something closes
+ALONE = 0.005, 0.01  # if one thread alone has it: a long pause or two in an operation, for which others lurk
+# In the middle of one of these something closes, or, in the middle of a closing, something else begins.
+RUSHED = *JOINS * 2, *("send",) * 4, "read", *("close",) * 2
 SWARM = 0.2, 1, 1, 2
 HURRIED = {"send": 0.2, "read": 0.5, "next": 0.5}  # how many of these are asked to cancel if they wait
 DYING = 0.15, 3  # the weight of "die", in most runs and in deadly ones; a single thread never dies
@@ -180,13 +181,17 @@ def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
     reads = [Action("read", which) for which in range(2)]  # on the last subscribers none, as a rule
     yield _by(threads, {chance.choice((closing, *others)): [*subscribes, *reads]})
     what = chance.choice(RUSHED)  # and nothing else: so more of its pauses are in one sort of operation
-    lurk, close = Action("lurk"), Action("close", chance.choice((0, chance.randrange(1000))))
+    lurk, close_all, close_one = Action("lurk"), Action("close", 0), Action("close", chance.randrange(1000))
+    middle = [_action(chance, what) for _ in range(3)]
+    beside = close_all if what in JOINS else chance.choice((close_all, close_one))
+    if what == "close":
+        middle[0], beside = close_all, _action(chance, chance.choice(RUSHED))
     late = [Action("read", which) for which in (-1, -2, -3)]  # a commit that is half done has not reached the last ones
     yield _by(
         threads,
         {
-            0: [_action(chance, what) for _ in range(3)],
-            closing: [lurk, close, *late],
+            0: middle,
+            closing: [lurk, beside, *late],
             **{thread: [lurk, _action(chance, chance.choice(RUSHED))] for thread in others},
         },
     )

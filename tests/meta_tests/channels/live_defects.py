@@ -73,6 +73,36 @@ LIVE_DEFECTS = {
             ),
         ),
     ),
+    "check_and_join_apart": LiveDefect(
+        THREADS,
+        "`subscribe` looks whether the channel is closed under one hold of the lock, and joins under another.",
+        (
+            Edit(
+                "channels.py",
+                "            self._core.subscribe(subscriber._buffer)",
+                "            self._core.lock.release()\n            self._core.lock.acquire()\n"
+                "            self._core.subscribe(subscriber._buffer)",
+            ),
+        ),
+    ),
+    "closes_in_two_steps": LiveDefect(
+        THREADS,
+        "`close` closes the subscribers under one hold of the lock, and the publishers under another.",
+        (
+            Edit(
+                "_core.py",
+                "        self.publishers.clear()  # CH-1.6\n        self._fail(list(self.sends))\n        for buffer",
+                "        for buffer",
+            ),
+            Edit(
+                "_core.py",
+                "        self.bounded.clear()\n        self.full.clear()\n",
+                "        self.bounded.clear()\n        self.full.clear()\n"
+                "        self.lock.release()\n        self.lock.acquire()\n"
+                "        self.publishers.clear()\n        self._fail(list(self.sends))\n",
+            ),
+        ),
+    ),
     "check_and_commit_apart": LiveDefect(
         THREADS,
         "`send` looks whether it may commit under one hold of the lock, and commits under another.",

@@ -520,7 +520,7 @@ def test_a_task_that_exits_is_unsupported() -> None:
 
 def test_a_close_that_spins_breaks_its_rule() -> None:
     """A loop that lets others run and never ends is a wait: CH-5.1 fails, and what needs no close is judged."""
-    verdicts = {verdict.rule: verdict.verdict for verdict in judged(SpinsInClose, 100).verdicts}
+    verdicts = {verdict.rule: verdict.verdict for verdict in judged(SpinsInClose, 30).verdicts}
     assert verdicts["CH-5.1"] == "fail"
     assert "unsupported" not in verdicts.values()
     assert verdicts["CH-3.5"] == "pass"

@@ -84,7 +84,7 @@ def details(page: str) -> dict[str, str]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page of three targets, of which the last two fail CH-3.8 in the same way."""
     broken = "aioservicekit_conformance.modelled:without_CH_3_8"
-    return page_of(tmp_path_factory.mktemp("html"), "aioservicekit", broken, broken, "--max-examples", "150")
+    return page_of(tmp_path_factory.mktemp("html"), "aioservicekit", broken, broken, "--max-examples", "50")
 
 
 def test_rules_go_down_and_targets_across(page: str) -> None:

@@ -7,7 +7,7 @@ So it breaks just this rule, and the suite must refuse it and blame this rule.
 import asyncio
 import weakref
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -207,9 +207,12 @@ class _Channel(_Endpoint):
                 yield after
 
     def _may_sleep(self, op: Operation) -> bool:
-        """Whether a relaxed rule allows rest where the strict model has an unmet obligation."""
+        """Whether a relaxed rule allows rest where the strict model has an unmet obligation, and no other rule forbids it."""
         alone = self._state._replace(operations=(op,))
-        return any(self._machine.is_neglected(self._now, op, due) for op, due in overdue(alone))
+        once_first = [due for _, due in overdue(alone)]
+        by_now = [due for each, due in overdue(self._state) if each == op]
+        neglected = partial(self._machine.is_neglected, self._now, op)
+        return any(map(neglected, once_first)) and all(map(neglected, by_now))
 
     def _forgotten(self, op: Operation, called: int | None) -> bool:
         """Operations are forgotten: those that wait, and joins while sends wait. A closing takes effect late."""

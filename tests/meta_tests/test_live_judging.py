@@ -21,6 +21,7 @@ from aioservicekit_conformance.live import chaos, exploring, rest
 from aioservicekit_conformance.live.chaos import Chaos
 from aioservicekit_conformance.live.driver import perform
 from aioservicekit_conformance.live.exploring import LiveExploration, explore_live, refused
+from aioservicekit_conformance.live.judging import judge_live
 from aioservicekit_conformance.live.lane import Lane, Shared
 from aioservicekit_conformance.live.loops import LOOPS, Work
 from aioservicekit_conformance.live.plan import Action, Plan, draw
@@ -106,6 +107,21 @@ def test_what_goes_on_by_many_steps_is_not_at_rest() -> None:
     joins, sends = (Action("subscribe"), Action("connect")), (Action("send"),)
     plan = Plan("asyncio", 0, ((joins,), (sends,)), 0, alone=False, seed=0)
     assert refused(perform(describe("target", Offered(Roundabout)), plan)) is None
+
+
+class KeepsTheRefused(aioservicekit.Channel[Any]):
+    """It remembers who may not join any more."""
+
+    async def connect(self) -> Any:
+        self.__dict__.setdefault("tried", []).append(object())
+        return await super().connect()
+
+
+def test_a_check_that_fails_hides_nothing_that_runs_show() -> None:
+    """If each run is explained, what they could have broken passes, whatever a named check finds."""
+    target = describe("target", aioservicekit)._replace(channel=KeepsTheRefused)
+    report = judge_live(target, frozenset({"CH-1.4", "CH-2.1"}), 8, 0, lambda done, total: None)
+    assert {verdict.rule: verdict.verdict for verdict in report.verdicts} == {"CH-1.4": "pass", "CH-2.1": "fail"}
 
 
 class Hanging(PollingChannel):

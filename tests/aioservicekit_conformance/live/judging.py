@@ -106,7 +106,7 @@ class _LiveJudging(Judging):
     def _shown_live(self, rule: str, exploration: LiveExploration, passed: list[str]) -> Verdict:
         """The verdict on a rule that no refused run is blamed on."""
         level = RULES[rule].level
-        failed = sorted(each for each in self._failed if each in SHOWN_BY)
+        failed = sorted(exploration.failures)
         by_several = any(each.startswith("CH-6") for each in failed)
         alone = by_several and not rule.startswith("CH-6")
         shown = (exploration.shown_by_one_thread if alone else exploration.shown)[SHOWN_BY[rule]]

@@ -166,12 +166,11 @@ def _burst(chance: Random, threads: int, weights: dict[str, float]) -> list[list
 
 
 def _duel(chance: Random, threads: int) -> list[list[Action]]:
-    """A burst in which the first thread sends, and another one reads as often, and waits for nothing."""
-    duel: list[list[Action]] = [[] for _ in range(threads)]
-    duel[0] = [_action(chance, "send") for _ in range(4)]
+    """A burst in which one thread sends, and another one reads as often, and waits for nothing. The first thread is one of them."""
     read = _action(chance, "read")._replace(hurried=True)
-    duel[chance.randrange(1, threads)] = [read._replace(pause=chance.choice((0, -1, -2))) for _ in range(6)]
-    return duel
+    reads = [read._replace(pause=chance.choice((0, -1, -2))) for _ in range(6)]
+    first, other = chance.sample(([_action(chance, "send") for _ in range(4)], reads), 2)
+    return _by(threads, {0: first, chance.randrange(1, threads): other})
 
 
 def _rush(chance: Random, threads: int) -> Iterator[list[list[Action]]]:

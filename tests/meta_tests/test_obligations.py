@@ -36,7 +36,17 @@ def test_every_obligation_is_judged_or_named_as_not_judged() -> None:
     left = {each[:-1]: each[-1] for each in obligations - judged}
     assert left.keys() == NOT_JUDGED.keys()
     for rule, letter in left.items():
-        assert f"clause ({letter})" in Verdict.passed(rule, 1, "").evidence
+        verdict = Verdict.passed(rule, 1, "")
+        assert f"clause ({letter})" in verdict.evidence
+        assert f"clause ({letter})" in printed(Report("theirs", (verdict,), 1, {}))
+
+
+def printed(report: Report) -> str:
+    """What the terminal shows of a report, on one line."""
+    terminal = Console(file=io.StringIO(), width=200)
+    print_report(terminal, report, seed=0)
+    assert isinstance(terminal.file, io.StringIO)
+    return " ".join(terminal.file.getvalue().split())
 
 
 @pytest.mark.parametrize(
@@ -69,10 +79,7 @@ def test_every_form_of_the_report_shows_the_clause(report: Report) -> None:
     clause = f"CH-2.3b: {RULES['CH-2.3'].obligations['b']}"
     assert (verdict.verdict, verdict.clauses) == ("fail", (clause,))
 
-    terminal = Console(file=io.StringIO(), width=200)
-    print_report(terminal, report, seed=0)
-    assert isinstance(terminal.file, io.StringIO)
-    assert f"broken: {clause}" in " ".join(terminal.file.getvalue().split())
+    assert f"broken: {clause}" in printed(report)
 
     (rule,) = as_json([report], version="1")["targets"][0]["rules"]
     assert rule["obligations"] == ("CH-2.3b",)

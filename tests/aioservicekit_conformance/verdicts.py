@@ -6,12 +6,17 @@ from aioservicekit_model.rules import RULES, Level
 
 from .report.diagram import Moment
 
-__all__ = ["NOT_JUDGED", "OPTIONAL", "UNTESTED", "Report", "Verdict"]
+__all__ = ["NOT_JUDGED", "OPTIONAL", "UNTESTED", "Report", "Verdict", "with_what_is_not_judged"]
 
 LIVE = ("CH-6.1", "CH-6.2", "CH-6.3")
 UNTESTED = dict.fromkeys(LIVE, "threads and their event loops are judged as they run: use --live")
 NOT_JUDGED = {"CH-3.7": "clause (c), on exceptions from outside, is not judged"}
 OPTIONAL = frozenset({*UNTESTED, "CH-7.1", "CH-7.2", "CH-7.3"})  # a target that does not claim these still conforms
+
+
+def with_what_is_not_judged(rule: str, told: str) -> str:
+    """What is told of a pass, with the clauses of its rule that nothing judges."""
+    return f"{told}; {NOT_JUDGED[rule]}" if rule in NOT_JUDGED else told
 
 
 class Verdict(NamedTuple):
@@ -49,8 +54,7 @@ class Verdict(NamedTuple):
     @classmethod
     def passed(cls, rule: str, cases: int, evidence: str) -> "Verdict":
         """A pass, which names the clauses that nothing judges."""
-        evidence = "; ".join(filter(None, (evidence, NOT_JUDGED.get(rule))))
-        return cls(rule, RULES[rule].level, "pass", cases, evidence)
+        return cls(rule, RULES[rule].level, "pass", cases, with_what_is_not_judged(rule, evidence))
 
     @property
     def clauses(self) -> tuple[str, ...]:

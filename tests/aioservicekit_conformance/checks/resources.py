@@ -6,6 +6,7 @@ import re
 import sys
 import warnings
 import weakref
+from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import pairwise, product
 from typing import Any
@@ -96,18 +97,21 @@ async def _comes_all_the_same(*subscribers: Any) -> bool:
     return any(isinstance(read.result(), Message) for read in done)
 
 
+def _expect_not(program: Callable[[], Coroutine[Any, Any, bool]], what: str) -> None:
+    """Expect a program to return False; if it waits for ever, that breaks another rule."""
+    found = started(program)
+    if found is not None:
+        expect("False", str(found), f"whether {what}")
+
+
 @check("CH-7.1")
 def messages_that_nobody_can_read_are_let_go(target: Target) -> None:
     for words, ending in ENDINGS.items():
-        kept = started(partial(_message_kept, target, ending))
-        if kept is not None:
-            expect("False", str(kept), f"whether the channel refers to a message that {words}")
+        _expect_not(partial(_message_kept, target, ending), f"the channel refers to a message that {words}")
 
 
 def what_is_sent_to_nobody_is_let_go(target: Target) -> None:
-    kept = started(partial(_unheard_kept, target))
-    if kept is not None:
-        expect("False", str(kept), "whether the channel refers to a message that was sent to nobody")
+    _expect_not(partial(_unheard_kept, target), "the channel refers to a message that was sent to nobody")
 
 
 CLOSINGS = ("it has closed", "it has closed while it waited", "its channel has closed", "the other side has left")
@@ -152,9 +156,7 @@ async def _endpoint_kept(target: Target, kind: str, closing: str) -> bool:
 @check("CH-7.1")
 def endpoints_that_have_closed_are_let_go(target: Target) -> None:
     for kind, closing in product(("publisher", "subscriber"), CLOSINGS):
-        kept = started(partial(_endpoint_kept, target, kind, closing))
-        if kept is not None:
-            expect("False", str(kept), f"whether the channel refers to a {kind} when {closing}")
+        _expect_not(partial(_endpoint_kept, target, kind, closing), f"the channel refers to a {kind} when {closing}")
 
 
 JOINS = 40  # so many refused ones that nothing else grows as much
@@ -182,9 +184,8 @@ async def _grows_by_refused(target: Target, kind: str) -> bool:
 @check("CH-2.1")
 def refused_joins_register_nothing(target: Target) -> None:
     for kind in ("subscribe", "connect"):
-        grows = started(partial(_grows_by_refused, target, kind))
-        if grows is not None:
-            expect("False", str(grows), f"whether a closed channel keeps something of each {kind}() that it refuses")
+        what = f"a closed channel keeps something of each {kind}() that it refuses"
+        _expect_not(partial(_grows_by_refused, target, kind), what)
 
 
 PUBLISHERS, SIZE, OTHER_SIZE, BUFFERED = 2, 7, 11, 5

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from aioservicekit_model.rules import RULES, SECTIONS, section
 
-from ..verdicts import NOT_JUDGED, Report, Verdict
+from ..verdicts import Report, Verdict, with_what_is_not_judged
 from .wording import KEY
 
 __all__ = ["Judge", "judged", "print_finding", "print_known", "print_report", "print_summary", "say"]
@@ -150,7 +150,7 @@ def print_known(console: Console, report: Report, known: frozenset[str]) -> None
 def _note(verdict: Verdict) -> str:
     if verdict.verdict != "pass":
         return verdict.evidence
-    return "; ".join(filter(None, (f"{verdict.cases} cases", NOT_JUDGED.get(verdict.rule))))
+    return with_what_is_not_judged(verdict.rule, f"{verdict.cases} cases")
 
 
 def print_finding(console: Console, indent: int, expected: str, observed: str, because: str = "") -> None:

@@ -259,6 +259,7 @@ SHOWN_BY = {
         "closing_leaves_own_sends_asleep",
         "closing_leaves_sends_asleep",
         "woken_sends_look_for_room_first",
+        "woken_sends_forget_their_publisher",
         "closing_delivers_to_some",
         "closing_cancels_sends",
         "closes_every_second_endpoint",

@@ -142,6 +142,10 @@ def commit_to_closed(state: State, op: Operation, past: Past) -> Iterator[State]
         yield put(state, op.value, [*state.connected, *closed]).settled(op, "return")
 
 
+def commit_to_everybody(state: State, op: Operation, past: Past) -> Iterator[State]:
+    yield put(state, op.value, state.subscribers).settled(op, "return")
+
+
 def commit_to_earlier_ones(state: State, op: Operation, past: Past) -> Iterator[State]:
     """To some that have closed since, and not to some that have joined since."""
     for missed in filter(None, some(s for s in state.connected if s.name in past.newcomers)):

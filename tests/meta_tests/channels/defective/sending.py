@@ -270,6 +270,17 @@ class WokenSendsLookForRoomFirst(Channel):
                 self._require_connected(ticket.publisher)
 
 
+@breaks(
+    "CH-5.2", "A woken send that finds room looks whether the channel has closed, and not whether its publisher has."
+)
+class WokenSendsForgetTheirPublisher(Channel):
+    async def _wait_to_commit(self, ticket: Sending) -> None:
+        while not self._may_commit(ticket):
+            await ticket.woken()
+            if self._state is ChannelState.closed or not self._may_commit(ticket):
+                self._require_connected(ticket.publisher)
+
+
 @breaks("CH-3.7", "Closing the channel leaves waiting sends asleep.")
 class ClosingLeavesSendsAsleep(Channel):
     def _fail_sends(self, publisher: Publisher) -> None:

@@ -252,6 +252,7 @@ SHOWN_BY = {
     14: ["connecting_waits_for_sends"],
     15: ["replays_the_last", "replays_all", "fixes_the_receivers_at_the_call", "subscribing_waits_for_room"],
     16: ["woken_senders_dont_look_again"],
+    19: ["closing_loses_the_oldest"],
     20: [
         "closes_with_any_publisher",
         "second_close_counts_again",
@@ -271,6 +272,7 @@ SHOWN_BY = {
         "closing_a_subscriber_wakes_nobody",
         "closed_subscribers_hold_back",
     ],
+    23: ["reads_of_the_closed_make_room"],
     25: ["closing_fails_one_own_send"],
     26: ["failed_sends_wake_nobody"],
 }

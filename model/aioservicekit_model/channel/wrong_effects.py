@@ -317,12 +317,16 @@ def close_other_endpoints_last(state: State, op: Operation, past: Past) -> Itera
 
 
 def close_and_drop_messages(state: State, op: Operation, past: Past) -> Iterator[State]:
+    """The newest are lost, or the oldest."""
     after = close(state, op)
     for emptied in some(s for s in after.subscribers if s.buffer and not s.connected):
-        for keep in range(max((len(s.buffer) for s in emptied), default=0)):
-            yield after._replace(
-                subscribers=tuple(s._replace(buffer=s.buffer[:keep]) if s in emptied else s for s in after.subscribers)
-            )
+        for lost in range(1, max((len(s.buffer) for s in emptied), default=0) + 1):
+            for kept in (slice(-lost), slice(lost, None)):
+                yield after._replace(
+                    subscribers=tuple(
+                        s._replace(buffer=s.buffer[kept]) if s in emptied else s for s in after.subscribers
+                    )
+                )
 
 
 def close_and_go_on_receiving(state: State, op: Operation, past: Past) -> Iterator[StateWithPast]:

@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from aioservicekit_model.channel.blame import blame, explains, given_up
+from aioservicekit_model.channel.history import JOINS
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 from ..running.case import Action, Case, Subject, replay
@@ -163,12 +164,17 @@ class Failures:
         Of several such sets, the one that explains most failures for certain, and then the one with the narrowest rules.
         """
         explained = [failure for failure in self._kept if failure.candidates]
-        rules = sorted(frozenset().union(*(failure.candidates for failure in explained)), key=_generality)
+        rules = sorted(frozenset().union(*(failure.candidates for failure in explained)), key=self._generality)
         for count in range(len(rules) + 1):
             sets = [c for c in combinations(rules, count) if all(not f.candidates.isdisjoint(c) for f in explained)]
             if sets:
                 return tuple(sorted(max(sets, key=lambda c: sum(f.is_certain_of(c) for f in explained))))
         raise AssertionError("all rules together explain every failure")  # pragma: no cover
+
+    def _generality(self, rule: str) -> tuple[int, str]:
+        if rule == "CH-2.2" and not any(rule in f.candidates and _only_joins_and_sends(f) for f in self._kept):
+            return (len(GENERAL) + 1, rule)  # a wrong size shows without anything else
+        return (GENERAL.index(rule) + 1 if rule in GENERAL else 0, rule)
 
     def masked(self) -> dict[str, list[str]]:
         """The rules that explain some refused case and are not blamed, each with the blamed rules that explain the same case."""
@@ -188,8 +194,8 @@ class Failures:
         return next((failure for failure in self._kept if not failure.candidates), None)
 
 
-def _generality(rule: str) -> tuple[int, str]:
-    return (GENERAL.index(rule) + 1 if rule in GENERAL else 0, rule)
+def _only_joins_and_sends(failure: Failure) -> bool:
+    return all(action.what in (*JOINS, "send") for action in failure.actions)
 
 
 def _blame(case: Case, rules: frozenset[str] = RULES_OF_THE_MACHINE) -> frozenset[str]:

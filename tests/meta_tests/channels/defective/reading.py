@@ -49,6 +49,17 @@ class ClosingTheChannelDropsMessages(Channel):
             subscriber.backlog.clear()
 
 
+@breaks("CH-4.2", "Closing the channel trims what its slowest subscriber has yet to read from what the others keep.")
+class ClosingLosesTheOldest(Channel):
+    def _close_channel(self) -> None:
+        subscribers = list(self._subscribers)
+        super()._close_channel()
+        fewest = min((len(subscriber.backlog) for subscriber in subscribers), default=0)
+        for subscriber in subscribers:
+            if fewest < len(subscriber.backlog):
+                subscriber.backlog.popleft()
+
+
 @breaks("CH-4.2", "A read checks whether it is closed before it checks for a message.")
 class LooksForClosedBeforeMessages(Channel):
     async def _read(self, subscriber: Subscriber) -> Any:

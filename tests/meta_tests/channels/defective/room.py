@@ -1,5 +1,7 @@
 """Defective channels: they look for room in some subscribers only (CH-3.2)."""
 
+from typing import Any
+
 from .planting import Channel, Subscriber, breaks
 
 
@@ -50,3 +52,23 @@ class LooksAtTheLargest(LooksAtSome):
 class WaitsForAllToBeFull(Channel):
     def _room(self) -> bool:
         return not self._subscribers or not all(self._full(subscriber) for subscriber in self._subscribers)
+
+
+@breaks("CH-3.2", "The full subscribers are counted, and a read of a closed one counts as room among the others.")
+class ReadsOfTheClosedMakeRoom(Channel):
+    _full_ones = 0
+
+    def _room(self) -> bool:
+        return self._full_ones <= 0
+
+    def _deliver(self, subscriber: Subscriber, message: Any) -> None:
+        super()._deliver(subscriber, message)
+        self._full_ones += self._full(subscriber)
+
+    def _oldest(self, subscriber: Subscriber) -> Any:
+        self._full_ones -= self._full(subscriber)
+        return super()._oldest(subscriber)
+
+    def _close_subscriber(self, subscriber: Subscriber) -> None:
+        self._full_ones -= self._full(subscriber) and not subscriber.closed
+        super()._close_subscriber(subscriber)

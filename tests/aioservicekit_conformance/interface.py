@@ -105,7 +105,7 @@ def _state(channel: Any, states: dict[Any, str]) -> str:
 
 def _methods(whose: Any, kind: str) -> list[str]:
     lacks = [f"{name}()" for name in METHODS[kind] if not callable(getattr(whose, name, None))]
-    lacks += [f"{name}()" for name in SPECIAL[kind] if not hasattr(type(whose), name)]
+    lacks += [f"{name}()" for name in SPECIAL[kind] if not callable(getattr(type(whose), name, None))]
     return [f"{kind} has no {', '.join(lacks)}"] if lacks else []
 
 

@@ -34,7 +34,7 @@ ATTEMPTS = 5  # to find a case that fails twice: a target may look at a set in a
 GIVEN_UP_AT_MOST = 0.1  # if more of the cases than this were given up, too little was judged for a verdict
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Somebody has pressed Ctrl+C; the text says what was known by then."""
 
 

@@ -1,5 +1,6 @@
 """Load a target: anything that offers `Channel`, `ChannelState` and `ChannelClosedError`."""
 
+import asyncio
 import importlib
 import os
 import re
@@ -7,6 +8,8 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from aioservicekit_model.channel.history import CANCELLED, CLOSED, EXHAUSTED
 
 from .interface import lacking
 from .running.stepped import SteppedCase
@@ -36,6 +39,17 @@ class Target(NamedTuple):
     channel: Any
     states: dict[Any, str]
     closed_error: type[BaseException]
+
+    def error_name(self, error: BaseException) -> str:
+        """An error's name in a history. Another class with the name of one that the rules mention has its module's name too."""
+        named: dict[str, type[BaseException]] = {
+            EXHAUSTED: StopAsyncIteration,
+            CANCELLED: asyncio.CancelledError,
+            CLOSED: self.closed_error,
+        }
+        name = type(error).__name__
+        other = f"{type(error).__module__}.{name}" if name in named else name
+        return next((each for each, kind in named.items() if isinstance(error, kind)), other)
 
     def case(self, default_size: int) -> SteppedCase:
         """A case of a new channel."""
@@ -112,6 +126,8 @@ def describe(name: str, offered: Any) -> Target:
     error = offered.ChannelClosedError
     if not (isinstance(error, type) and issubclass(error, Exception)):
         raise TargetError(f"target {name!r}: its ChannelClosedError is no subclass of Exception: {error!r}")
+    if issubclass(StopAsyncIteration, error):
+        raise TargetError(f"target {name!r}: its ChannelClosedError is {error!r}, which other errors are too")
     if not callable(offered.Channel):
         raise TargetError(f"target {name!r}: its Channel can't be called: {offered.Channel!r}")
     try:

@@ -19,6 +19,7 @@ SPOILT = {
     "buffers_one_too_few",
     "closed_and_empty_reads_wait",
     "closes_when_both_are_gone",
+    "closing_loses_the_oldest",
     "closing_the_channel_drops_messages",
     "closing_the_subscriber_drops_messages",
     "desertion_closes_the_state_alone",

@@ -262,7 +262,7 @@ def test_what_people_use_today_is_judged(target: str, broken: str, tmp_path: Pat
     if target == "anyio_streams":
         pytest.importorskip("anyio")
     report = tmp_path / "report.json"
-    done = run(target, "--max-examples", "150", "--json", str(report), cwd=TARGETS)
+    done = run(target, "--max-examples", "300", "--json", str(report), cwd=TARGETS)
     assert done.returncode == 1, done.stdout + done.stderr
     (judged,) = json.loads(report.read_text())["targets"]
     assert {"CH-3.1", broken} <= {rule["rule"] for rule in judged["rules"] if rule["verdict"] == "fail"}

@@ -1,6 +1,7 @@
 """How judging ends when the target hangs, exits, prints or fails, and when somebody presses Ctrl+C."""
 
 import asyncio
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -27,6 +28,7 @@ from aioservicekit_conformance.checks.check import NotTakenOn
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.checks.runner import run_check
 from aioservicekit_conformance.cli import main
+from aioservicekit_conformance.exploring.scripts import SCRIPTS
 from aioservicekit_conformance.judging import judge
 from aioservicekit_conformance.report.html import as_html
 from aioservicekit_conformance.report.machine_readable import as_json, as_junit
@@ -332,6 +334,43 @@ def test_an_error_is_shown_with_its_text_and_line(channel: type[Any]) -> None:
     assert failed.observed.startswith(f"raises {said} (test_ends.py, line ")
 
 
+class RaisesAnotherClosedError(PlainChannel[Any]):
+    async def _send(self, publisher: PlainPublisher[Any], message: Any) -> None:
+        try:
+            await super()._send(publisher, message)
+        except ChannelClosedError:
+            raise type("ChannelClosedError", (Exception,), {}) from None
+
+
+class RaisesAnotherCancelledError(PlainChannel[Any]):
+    async def _read(self, subscriber: Any) -> Any:
+        try:
+            return await super()._read(subscriber)
+        except asyncio.CancelledError:
+            raise concurrent.futures.CancelledError from None
+
+
+class ClosesByGeneratorExit(PlainChannel[Any]):
+    async def close(self) -> None:
+        raise GeneratorExit
+
+
+@pytest.mark.parametrize(
+    ("channel", "rule", "observed"),
+    [
+        (RaisesAnotherClosedError, "CH-3.7", "test_ends.ChannelClosedError (test_ends.py, line "),
+        (RaisesAnotherCancelledError, "CH-4.2", "concurrent.futures._base.CancelledError (test_ends.py, line "),
+        (ClosesByGeneratorExit, "CH-5.1", "GeneratorExit (test_ends.py, line "),
+    ],
+)
+def test_an_error_is_told_by_its_class_and_not_by_its_name(channel: type[Any], rule: str, observed: str) -> None:
+    """An error of another class is another error, whatever its name. GeneratorExit is an error too."""
+    (failed,) = (verdict for verdict in judged(channel, 200).verdicts if verdict.rule == rule)
+    assert failed.verdict == "fail"
+    assert failed.observed.startswith("raises ")
+    assert observed in failed.observed
+
+
 class Odd(BaseException):
     """Nothing that programs expect, with a text that none can show."""
 
@@ -583,6 +622,36 @@ def test_ctrl_c_ends_with_what_is_known(
     assert said.err.count("\n") == 1
     report = json.loads((tmp_path / "made" / "report.json").read_text())
     assert [target["target"] for target in report["targets"]] == ["aioservicekit"]
+
+
+def test_a_case_in_which_ctrl_c_came_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The interrupted closing has had no effect, and nobody is to blame. pytest ends as it does for any Ctrl+C."""
+    body = "closings = []\nclass Channel(aioservicekit.Channel):\n    async def close(self):\n"
+    body += f"        closings.append(self)\n        if len(closings) == {3 * len(SCRIPTS)}:\n            raise KeyboardInterrupt\n"
+    body += "        await super().close()"
+    write_target(tmp_path, "interrupted_once", body)
+    monkeypatch.chdir(tmp_path)
+    assert main(["interrupted_once"]) == 130
+    assert ", 0 refused; broken as far as known: no rule" in capsys.readouterr().err
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--conformance", "interrupted_once"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "cases made, 0 refused" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_process_that_the_target_forks_ends(tmp_path: Path) -> None:
+    """It does not go on as a second judge."""
+    body = "import os\nclass Channel(aioservicekit.Channel):\n    async def connect(self, **options):\n"
+    body += "        child = os.fork() or os._exit(7)\n        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
+    body += "        return await super().connect(**options)"
+    write_target(tmp_path, "forking", body)
+    command = [sys.executable, "-m", "aioservicekit_conformance", "forking", "--rule", "CH-1.2", "--max-examples", "10"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.count("forking conforms: 1 pass") == 1
 
 
 def test_an_error_of_the_suite_has_a_status_of_its_own(

@@ -79,6 +79,7 @@ def raises(self: object) -> None:
         (sets(0, "state", property(returns_nothing)), "Channel.state is async; it must be a property"),
         (sets(0, "state", property(named)), "Channel.state is a value of str, not a member of ChannelState"),
         (sets(0, "__init__", takes_nothing), "Channel(buffer_size=1) raises TypeError"),
+        (sets(0, "__aenter__", None), "Channel has no __aenter__()"),
         (sets(1, "send", None), "Publisher has no send()"),
         (sets(1, "send", sync), "Publisher.send() is not async: it returned None"),
         (sets(1, "send", takes_nothing), "Publisher.send(message) raises TypeError"),
@@ -118,6 +119,8 @@ def test_the_closed_error_is_an_exception() -> None:
     """`except Exception` must catch it: programs expect that of an error."""
     with pytest.raises(TargetError, match="its ChannelClosedError is no subclass of Exception"):
         describe("theirs", target(lambda *classes: None, ChannelClosedError=KeyboardInterrupt))
+    with pytest.raises(TargetError, match="its ChannelClosedError is <class 'Exception'>, which other errors are too"):
+        describe("theirs", target(lambda *classes: None, ChannelClosedError=Exception))
 
 
 def test_a_lacking_target_ends_the_command(

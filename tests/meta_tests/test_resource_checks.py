@@ -313,6 +313,18 @@ def test_true_statistics_of_wrong_sizes_are_not_refused() -> None:
     assert "size is not kept" in only.evidence
 
 
+class FailsInACallback(PlainChannel[Any]):
+    async def connect(self) -> Any:
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        return await super().connect()
+
+
+def test_errors_of_callbacks_are_not_kept() -> None:
+    """A refused join that leaves a callback behind, which fails, registers nothing (CH-2.1)."""
+    (only,) = judge(describe("theirs", Target(FailsInACallback)), frozenset({"CH-2.1"}), 20, 0).verdicts
+    assert only.verdict == "pass"
+
+
 class KeepsUnheardMessages(PlainChannel[Any]):
     """What nobody hears stays with the channel until the next message."""
 

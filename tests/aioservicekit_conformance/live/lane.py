@@ -10,7 +10,20 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from aioservicekit_model.channel.history import JOINS, READS, Event, abandon, call, cancel, raised, returned, settle
+from aioservicekit_model.channel.history import (
+    CANCELLED,
+    CLOSED,
+    EXHAUSTED,
+    JOINS,
+    READS,
+    Event,
+    abandon,
+    call,
+    cancel,
+    raised,
+    returned,
+    settle,
+)
 from aioservicekit_model.channel.machine import CLOSED_PHASE
 
 from ..running.stepped import Message
@@ -186,9 +199,10 @@ class Lane:
             if loop.gone:
                 raise
             del self._tasks[number]
-            if not isinstance(error, (self._shared.target.closed_error, asyncio.CancelledError, StopAsyncIteration)):
-                self._shared.recording.errors[number] = describe_error(error)
-            self._see(raised(number, self._error_name(error)))
+            name = self._shared.target.error_name(error)
+            if name not in (CLOSED, CANCELLED, EXHAUSTED):
+                self._shared.recording.errors[number] = describe_error(error, name)
+            self._see(raised(number, name))
             return False
         del self._tasks[number]
         self._see(returned(number, self._message(result) if what in READS else None))
@@ -234,9 +248,6 @@ class Lane:
     def _see(self, event: Event) -> None:
         if not self.loop.gone:
             self._shared.recording.see(self.number, event)
-
-    def _error_name(self, error: BaseException) -> str:
-        return "ChannelClosedError" if isinstance(error, self._shared.target.closed_error) else type(error).__name__
 
     def _message(self, value: object) -> int | str:
         return value.number if isinstance(value, Message) else repr(value)

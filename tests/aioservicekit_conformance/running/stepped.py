@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from aioservicekit_model.channel.history import CLOSED, READS
+from aioservicekit_model.channel.history import CANCELLED, CLOSED, EXHAUSTED, READS
 
 from .case import Action, Case, Renaming
 from .loop import Quiet, SteppedLoop
@@ -111,18 +111,18 @@ class SteppedCase(Case):
     async def _watch(self, action: Action, operation: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         try:
             value = await operation()
-        except (GeneratorExit, KeyboardInterrupt):
+        except KeyboardInterrupt:
             raise
         except Hang as hang:
             self.hung = hanging(hang)
         except BaseException as error:
-            own = isinstance(error, (self._target.closed_error, asyncio.CancelledError, StopAsyncIteration))
-            self._raised(action.op, self._error_name(error), "" if own else describe_error(error))
+            if isinstance(error, GeneratorExit) and asyncio._get_running_loop() is not self.loop:
+                raise  # the case is over, and collected
+            name = self._target.error_name(error)
+            known = name in (CLOSED, CANCELLED, EXHAUSTED)
+            self._raised(action.op, name, "" if known else describe_error(error, name))
         else:
             self._returned(action.op, _message(value) if action.what in READS else value)
-
-    def _error_name(self, error: BaseException) -> str:
-        return CLOSED if isinstance(error, self._target.closed_error) else type(error).__name__
 
     # What is observed
 

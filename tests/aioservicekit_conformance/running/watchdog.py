@@ -58,10 +58,11 @@ def where(frame: FrameType | None) -> str:
     return _place((each.f_code.co_filename, line) for each, line in traceback.walk_stack(frame))
 
 
-def describe_error(error: BaseException) -> str:
-    """An error with its text, and the file and line of the target that raised it, if the target raised it."""
+def describe_error(error: BaseException, name: str = "") -> str:
+    """An error with its name and text, and the file and line of the target that raised it, if the target raised it."""
     text = _text(error)
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = name or type(error).__name__
+    said = f"{name}: {text}" if text else name
     frames = [(each.f_code.co_filename, line) for each, line in traceback.walk_tb(error.__traceback__)]
     theirs = next((frame for frame in reversed(frames) if _is_theirs(frame[0])), None)
     return f"{said} ({_place([theirs])})" if theirs else said
@@ -91,13 +92,15 @@ def _is_theirs(file: str) -> bool:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Interrupt what hangs with `Hang`, and let nobody end the whole process: meanwhile, `os._exit` is `sys.exit`.
+    """Interrupt what hangs with `Hang`, and let nobody end this process: meanwhile, `os._exit` is `sys.exit` in it.
 
     What catches every interruption, or can't be interrupted, ends the process with status 1, and a line says where it hangs. A
     thread looks: no target can take that away, whatever it does with signals, timers and exceptions.
     """
 
     def leave(status: int) -> None:
+        if os.getpid() != judging:  # a process that the target has forked
+            before(status)
         raise SystemExit(status)
 
     def look() -> None:
@@ -106,6 +109,7 @@ def watched() -> Iterator[None]:
             if watch.hangs(frame):
                 interrupt(frame)
 
+    judging = os.getpid()
     before, os._exit = os._exit, leave  # type: ignore[assignment]
     watch, done, watched_thread = Watch(before), threading.Event(), threading.get_ident()
     by_signal = hasattr(signal, "pthread_kill") and threading.current_thread() is threading.main_thread()

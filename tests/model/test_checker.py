@@ -239,15 +239,27 @@ EXPLAINED_BY_SEVERAL = {
         [*joined("p1"), *done(1, "close", "p1"), *done(2, "send", "p1", 2), rest()],
     ),
     "a send for which there is room raises another error": (
-        {"CH-3.4", "CH-3.7"},
+        {"CH-3.4"},
         [*PAIR, call(1, "send", "p1", 1), raised(1, "KeyError"), rest()],
     ),
     "a read for which there is a message raises another error": (
         {"CH-4.1", "CH-4.6"},
         [*PAIR, *done(1, "send", "p1", 1), call(2, "read", "s1"), raised(2, "KeyError"), rest()],
     ),
+    "a send for which there is no room raises another error": (
+        {"CH-3.2"},
+        [*WAITING, raised(2, "QueueFull"), rest()],
+    ),
+    "a cancelled send raises another error": (
+        {"CH-3.2", "CH-3.8"},
+        [*WAITING, cancel(2), raised(2, "RuntimeError"), rest()],
+    ),
+    "a cancelled read raises another error": (
+        {"CH-4.1", "CH-4.5"},
+        [*READING, cancel(1), raised(1, "RuntimeError"), rest()],
+    ),
     "a send to nobody raises another error": (
-        {"CH-3.3", "CH-3.7"},
+        {"CH-3.3"},
         [*joined("p1"), call(1, "send", "p1", 1), raised(1, "KeyError"), rest()],
     ),
 }

@@ -100,8 +100,9 @@ def test_a_broken_rule_of_a_channel_is_shown(capsys: pytest.CaptureFixture[str])
         """BROKEN: sends commit when nobody is full (CH-3.2, CH-3.8c)
     1. p1: send(1) is called; it waits
     2. p1: send(1) - commit; it returns
-    3. p1: send(2) is called; it waits
-    4. p1: send(2) - commit; it returns
+    3. p1: send(1) returns
+    4. p1: send(2) is called; it waits
+    5. p1: send(2) - commit; it returns
 """
         in capsys.readouterr().out
     )

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
+from stepping import ReportingLoop
+
 from aioservicekit import Service, ServiceState, run_services
-from aioservicekit_conformance.running.loop import SteppedLoop
 from aioservicekit_model.service.blocks import BLOCK, ENTERING
 from aioservicekit_model.service.machine import CALLS, INTERNAL, USERS_PART, initial, steps
 from aioservicekit_model.service.policies import FAILING, STARTING_AGAIN, STOPPED_MEANWHILE
@@ -145,7 +146,7 @@ class Comparison:
     """
 
     def __init__(
-        self, graph: Dependencies, loop: SteppedLoop, policies: Sequence[Literal["stop", "retry", "restart"]]
+        self, graph: Dependencies, loop: ReportingLoop, policies: Sequence[Literal["stop", "retry", "restart"]]
     ) -> None:
         self.loop = loop
         self.services: list[Directed] = []

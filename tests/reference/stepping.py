@@ -8,14 +8,31 @@ from typing import Any, TypeVar
 from aioservicekit import Event, Service
 from aioservicekit_conformance.running.loop import SteppedLoop
 
-__all__ = ["EAGER", "EagerLoop", "Failed", "Failing", "Recorded", "listen", "now", "run"]
+__all__ = ["EAGER", "EagerLoop", "Failed", "Failing", "Recorded", "ReportingLoop", "listen", "now", "run"]
 
 _T = TypeVar("_T")
 
 EAGER = [False, True] if sys.version_info >= (3, 12) else [False]
 
 
-class Loop(SteppedLoop):
+class ReportingLoop(SteppedLoop):
+    """A stepped loop that keeps what is reported to it.
+
+    Attributes:
+        errors: the contexts passed to `call_exception_handler`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[dict[str, Any]] = []
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.errors.append(context)
+
+    default_exception_handler = call_exception_handler
+
+
+class Loop(ReportingLoop):
     """A stepped loop that lets an exit through, as asyncio's loops do, and runs as long as there is something to run."""
 
     def run_to_the_end(self) -> None:

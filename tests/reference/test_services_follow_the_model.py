@@ -10,10 +10,9 @@ from comparing import ACTIONS, BLOCKS, ENDS, SITUATIONS, Comparison, Directed
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from stepping import EAGER, EagerLoop
+from stepping import EAGER, EagerLoop, ReportingLoop
 
 from aioservicekit import ServiceState
-from aioservicekit_conformance.running.loop import SteppedLoop
 from aioservicekit_model.service.properties import graphs
 from aioservicekit_model.service.state import CANCELLED_WORK, START_HOOK, STOP_HOOK, WORK, Dependencies
 
@@ -84,7 +83,7 @@ CALLBACKS = st.sampled_from((None, None, 0, 1, 2, 3, 5))
 class ServicesFollowTheModel(RuleBasedStateMachine):
     """Whatever callers, signals, hooks and work do between two callbacks, some state of the model explains what is seen."""
 
-    new_loop: ClassVar[type[SteppedLoop]] = SteppedLoop
+    new_loop: ClassVar[type[ReportingLoop]] = ReportingLoop
     met: ClassVar[Counter[str]] = Counter()  # in how many cases each action was taken, and each situation came about
 
     @initialize(graph=GRAPHS, policies=st.lists(POLICIES, min_size=4, max_size=4), begins=BEGINS, crashes=st.booleans())

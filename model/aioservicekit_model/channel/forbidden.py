@@ -169,10 +169,10 @@ FORBIDDEN: dict[str, Callable[[State, Label, State], bool]] = {
     "what has succeeded is not undone by a cancellation (CH-2.6, CH-3.8a, CH-4.5a, CH-4.5b)": success_is_undone,
     "only who was asked to cancel gives up (CH-3.8a, CH-4.5a)": gives_up_unasked,
     "a join ends as it was settled (CH-2.1)": partial(ends_otherwise, JOINS),
-    "a send ends as it was settled (CH-3.3a, CH-3.4, CH-3.7a, CH-3.7b, CH-3.8a, CH-5.2a)": partial(
+    "a send ends as it was settled (CH-3.2, CH-3.3a, CH-3.4, CH-3.7a, CH-3.7b, CH-3.8a, CH-3.8b, CH-5.2a)": partial(
         ends_otherwise, ("send",)
     ),
-    "a read ends as it was settled (CH-4.1b, CH-4.2b, CH-4.3, CH-4.5a, CH-4.6, CH-4.7b)": partial(
+    "a read ends as it was settled (CH-4.1b, CH-4.2b, CH-4.3, CH-4.5a, CH-4.5c, CH-4.6, CH-4.7b)": partial(
         ends_otherwise, READS
     ),
     "a closing ends as it was settled (CH-5.1c)": partial(ends_otherwise, ("close",)),

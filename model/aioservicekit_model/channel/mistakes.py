@@ -29,7 +29,9 @@ from .machine import (
     Action,
     Operation,
     State,
+    nobody_full,
     publisher_closed,
+    publisher_connected,
     subscriber_closed,
 )
 from .past import Past, StateWithPast
@@ -130,6 +132,13 @@ nobody_connected:    Condition = lambda state, op, past: not state.connected
 after_cancellation:  Condition = lambda state, op, past: past.room == "cancellation"
 after_closing:       Condition = lambda state, op, past: past.room == "closing" or is_held_back(state, op, past)
 its_publisher_left:  Condition = lambda state, op, past: publisher_closed(state, op)
+waits_cancelled:     Condition = lambda state, op, past: op.outcome is None and op.cancel_requested
+waits_for_room:      Condition = lambda state, op, past: (
+    op.outcome is None and publisher_connected(state, op) and not nobody_full(state, op)
+)
+may_commit:          Condition = lambda state, op, past: (
+    publisher_connected(state, op) and nobody_full(state, op) and bool(state.connected)
+)
 waited_when_its_subscriber_left: Condition = lambda state, op, past: subscriber_closed(state, op) and op.number not in past.late
 never_ends:          Condition = lambda state, op, past: op.outcome == NEVER
 beside_a_closed_one: Condition = lambda state, op, past: any(p != op.on and not connected for p, connected in state.publishers)
@@ -296,17 +305,20 @@ ASKED_OF_THE_PAST = {WITHDRAW.name: not_with_everybody}
 ENDINGS: tuple[Ending, ...] = (
     Ending("CH-2.1",  "a join with a strange error",            JOINS, strange),
     Ending("CH-3.3a", "a send to nobody with another error",    SEND,  another_error,          is_due("CH-3.3a")),
-    Ending("CH-3.4",  "a send with another error though it can commit", SEND, another_error,   is_due("CH-3.4")),
-    Ending("CH-3.7a", "a send with a strange error",            SEND,  strange),
+    Ending("CH-3.2",  "a send with an error for want of room",  SEND,  strange,                waits_for_room),
+    Ending("CH-3.4",  "a send with another error though it can commit", SEND, another_error,   may_commit),
+    Ending("CH-3.7a", "a send with another error on a closed publisher", SEND, strange,        its_publisher_left),
     Ending("CH-3.7a", "a send cancelled by its closing",        SEND,  cancelled_by_nobody,    its_publisher_left),
     Ending("CH-3.7b", "a send with an error, having delivered", SEND,  delivered_all_the_same),
     Ending("CH-3.8a", "a send cancelled by nobody",             SEND,  cancelled_by_nobody),
+    Ending("CH-3.8b", "a cancelled send with another error",    SEND,  strange,                waits_cancelled),
     Ending("CH-4.1b", "a read with a strange error",            READS, strange),
     Ending("CH-4.1b", "a read with no message",                 READS, returns_no_message),
     Ending("CH-4.2b", "a read with another error that it must raise", READS, another_error,    is_due("CH-4.3")),
     Ending("CH-4.3",  "a read that its closing ends with another", READS, another_error,       waited_when_its_subscriber_left,
            remembers=("late",)),
     Ending("CH-4.5a", "a read cancelled by nobody",             READS, cancelled_by_nobody),
+    Ending("CH-4.5c", "a cancelled read with another error",    READS, strange,                waits_cancelled),
     Ending("CH-4.6",  "a read with another error beside a message", READS, another_error,      is_due("CH-4.6")),
     Ending("CH-4.7b", "an iteration with an error",             ("next",), raises),
     Ending("CH-5.1c", "a closing with an error",                CLOSE, raises),

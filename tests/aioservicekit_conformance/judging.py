@@ -202,7 +202,9 @@ class Judging:
             "agent answers no more" if isinstance(case, AgentCase) else "target does not let go of its event loop"
         )
         running = [*case.pending.values()][-1:]
-        rule = NAMED_FOR_HANGS.get(running[0].kind if running else "", "CH-2.5")
+        closed = any((event.what, event.kind, event.on) == ("call", "close", "channel") for event in case.history)
+        at_rest = "CH-1.4" if closed else "CH-1.2" if case.actions else "CH-1.1"  # it hangs where its state is read
+        rule = NAMED_FOR_HANGS.get(running[0].kind, "CH-2.5") if running else at_rest
         self._failed[rule] = Verdict(
             *(rule, RULES[rule].level, "fail", 1, f"the {at_fault}"),
             *("every operation ends, or waits and lets other tasks run", self._hung),
@@ -261,7 +263,7 @@ SAME_HISTORIES = {"CH-3.9": "CH-3.8", "CH-4.8": "CH-4.5"}
 
 # The rule to name if no single rule explains a failure, by the kind of the operation; and the rule to name for a hang.
 NAMED_FOR_WANT = {"send": "CH-3.1", "read": "CH-4.1", "next": "CH-4.7", "close": "CH-5.1", "": "CH-1.2"}
-NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close": "CH-5.1", "": "CH-1.1"}
+NAMED_FOR_HANGS = {"send": "CH-3.4", "read": "CH-4.6", "next": "CH-4.6", "close": "CH-5.1"}
 
 
 def _rule_of(case: Case) -> str:

@@ -98,6 +98,14 @@ class StateHangs(PlainChannel[Any]):
         return super().state
 
 
+class StateHangsOnceClosed(PlainChannel[Any]):
+    @property
+    def state(self) -> Any:
+        while super().state is ChannelState.closed:
+            pass
+        return super().state
+
+
 class StaysOpenInGenerators(PlainChannel[Any]):
     async def _exit(self, end: Any, error: BaseException | None) -> bool:
         return False if isinstance(error, GeneratorExit) else await super()._exit(end, error)
@@ -431,11 +439,15 @@ def test_a_state_that_fails_is_a_failure_of_the_target() -> None:
     assert "KeyError: 'nowhere' (test_ends.py, line " in failed.observed
 
 
-def test_a_state_that_hangs_is_a_verdict_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("channel", "rule"), [(StateHangs, "CH-3.4"), (StateHangsOnceClosed, "CH-1.4")])
+def test_a_state_that_hangs_is_a_verdict_with_its_line(
+    channel: type[Any], rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A `state` that never comes back is interrupted like an operation."""
     monkeypatch.setattr(watchdog, "SECONDS", 0.5)
-    (failed,) = (verdict for verdict in judged(StateHangs).verdicts if verdict.verdict == "fail")
-    assert "test_ends.py, line " in failed.observed
+    (failed,) = (verdict for verdict in judged(channel).verdicts if verdict.verdict == "fail")
+    assert failed.rule == rule
+    assert ".py, line " in failed.observed
 
 
 @pytest.mark.parametrize(

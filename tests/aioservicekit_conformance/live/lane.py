@@ -227,7 +227,7 @@ class Lane:
             state = self._shared.channel.state
             seen = self._shared.target.states.get(state, repr(state))
         except Exception as error:
-            seen = f"state raises {describe_error(error)}"
+            seen = f"not to be read: it raises {describe_error(error)}"
         self._see(returned(number, seen))
         return seen
 

@@ -9,12 +9,13 @@ from ..agents.agent import Agent
 from ..checks.check import Escaped, NotTakenOn
 from ..checks.registry import BY_NAME
 from ..checks.runner import run_check
+from ..judging import undisturbed
 from ..live.drawing import NO_ORDER, live_timeline
 from ..live.drawing import explain as live_explain
 from ..live.exploring import refused_at
 from ..running.case import MOST_STATES, Subject, replay
 from ..running.stepped import hanging
-from ..running.watchdog import Hang, watched
+from ..running.watchdog import Hang
 from ..target import Target, TargetError
 from .explaining import because, explain
 from .failure_file import KeptFailure
@@ -34,7 +35,7 @@ def replayed(console: Console, target: Target | Agent, failure: KeptFailure) -> 
     if failure.check and isinstance(target, Agent):
         raise TargetError(f"agent {target.name!r} can't run a check, a program in Python: {failure.check}")
     try:
-        with watched():
+        with undisturbed():
             if failure.recorded:
                 return _history(console, failure)
             if isinstance(target, Target) and failure.check:

@@ -33,6 +33,9 @@ class Message:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        return f"message {self.number}"
+
 
 class SteppedCase(Case):
     """A target's channel under test, on a loop of its own."""
@@ -132,9 +135,9 @@ class SteppedCase(Case):
             return self._target.states.get(self._state, repr(self._state))
         except Hang as hang:
             self.hung = hanging(hang)
-            return f"state hangs at {hang}"
+            return f"not to be read: it hangs at {hang}"
         except (Exception, SystemExit) as error:
-            self._state = f"state raises {describe_error(error)}"
+            self._state = f"not to be read: it raises {describe_error(error)}"
             return self._state
 
     def _run(self, callbacks: int | None) -> None:

@@ -17,9 +17,9 @@ from types import FrameType
 
 __all__ = ["Hang", "alive", "computing", "describe_error", "watched"]
 
-SECONDS = 5  # between two looks
+SECONDS = 4  # between two looks
 LOOKS = 3  # more looks in a row without a step are too many
-IN_VAIN = 2  # a target that goes on after this many interruptions loses its whole process, within a minute
+IN_VAIN = 2  # a target that goes on after this many interruptions loses its whole process, after about a minute
 
 LONGEST = 500  # characters of an error's text
 

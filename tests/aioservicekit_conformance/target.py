@@ -40,16 +40,22 @@ class Target(NamedTuple):
     states: dict[Any, str]
     closed_error: type[BaseException]
 
-    def error_name(self, error: BaseException) -> str:
-        """An error's name in a history. Another class with the name of one that the rules mention has its module's name too."""
+    def told(self, error: BaseException) -> tuple[str, str]:
+        """An error's name in a history, and, of one that the rules don't mention, its text, file and line.
+
+        Another class with the name of one that the rules mention has its module's name too.
+        """
         named: dict[str, type[BaseException]] = {
             EXHAUSTED: StopAsyncIteration,
             CANCELLED: asyncio.CancelledError,
             CLOSED: self.closed_error,
         }
+        known = next((each for each, kind in named.items() if isinstance(error, kind)), None)
+        if known:
+            return known, ""
         name = type(error).__name__
         other = f"{type(error).__module__}.{name}" if name in named else name
-        return next((each for each, kind in named.items() if isinstance(error, kind)), other)
+        return other, describe_error(error, other)
 
     def case(self, default_size: int) -> SteppedCase:
         """A case of a new channel."""

@@ -262,7 +262,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("CH-3.3b", "join with what nobody received",      JOIN,     join_with_unheard,         is_subscribing,
             remembers=("unheard",)),
     Mistake("CH-3.6",  "commit in different orders",          COMMIT,   commit_in_different_orders),
-    Mistake("CH-3.7a", "commit after the channel closed", COMMIT,    commit_to_everybody,       is_closed),
+    Mistake("CH-3.7a", "commit after the channel closed",     COMMIT,   commit_to_everybody,       is_closed),
     Mistake("CH-3.7b", "fail having delivered",               FAIL,     fail_having_delivered),
     Mistake("CH-3.8a", "give up having delivered",            WITHDRAW, give_up_having_delivered,  waits),
     Mistake("CH-3.8a", "return undelivered when cancelled",   WITHDRAW, return_undelivered,        waits),

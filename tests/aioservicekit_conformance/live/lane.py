@@ -10,20 +10,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from aioservicekit_model.channel.history import (
-    CANCELLED,
-    CLOSED,
-    EXHAUSTED,
-    JOINS,
-    READS,
-    Event,
-    abandon,
-    call,
-    cancel,
-    raised,
-    returned,
-    settle,
-)
+from aioservicekit_model.channel.history import JOINS, READS, Event, abandon, call, cancel, raised, returned, settle
 from aioservicekit_model.channel.machine import CLOSED_PHASE
 
 from ..running.stepped import Message
@@ -199,9 +186,9 @@ class Lane:
             if loop.gone:
                 raise
             del self._tasks[number]
-            name = self._shared.target.error_name(error)
-            if name not in (CLOSED, CANCELLED, EXHAUSTED):
-                self._shared.recording.errors[number] = describe_error(error, name)
+            name, told = self._shared.target.told(error)
+            if told:
+                self._shared.recording.errors[number] = told
             self._see(raised(number, name))
             return False
         del self._tasks[number]

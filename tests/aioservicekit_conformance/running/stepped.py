@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from aioservicekit_model.channel.history import CANCELLED, CLOSED, EXHAUSTED, READS
+from aioservicekit_model.channel.history import READS
 
 from .case import Action, Case, Renaming
 from .loop import Quiet, SteppedLoop
@@ -121,9 +121,7 @@ class SteppedCase(Case):
         except BaseException as error:
             if isinstance(error, GeneratorExit) and asyncio._get_running_loop() is not self.loop:
                 raise  # the case is over, and collected
-            name = self._target.error_name(error)
-            known = name in (CLOSED, CANCELLED, EXHAUSTED)
-            self._raised(action.op, name, "" if known else describe_error(error, name))
+            self._raised(action.op, *self._target.told(error))
         else:
             self._returned(action.op, _message(value) if action.what in READS else value)
 

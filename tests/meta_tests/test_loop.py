@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,6 +48,25 @@ def test_time_jumps_to_the_next_timer() -> None:
     loop.start(wait("early", 60))
     loop.run_until_rest()
     assert fired == [("early", 60.0), ("late", 3600.0)]
+
+
+def test_a_cancelled_timer_keeps_nothing() -> None:
+    """As in asyncio, it lets go at once of what it would have called. Time does not jump to it either."""
+
+    class Owner:
+        def fire(self) -> None:
+            """Nobody calls it."""
+
+    loop = SteppedLoop()
+    owner = Owner()
+    there = weakref.ref(owner)
+    timer = loop.call_later(60, owner.fire)
+    del owner
+    assert there() is not None
+    timer.cancel()
+    assert there() is None
+    loop.run_until_rest()
+    assert loop.time() == 0
 
 
 def test_nobody_closes_the_loop_while_it_runs() -> None:

@@ -93,6 +93,17 @@ def test_every_form_of_the_report_shows_the_clause(report: Report) -> None:
     assert f"<dt>broken</dt><dd>{clause}</dd>" in page
 
 
+def test_clauses_that_explain_a_failure_alike_are_alternatives(report: Report) -> None:
+    """Where either of two clauses explains a failure, the terminal and the page say so."""
+    (verdict,) = report.verdicts
+    told = report._replace(verdicts=(verdict._replace(obligations=("CH-2.3a", "CH-2.3b")),))
+    first, second = (f"CH-2.3{letter}: {RULES['CH-2.3'].obligations[letter]}" for letter in "ab")
+    assert f"broken: {first} or: {second}" in printed(told)
+    page = as_html([told], version="1", seed=0)
+    assert page.count("<dt>broken</dt>") == 1
+    assert f"<dt>or</dt><dd>{second}</dd>" in page
+
+
 def test_a_rule_with_one_obligation_has_no_clauses() -> None:
     """A failure of a rule without letters names only the rule."""
     name = next(name for name, defect in DEFECTS.items() if defect.rule == "CH-2.6")

@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from aioservicekit_model.channel.blame import blame, explains, given_up
-from aioservicekit_model.channel.history import JOINS
+from aioservicekit_model.channel.history import JOINS, READS
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 from ..running.case import Action, Case, Subject, replay
@@ -115,6 +115,8 @@ class Failures:
         self._since_new += 1
         pruned = _pruned(case)
         wholly = {rule for rule in self._rules if _explains(case, rule, for_certain=True)}
+        if "CH-3.6" in self._rules and _shows_two_orders(case):
+            wholly.add("CH-3.6")
         some_matter = self._rules == RULES_OF_THE_MACHINE or wholly or _blame(pruned, self._rules)
         if not some_matter:
             return False
@@ -220,6 +222,19 @@ def _refused_kind(case: Case) -> tuple[object, ...] | None:
     call = case.call_of(event)
     value = event.value if isinstance(event.value, str) else type(event.value)
     return (event.what, call and call.kind, value, case.overdue)
+
+
+def _shows_two_orders(case: Case) -> bool:
+    """Whether two subscribers got two messages in different orders. It shows that CH-3.6 is broken, whatever explains the rest."""
+    got: dict[int, object] = {event.op: event.value for event in case.history if event.what == "return"}
+    orders: dict[str, list[object]] = defaultdict(list)
+    for event in case.history:
+        if event.what == "call" and event.kind in READS and event.op in got:
+            orders[event.on].append(got[event.op])
+    return any(
+        [message for message in first if message in second] != [message for message in second if message in first]
+        for first, second in combinations(orders.values(), 2)
+    )
 
 
 def _a_send_outlasts_the_channel(case: Case) -> bool:

@@ -164,8 +164,8 @@ def print_finding(console: Console, indent: int, expected: str, observed: str, b
 def _print_failure(console: Console, verdict: Verdict) -> None:
     rule = RULES[verdict.rule]
     say(console, 10, f"{rule.level}:", escape(rule.sentence), 10)
-    for clause in verdict.clauses:
-        say(console, 10, "broken:", escape(clause), 10)
+    for number, clause in enumerate(verdict.clauses):
+        say(console, 10, "or:" if number else "broken:", escape(clause), 10)
     print_finding(console, 10, verdict.expected, verdict.observed, verdict.because)
     for number, text in enumerate(verdict.history, 1):
         say(console, 10, f"{number:>4}", escape(text), 6)

@@ -150,12 +150,11 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
 
     def _advance(self) -> bool:
         """Let time jump to the next timer."""
-        while self._timers:
-            self._now, _, handle, callback = heapq.heappop(self._timers)
-            if not handle.cancelled():
-                self._ready.append(callback)
-                return True
-        return False
+        if not self._timers:
+            return False
+        self._now, _, _, callback = heapq.heappop(self._timers)
+        self._ready.append(callback)
+        return True
 
     # What asyncio requires of an event loop
 
@@ -225,7 +224,9 @@ class SteppedLoop(_EventLoop):  # type: ignore[misc]
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Called by `TimerHandle.cancel()`; the timer is skipped when its time comes."""
+        """Called by `TimerHandle.cancel()`: as in asyncio, nothing refers any more to what the timer would have called."""
+        self._timers = [timer for timer in self._timers if timer[2] is not handle]
+        heapq.heapify(self._timers)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep nothing of it: what is kept would count as the target's."""

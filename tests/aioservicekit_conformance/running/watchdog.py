@@ -19,7 +19,7 @@ __all__ = ["Hang", "alive", "computing", "describe_error", "watched"]
 
 SECONDS = 4  # between two looks
 LOOKS = 3  # more looks in a row without a step are too many
-IN_VAIN = 2  # a target that goes on after this many interruptions loses its whole process, after about a minute
+IN_VAIN = 1  # a target that goes on after this many interruptions loses its whole process, after about half a minute
 
 LONGEST = 500  # characters of an error's text
 

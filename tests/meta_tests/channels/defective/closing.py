@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..plain import (
     ChannelClosedError,
@@ -124,6 +125,25 @@ class ClosingFailsOneOwnSend(ClosingLeavesOwnSendsAsleep):
     def _fail_sends(self, publisher: Publisher) -> None:
         for ticket in [ticket for ticket in self._sends if ticket.publisher is publisher][:1]:
             ticket.wake()
+
+
+@breaks(
+    "CH-5.2", "Publishers are told apart by numbers, which come again, so that closing one fails the sends of another."
+)
+class NumbersPublishersAgain(Channel):
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        self._numbers: WeakKeyDictionary[Publisher, int] = WeakKeyDictionary()
+
+    def _add_publisher(self) -> Publisher:
+        publisher = super()._add_publisher()
+        self._numbers[publisher] = len(self._publishers)
+        return publisher
+
+    def _fail_sends(self, publisher: Publisher) -> None:
+        for ticket in self._sends:
+            if self._numbers[ticket.publisher] == self._numbers[publisher] and not ticket.signal.done():
+                ticket.signal.set_exception(ChannelClosedError())
 
 
 @breaks("CH-5.3", "Closing a full subscriber wakes no sender, although nothing else held them back.")

@@ -198,6 +198,18 @@ def test_in_some_runs_something_closes_in_the_middle_of_the_rest() -> None:
     assert found > 10
 
 
+def test_in_some_runs_a_crowd_comes_and_goes() -> None:
+    """In one run in ten all threads join at once, and all look on when one of their endpoints is left, and when none is."""
+    crowds = [plan for plan in (draw(0, number) for number in range(100)) if plan.bursts[2] == plan.bursts[-1]]
+    assert len(crowds) == 10
+    for plan in crowds:
+        joined, left, looks, last, _ = ([each.what for actions in burst for each in actions] for burst in plan.bursts)
+        assert len(joined) >= plan.threads + 1
+        assert len(left) == len(joined) - 2
+        assert last == ["close"]
+        assert looks == ["observe"] * plan.threads
+
+
 def test_an_instruction_that_runs_often_has_few_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What polls is not slowed down by chaos: pauses come evenly over the target's code, and not over its time."""
     pauses: list[float] = []

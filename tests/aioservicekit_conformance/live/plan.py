@@ -18,6 +18,7 @@ THREADS = 2, 2, 2, 3, 3, 3, 4, 5, 6, 8  # most defects show with few threads, wh
 MOST_SENDS = 8  # in a burst
 DEADLY = 3  # in one run of several threads in this many, loops die often
 SINGLE = 4  # one run in this many has a single thread: it shows the rules that have nothing to do with threads
+CROWD = 10  # one run in this many only has endpoints come and go
 
 WEIGHTS = {
     "send": 10,
@@ -115,6 +116,21 @@ def draw(seed: int, number: int) -> Plan:
     """The plan of the n-th run."""
     chance = Random(f"{seed} {number}")
     threads = 1 if number % SINGLE == 0 else chance.choice(THREADS)
+    crowd = number % CROWD == 1  # never a run of a single thread
+    bursts, short = ([*_crowd(chance, threads)], False) if crowd else _bursts(chance, threads)
+    alone = threads > 1 and not crowd and (short or chance.random() < 0.5)
+    return Plan(
+        loops=chance.choice(list(LOOPS)),
+        default_size=chance.choice((0, 0, 1, 2)),
+        bursts=tuple(tuple(map(tuple, burst)) for burst in bursts),
+        chaos=chance.choice(ALONE if alone else CHAOS[-1:] if crowd else CHAOS) if threads > 1 else 0,
+        alone=alone,
+        seed=chance.randrange(2**32),
+    )
+
+
+def _bursts(chance: Random, threads: int) -> tuple[list[list[list[Action]]], bool]:
+    """The bursts of most runs, and whether the first thread is to be in the middle of something as another one closes."""
     joins = [*("subscribe",) * chance.choice((1, 1, 1, 2, 3)), *("connect",) * chance.choice((1, 2, 2, 3))]
     first: list[list[Action]] = [[] for _ in range(threads)]
     for what in joins:
@@ -141,15 +157,26 @@ def draw(seed: int, number: int) -> Plan:
         for what in ("send", "read", "close"):
             chance.choice(late).append(_action(chance, what)._replace(which=1))
         bursts = [early, late, *bursts]
-    alone = threads > 1 and (short or chance.random() < 0.5)
-    return Plan(
-        loops=chance.choice(list(LOOPS)),
-        default_size=chance.choice((0, 0, 1, 2)),
-        bursts=tuple(tuple(map(tuple, burst)) for burst in bursts),
-        chaos=chance.choice(ALONE if alone else CHAOS) if threads > 1 else 0,
-        alone=alone,
-        seed=chance.randrange(2**32),
-    )
+    return bursts, short
+
+
+def _crowd(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
+    """Bursts in which all threads join at once, all of these but one leave, and at last that one too; everybody looks on.
+
+    A wrong count of endpoints closes the channel too early or too late. Who only looks sees what others have done.
+    """
+    side, other = chance.sample(JOINS, 2)
+    each = 2 if threads <= 4 else 1
+    joins = [[Action(side)] * each for _ in range(threads)]
+    joins[0].append(Action(other))
+    yield joins
+    crowd = threads * each
+    leaves = [Action("close", which) for which in range(1, crowd)]  # 0 would be the channel; so one of them is left
+    looks = [[Action("observe")] for _ in range(threads)]
+    yield _by(threads, {0: leaves[::2], 1: leaves[1::2]})
+    yield looks
+    yield _by(threads, {0: [Action("close", crowd + 1)]})  # the first one that joined as a publisher
+    yield looks
 
 
 def _burst(chance: Random, threads: int, weights: dict[str, float]) -> list[list[Action]]:

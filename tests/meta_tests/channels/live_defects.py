@@ -141,6 +141,28 @@ LIVE_DEFECTS = {
             ),
         ),
     ),
+    "publishers_counted_without_lock": LiveDefect(
+        THREADS,
+        "`connect` counts the publishers before it takes the lock: two that join at once may count as one.",
+        (
+            Edit(
+                "_core.py",
+                "self.publishers: set[object] = set()\n",
+                "self.publishers = set()\n        self.count = 0\n",
+            ),
+            Edit(
+                "channels.py",
+                "        with self._core.lock:\n            self._require_not_closed()\n            self._core.connect(",
+                "        self._core.count = self._core.count + 1\n"
+                "        with self._core.lock:\n            self._require_not_closed()\n            self._core.connect(",
+            ),
+            Edit(
+                "_core.py",
+                "            if self.opened and len(self.publishers) == 1:\n",
+                "            self.count -= 1\n            if self.opened and self.count <= 0:\n",
+            ),
+        ),
+    ),
     "size_0_counts_as_full": LiveDefect(
         THREADS,
         "An unbounded subscriber has size 0. If another thread empties its buffer right after a commit, 0 == 0, and it is"

@@ -3,6 +3,7 @@
 import asyncio
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,13 @@ def warns_of_publishers_alone(endpoint: Any) -> None:
         endpoint_finalizer(endpoint)
 
 
+def cares_once_the_channel_is_open(endpoint: Any) -> None:
+    if endpoint._core.opened:
+        endpoint_finalizer(endpoint)
+    elif endpoint._is_connected():
+        warnings.warn(f"{endpoint!r} was never closed", ResourceWarning, stacklevel=1)
+
+
 endpoint_finalizer = ours._Endpoint.__del__
 
 
@@ -62,6 +70,11 @@ endpoint_finalizer = ours._Endpoint.__del__
         ),
         (warns_of_what_is_closed, "when its endpoint has closed: []", "was never closed"),
         (warns_of_publishers_alone, "a ResourceWarning that names the forgotten subscriber", "none"),
+        (
+            cares_once_the_channel_is_open,
+            "a publisher of a channel that has not opened was forgotten, as after its close(): channel initiation",
+            "open",
+        ),
     ],
 )
 def test_wrong_care_of_forgotten_endpoints_is_refused(
@@ -112,6 +125,35 @@ def test_a_finalizer_may_leave_its_work_to_whoever_looks_next(monkeypatch: pytes
     monkeypatch.setattr(ours._Endpoint, "__del__", leave_it)
     monkeypatch.setattr(ours.Channel, "state", property(look))
     assert verdict("CH-7.1").verdict == "pass"
+
+
+class ReadMessagesLinger(PlainChannel[Any]):
+    """A subscriber's list keeps what has been read until that is more than half of it."""
+
+    def _add_subscriber(self, size: int) -> Any:
+        subscriber = super()._add_subscriber(size)
+        subscriber.backlog = HalfEmpty()
+        return subscriber
+
+
+class HalfEmpty(deque[Any]):
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[Any] = []
+
+    def popleft(self) -> Any:
+        self._kept.append(super().popleft())
+        message = self._kept[-1]
+        if len(self._kept) >= len(self):
+            self._kept.clear()
+        return message
+
+
+def test_what_has_been_read_is_gone_though_more_is_left_to_read() -> None:
+    """A message may be kept only as long as somebody can read it, and not until the messages behind it are read too (CH-7.1)."""
+    (only,) = judge(describe("theirs", Target(ReadMessagesLinger)), frozenset({"CH-7.1"}), 1, 0).verdicts
+    assert only.verdict == "fail"
+    assert "unlike two later ones" in only.expected
 
 
 @pytest.mark.parametrize("finalizer", [lambda endpoint: None, names_nothing])

@@ -75,6 +75,10 @@ async def _forget(target: Target, kind: str, situation: str, first: str) -> Forg
         sends.append(asyncio.ensure_future(others["publisher"].send("is sent afterwards")))
         await turn(10)
         ends.append(f"a later send {_end(sends[-1])}")
+    if situation == NEW and first in ("", "endpoint"):
+        others["late"] = await join[
+            "subscriber" if kind == "publisher" else "publisher"
+        ]()  # it opens if anybody is still there
     effect = ", ".join([f"channel {state_of(target, channel)}", *ends])
     await channel.close()
     await asyncio.gather(*reads, *sends, return_exceptions=True)

@@ -45,32 +45,48 @@ async def _undisturbed(target: Target, kind: str) -> bool:
     return True
 
 
-async def _asked_to_cancel(target: Target, kind: str, turns: int, requests: tuple[str | None, ...]) -> str:
-    """The outcome of a task that is asked to cancel, with these messages, when its operation can go on."""
+async def _asked_to_cancel(
+    target: Target, kind: str, turns: int, requests: tuple[str | None, ...], *, again: bool = False
+) -> str:
+    """The outcome of a task that is asked to cancel, with these messages, when its operation can go on.
+
+    Args:
+        again: the same has happened before, and that request has been withdrawn.
+    """
     scene = await _scene(target, kind)
     requested = False
 
     async def use() -> str:
         try:
+            if again:
+                await scene.operation()
+                task.uncancel()
             await scene.operation()
         except asyncio.CancelledError:
             return GAVE_UP
-        task, in_time = asyncio.current_task(), requested
+        in_time = requested
         try:
             await asyncio.sleep(0)
             if in_time:
                 return "the task goes on"
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
+            asked = task.cancelling()
             return (
                 RAISED
-                if task and task.cancelling() == len(requests)
-                else f"its next suspension raises CancelledError, with {task and task.cancelling()} requests"
+                if asked == len(requests)
+                else f"its next suspension raises CancelledError, with {asked} requests"
             )
         return ""
 
     task = asyncio.ensure_future(use())
     await turn(5)
+    if again:
+        first = asyncio.ensure_future(scene.let_go())
+        await turn(turns)
+        task.cancel()
+        await turn(5)
+        first.cancel()
     letting = asyncio.ensure_future(scene.let_go())
     await turn(turns)
     requested = True
@@ -239,6 +255,15 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
                     expect(RAISED, seen, f"a {kind} that has had its effect when its task is asked to cancel{how}")
 
     @check(obligation)
+    def a_request_after_one_that_was_withdrawn_is_not_lost(target: Target) -> None:
+        if started(lambda: _undisturbed(target, kind)):
+            for turns in TURNS:
+                seen = run(partial(_asked_to_cancel, target, kind, turns, (None,), again=True))
+                if seen != GAVE_UP:
+                    how = ", after the same with a request that was withdrawn"
+                    expect(RAISED, seen, f"a {kind} that has had its effect when its task is asked to cancel{how}")
+
+    @check(obligation)
     def a_request_that_a_time_out_withdraws_is_gone(target: Target) -> None:
         if started(lambda: _undisturbed(target, kind)):
             for before in (0, 1):
@@ -279,6 +304,7 @@ def _requests(obligation: str, kind: str) -> tuple[Check, ...]:
 
     return (
         a_request_that_comes_too_late_is_not_lost,
+        a_request_after_one_that_was_withdrawn_is_not_lost,
         a_request_that_a_time_out_withdraws_is_gone,
         one_of_two_requests_is_withdrawn,
         a_task_ends_though_each_of_its_operations_is_completed,

@@ -24,6 +24,7 @@ class Message:
 
 ENDINGS = {
     "has been read": "read",
+    "has been read, unlike two later ones": "read first",
     "was read by one subscriber and left unread by another one that has closed": "left",
     "was read by one subscriber and left unread by another one that was forgotten": "forgotten",
     "was never sent, because its send was cancelled": "cancelled",
@@ -35,7 +36,8 @@ async def _message_kept(target: Target, ending: str) -> bool:
     """Whether a message that nobody can read any more is still there; the channel and its connected endpoints are."""
     channel = target.channel(0)
     publisher, other = await channel.connect(), await channel.connect()
-    subscriber, full = await channel.subscribe(buffer_size=1), await channel.subscribe(buffer_size=1)
+    size = 0 if ending == "read first" else 1
+    subscriber, full = await channel.subscribe(buffer_size=size), await channel.subscribe(buffer_size=size)
     message = Message()
     there = weakref.ref(message)
     if ending in ("cancelled", "failed"):
@@ -52,9 +54,11 @@ async def _message_kept(target: Target, ending: str) -> bool:
         del sending
     else:
         await publisher.send(message)
+        for _ in range(2 if ending == "read first" else 0):
+            await publisher.send("is left to read")
         await subscriber.read()
         if ending != "forgotten":
-            await (full.read() if ending == "read" else full.close())
+            await (full.close() if ending == "left" else full.read())
     if ending in ("left", "forgotten"):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 from ..plain import (
     SendTicket,
@@ -51,6 +52,29 @@ class AsksThoughItIsWithdrawn(Lingers):
 @breaks("CH-3.9", "A request to cancel a send that has committed is forgotten.")
 class CommittedSendsForgetTheRequest(Lingers):
     lingers = "send"
+
+
+@breaks(
+    "CH-3.9", "A request that was withdrawn still counts as one that is to be repeated, so the next one is forgotten."
+)
+class CommittedSendsRememberOneRequest(Lingers):
+    lingers = "send"
+
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        self._to_be_repeated: WeakSet[asyncio.Task[Any]] = WeakSet()
+
+    def _asked(self, task: "asyncio.Task[Any]") -> None:
+        heard = task.cancelling() - 1
+
+        def repeat() -> None:
+            if task.cancelling() > heard and task.cancel():
+                task.uncancel()
+                self._to_be_repeated.discard(task)
+
+        if task not in self._to_be_repeated:
+            self._to_be_repeated.add(task)
+            asyncio.get_running_loop().call_soon(repeat)
 
 
 @breaks("CH-3.9", "A send that has committed repeats the request at once, before a time-out could withdraw it.")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from typing import Any
+from weakref import WeakSet
 
 from ..plain import (
     ChannelState,
@@ -69,6 +70,22 @@ class CountsThoseThatEverJoined(Channel):
     def _joined(self, end: End) -> None:
         self._sides.add(type(end))
         if self._state is ChannelState.initiation and len(self._sides) == 2:
+            self._state = ChannelState.open
+
+
+@breaks("CH-1.2", "A subscriber that has closed counts as connected until its reads have ended.")
+class CountsReadsThatEnd(Channel):
+    def __init__(self, buffer_size: int = 0) -> None:
+        super().__init__(buffer_size)
+        self._leaving: WeakSet[Subscriber] = WeakSet()
+
+    def _remove_subscriber(self, subscriber: Subscriber) -> None:
+        super()._remove_subscriber(subscriber)
+        self._leaving.add(subscriber)
+
+    def _joined(self, end: End) -> None:
+        leaving = any(subscriber.reads for subscriber in self._leaving)
+        if self._state is ChannelState.initiation and (self._subscribers or leaving) and self._publishers:
             self._state = ChannelState.open
 
 

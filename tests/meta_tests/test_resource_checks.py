@@ -215,6 +215,19 @@ def test_a_repr_that_tells_nothing_is_refused(
     assert expected in verdict("CH-7.3").expected
 
 
+def test_what_waits_may_be_counted_a_few_turns_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel with a task of its own, which puts reads in line, shows them once that task has run (CH-7.3)."""
+    read = ours._ChannelSubscriber.read
+
+    async def later(subscriber: Any) -> Any:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return await read(subscriber)
+
+    monkeypatch.setattr(ours._ChannelSubscriber, "read", later)
+    assert verdict("CH-7.3").verdict == "pass"
+
+
 def test_a_count_may_stand_after_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """In "size=0 reads=24", 24 reads wait, and not none (CH-7.3)."""
 

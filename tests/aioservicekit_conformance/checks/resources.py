@@ -12,7 +12,7 @@ from itertools import pairwise, product
 from typing import Any
 
 from ..target import Target
-from .check import Broken, NotTakenOn, check, expect, started, state_of, without_addresses
+from .check import Broken, NotTakenOn, check, expect, started, state_of, turn, without_addresses
 from .forgetting import is_closed, weak_reference
 
 LONG = 3600  # seconds on virtual time: what a timer of the target refers to may stay until then
@@ -213,7 +213,7 @@ async def _told(target: Target) -> dict[str, str]:
         await partly.read()
     waiting = [asyncio.ensure_future(publisher.send("waits")) for _ in range(SENDS)]
     waiting += [asyncio.ensure_future(empty.read()) for _ in range(READS)]
-    await asyncio.sleep(0)
+    await turn(10)  # a task of the target's own may have to hear of them
     if target.states.get(channel.state) != "open" or any(operation.done() for operation in waiting):
         raise NotTakenOn("it could not be inspected: the channel is not open, or nothing waits")
     told |= {"statistics": _text(channel.statistics()), "channel": repr(channel), "subscriber": repr(partly)}

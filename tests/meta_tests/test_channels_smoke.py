@@ -15,6 +15,7 @@ CALLBACKS_ENOUGH = 200
 
 # Defects that spoil even the few steps of `happy_path`.
 SPOILT = {
+    "blocks_drop_messages",
     "blocks_raise_when_the_subscriber_is_closed",
     "buffers_one_too_few",
     "closed_and_empty_reads_wait",

@@ -1,4 +1,4 @@
-"""Named checks of CH-5.4: a block closes its endpoint, however it ends, and even if the endpoint has closed meanwhile."""
+"""Named checks of CH-5.4, and one of CH-4.2: a block closes its endpoint, however it ends, and loses nothing that is unread."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -225,6 +225,23 @@ async def _inside_a_block_of_its_own(target: Target, what: str, *, by_hand: bool
         return await _used(target, what, channel, closing)
 
 
+async def _read_after(target: Target, what: str, *, by_hand: bool) -> str:
+    channel = target.channel(0)
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    await publisher.send("is unread")
+    await _close({"channel": channel, "publisher": publisher, "subscriber": subscriber}[what], by_hand=by_hand)
+    return await outcome(subscriber.read())
+
+
+@check("CH-4.2a")
+def what_a_block_leaves_unread_stays_readable(target: Target) -> None:
+    for what in WHAT:
+        after = started(partial(_read_after, target, what, by_hand=True))
+        if after and after.endswith("returned"):  # a close() that loses it shows without a block
+            left = run(partial(_read_after, target, what, by_hand=False))
+            expect(after, left, f"a read of what was unread when async with {what} ended, as after close()")
+
+
 def _short_block(program: Callable[..., Coroutine[Any, Any, str]], name: str) -> Check:
     def as_by_hand(target: Target) -> None:
         for what in WHAT:
@@ -238,6 +255,7 @@ def _short_block(program: Callable[..., Coroutine[Any, Any, str]], name: str) ->
 
 
 CHECKS = (
+    what_a_block_leaves_unread_stays_readable,
     _short_block(_first_of_its_channel, "async with before the channel has opened"),
     _short_block(_inside_a_block_of_its_own, "async with inside another one"),
     _block("channel"),

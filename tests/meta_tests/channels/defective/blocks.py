@@ -136,3 +136,11 @@ class BlocksWithMessagesLeaveTheChannelOpen(StaysOpenWithMessages):
 @breaks("CH-5.4", "A publisher's block closes it in a task.")
 class BlocksCloseThePublisherInATask(ClosesInATask):
     kind = PlainPublisher
+
+
+@breaks("CH-4.2", "The end of a block drops what its subscriber has not read.")
+class BlocksDropMessages(Channel):
+    async def _exit(self, end: End, error: BaseException | None) -> bool:
+        if isinstance(end, PlainSubscriber):
+            end.backlog.clear()
+        return await super()._exit(end, error)

@@ -244,9 +244,9 @@ NOT_SHOWN = {
     "none_is_no_message": "no message of a case is None",
     "none_is_not_sent": "no message of a case is None",
     "reads_in_line_fail_once_closed": "it takes five calls, and the scope with closings and unbounded buffers has four",
-    "numbers_publishers_again": "in no scope does a publisher join after another has closed, beside a third",
     "blocks_drop_messages": "no case has a block",
     "iteration_looks_ahead": "scopes with `async for` have one message",
+    "numbers_publishers_again": "in no scope does a publisher join after another has closed, beside a third",
     "numbers_subscribers_again": "in no scope does a subscriber join after another has closed, beside a third",
 }
 # What each of the larger scopes is there for. The smaller ones show all other defects, and are quick enough to be walked for each.

@@ -142,8 +142,8 @@ class HalfEmpty(deque[Any]):
         self._kept: list[Any] = []
 
     def popleft(self) -> Any:
-        self._kept.append(super().popleft())
-        message = self._kept[-1]
+        message = super().popleft()
+        self._kept.append(message)
         if len(self._kept) >= len(self):
             self._kept.clear()
         return message

@@ -75,11 +75,9 @@ async def _forget(target: Target, kind: str, situation: str, first: str) -> Forg
         sends.append(asyncio.ensure_future(others["publisher"].send("is sent afterwards")))
         await turn(10)
         ends.append(f"a later send {_end(sends[-1])}")
-    if (
-        situation == NEW and state_of(target, channel) == "initiation"
-    ):  # it opens if the forgotten endpoint is still there
+    if situation == NEW and state_of(target, channel) == "initiation":
         (other,) = (each for each in join if each != kind)
-        others[other] = await join[other]()
+        others[other] = await join[other]()  # the channel opens if the forgotten endpoint is still there
     effect = ", ".join([f"channel {state_of(target, channel)}", *ends])
     await channel.close()
     await asyncio.gather(*reads, *sends, return_exceptions=True)

@@ -41,6 +41,7 @@ ROLES: tuple[dict[str, float], ...] = (
     {"read": 1},
 )  # of a thread, in a burst; {}: it does anything
 CHAOS = 0, 0.02, 0.05, 0.1
+CROWDED = (0.1,)  # in a crowd, where there is little to do
 ALONE = 0.005, 0.01  # if one thread alone has it: a long pause or two in an operation, for which others lurk
 # In the middle of one of these something closes, or, in the middle of a closing, something else begins.
 RUSHED = *JOINS * 2, *("send",) * 4, "read", *("close",) * 2
@@ -123,7 +124,7 @@ def draw(seed: int, number: int) -> Plan:
         loops=chance.choice(list(LOOPS)),
         default_size=chance.choice((0, 0, 1, 2)),
         bursts=tuple(tuple(map(tuple, burst)) for burst in bursts),
-        chaos=chance.choice(ALONE if alone else CHAOS[-1:] if crowd else CHAOS) if threads > 1 else 0,
+        chaos=chance.choice(ALONE if alone else CROWDED if crowd else CHAOS) if threads > 1 else 0,
         alone=alone,
         seed=chance.randrange(2**32),
     )

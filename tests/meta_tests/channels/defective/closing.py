@@ -127,23 +127,34 @@ class ClosingFailsOneOwnSend(ClosingLeavesOwnSendsAsleep):
             ticket.wake()
 
 
-@breaks(
-    "CH-5.2", "Publishers are told apart by numbers, which come again, so that closing one fails the sends of another."
-)
-class NumbersPublishersAgain(Channel):
+class NumbersComeAgain(Channel):
+    """Base of the next two: an endpoint is known by how many of its side there were when it joined."""
+
     def __init__(self, buffer_size: int = 0) -> None:
         super().__init__(buffer_size)
-        self._numbers: WeakKeyDictionary[Publisher, int] = WeakKeyDictionary()
+        self._numbers: WeakKeyDictionary[End, int] = WeakKeyDictionary()
 
-    def _add_publisher(self) -> Publisher:
-        publisher = super()._add_publisher()
-        self._numbers[publisher] = len(self._publishers)
-        return publisher
+    def _joined(self, end: End) -> None:
+        super()._joined(end)
+        self._numbers[end] = len(self._publishers if isinstance(end, PlainPublisher) else self._subscribers)
 
+
+@breaks("CH-5.2", "Closing a publisher also fails the sends of another one with its number.")
+class NumbersPublishersAgain(NumbersComeAgain):
     def _fail_sends(self, publisher: Publisher) -> None:
         for ticket in self._sends:
             if self._numbers[ticket.publisher] == self._numbers[publisher] and not ticket.signal.done():
                 ticket.signal.set_exception(ChannelClosedError())
+
+
+@breaks("CH-4.1", "Closing a subscriber also ends the reads of another one with its number.")
+class NumbersSubscribersAgain(NumbersComeAgain):
+    def _end_reads(self, subscriber: Subscriber) -> None:
+        super()._end_reads(subscriber)
+        for other in self._subscribers:
+            if self._numbers[other] == self._numbers[subscriber]:
+                for ticket in other.reads:
+                    ticket.signal.set_exception(ChannelClosedError())
 
 
 @breaks("CH-5.3", "Closing a full subscriber wakes no sender, although nothing else held them back.")

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ..plain import (
     ChannelClosedError,
@@ -370,27 +369,6 @@ class IterationLooksAhead(Channel):
         if subscriber in self._at_hand:
             return self._at_hand.pop(subscriber)
         return super()._take(subscriber)
-
-
-@breaks(
-    "CH-4.1", "Subscribers are told apart by numbers, which come again, so that closing one ends the reads of another."
-)
-class NumbersSubscribersAgain(Channel):
-    def __init__(self, buffer_size: int = 0) -> None:
-        super().__init__(buffer_size)
-        self._numbers: WeakKeyDictionary[Subscriber, int] = WeakKeyDictionary()
-
-    def _add_subscriber(self, size: int) -> Subscriber:
-        subscriber = super()._add_subscriber(size)
-        self._numbers[subscriber] = len(self._subscribers)
-        return subscriber
-
-    def _end_reads(self, subscriber: Subscriber) -> None:
-        super()._end_reads(subscriber)
-        for other in self._subscribers:
-            if self._numbers[other] == self._numbers[subscriber]:
-                for ticket in other.reads:
-                    ticket.signal.set_exception(ChannelClosedError())
 
 
 @breaks("CH-4.7", "`async for` mistakes None for the end.")

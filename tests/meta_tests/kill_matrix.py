@@ -15,7 +15,7 @@ from aioservicekit_model.rules import RULES
 
 DOCUMENT = Path(__file__).parents[2] / "specs" / "kill-matrix.md"
 RELAXED = sorted(RELAXABLE)
-EXAMPLES = 150
+EXAMPLES = 100
 
 
 def judged(target: str, seed: int = 0) -> Report:

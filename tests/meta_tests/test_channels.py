@@ -13,7 +13,7 @@ from aioservicekit_conformance.target import describe
 from aioservicekit_conformance.verdicts import OPTIONAL, Report, Verdict
 from aioservicekit_model.rules import RULES
 
-EXAMPLES = 150  # `RARE` has the defects that take more
+EXAMPLES = 100  # `RARE` has the defects that take more
 RARE = {"woken_readers_queue_again": 1500}
 
 

@@ -12,12 +12,13 @@ from channels.plain import ChannelClosedError, ChannelState, PlainChannel, Plain
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from aioservicekit._core import Core
 from aioservicekit_conformance.exploring.explorer import STEPS, Exploration, explore
 from aioservicekit_conformance.exploring.failures import SHORT, Failure, Failures, shortest
 from aioservicekit_conformance.exploring.scripts import SCRIPTS, parse
 from aioservicekit_conformance.exploring.state_machine import machine
 from aioservicekit_conformance.running.case import Action, Case, replay
-from aioservicekit_conformance.target import Target, describe
+from aioservicekit_conformance.target import Target, describe, load
 from aioservicekit_model.channel.blame import blame, explains, given_up
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
@@ -156,6 +157,27 @@ def test_two_orders_are_seen_whatever_explains_the_rest() -> None:
     assert "CH-3.6" not in blame(1, case.history)
     assert failures.blamed() == ("CH-2.4",)
     assert failures.masked()["CH-3.6"] == [*failures.blamed()]
+
+
+def test_a_commit_inside_a_commit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that hands its message to a read, and commits the next one before it reaches the others, delivers in two orders."""
+    hand = Core._hand
+
+    def hand_and_commit_the_next(core: Core[Any], buffer: Any, message: Any, running: Any) -> bool:
+        handed = hand(core, buffer, message, running)
+        for send in list(core.sends.values())[1:2]:  # the first one is being committed
+            if handed and not send.committed:
+                send.committed = core.commit(send.message)
+        return handed
+
+    monkeypatch.setattr(Core, "_hand", hand_and_commit_the_next)
+    size, script = 1, "s1 s2 p1 p1! s1? s1? p1! p1! s2? s2? s1? s2?"
+    assert (size, script) in SCRIPTS
+    case = replay(load("aioservicekit"), size, parse(script))
+    assert blame(size, case.history) == {"CH-3.1"}
+    failures = Failures(RULES_OF_THE_MACHINE)
+    failures.add(case)
+    assert "CH-3.6" in failures.masked()
 
 
 class ThreeHear(PlainChannel[Any]):

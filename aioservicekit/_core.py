@@ -273,7 +273,10 @@ class Core(Generic[_T]):
 
     def take_back(self, buffer: Buffer[_T]) -> None:
         """Put back messages handed to reads whose loops closed before the reads could run (CH-4.2, CH-6.3)."""
-        self._put_back(buffer, [waiting for waiting in list(buffer.handed) if waiting.get_loop().is_closed()])
+        handed = list(buffer.handed)
+        loops = {waiting.get_loop() for waiting in handed}
+        closed = {loop for loop in loops if loop.is_closed()}  # each is asked once: it may close meanwhile
+        self._put_back(buffer, [waiting for waiting in handed if waiting.get_loop() in closed])
 
     def abandon_read(self, buffer: Buffer[_T], waiting: Waiting) -> None:
         """Take a read out of the line. If it was interrupted after a message was handed to it, the next read gets that (CH-4.5)."""

@@ -53,9 +53,9 @@ def wake(waiting: Waiting, running: asyncio.AbstractEventLoop | None, lost: Call
 
 
 def _resume(waiting: Waiting, in_queue: "_InQueue | None") -> None:
+    if in_queue:
+        waiting.add_done_callback(in_queue)  # even if it is done: a task that was cancelled just now has not run either
     if not waiting.done():
-        if in_queue:
-            waiting.add_done_callback(in_queue)
         waiting.set_result(None)
 
 

@@ -180,6 +180,22 @@ def test_a_commit_inside_a_commit_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert "CH-3.6" in failures.masked()
 
 
+def test_several_commits_at_once_reach_waiting_reads_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where room for several sends hands their messages to the waiting reads from the wrong end, a script shows it."""
+    hand = Core._hand
+
+    def hand_to_the_last(core: Core[Any], buffer: Any, message: Any, running: Any) -> bool:
+        if core.sends:
+            buffer.reads.reverse()
+        return hand(core, buffer, message, running)
+
+    monkeypatch.setattr(Core, "_hand", hand_to_the_last)
+    size, script = 1, "s1 s2=0 p1 p1! s2? s2? s2? p1! p1! /s1"
+    assert (size, script) in SCRIPTS
+    case = replay(load("aioservicekit"), size, parse(script))
+    assert {"CH-3.5", "CH-4.4"} <= blame(size, case.history)
+
+
 class ThreeHear(PlainChannel[Any]):
     def _deliver(self, subscriber: PlainSubscriber[Any], message: Any) -> None:
         if subscriber in self._subscribers[:3]:

@@ -353,6 +353,55 @@ def test_a_read_that_is_cancelled_before_its_loop_hears_of_its_message(loops: tu
     other.run_until_complete(channel.close())
 
 
+def test_a_read_that_is_cancelled_as_its_loop_closes_costs_no_message(loops: tuple[Loop, Loop]) -> None:
+    """A loop cancels its read, hears of the read's message, and closes before the read runs: another read gets it (CH-6.3)."""
+    one, other = loops
+    channel, publisher, subscriber = other.run_until_complete(parts(0))
+    dead, waiting = one.start(subscriber.read()), other.start(subscriber.read())
+
+    def cancel_and_stop() -> None:
+        dead.cancel()
+        one.stop()
+
+    one.call_soon(cancel_and_stop)
+    other.run_until_complete(publisher.send(1))  # `one` hears of it right after this, in the same iteration
+    one.run_forever()
+    one.close()
+    other.settle()
+    assert waiting.done()
+    assert waiting.result() == 1
+    assert not dead.done()
+    other.run_until_complete(channel.close())
+
+
+def test_a_loop_that_closes_while_its_messages_come_back_gives_them_back_in_order(loops: tuple[Loop, Loop]) -> None:
+    """A loop may close at any instant, also between two of its messages: none overtakes an older one (CH-4.1, CH-6.3)."""
+
+    class Closing(Loop):
+        closing = False
+
+        def is_closed(self) -> bool:
+            closed = super().is_closed()
+            if self.closing:
+                self.closing = False
+                self.close()
+            return closed
+
+    closing, (one, _) = Closing(), loops
+    channel, publisher, subscriber = one.run_until_complete(parts(0))
+    dead = [closing.start(subscriber.read()) for _ in range(2)]
+    reads = [one.start(subscriber.read())]
+    for message in range(2):
+        one.run_until_complete(publisher.send(message))
+    closing.closing = True
+    reads.append(one.start(subscriber.read()))
+    closing.close()
+    one.run_until_complete(asyncio.wait(reads, timeout=10))  # another thread finishes what the lock has put off
+    assert [read.result() for read in reads] == [0, 1]
+    assert not any(read.done() for read in dead)
+    one.run_until_complete(channel.close())
+
+
 def test_what_is_lost_is_told_of_a_loop_that_has_closed_already(loops: tuple[Loop, Loop]) -> None:
     """A loop that closes while a guard is put into its queue is still noticed (CH-6.3)."""
     one, _ = loops

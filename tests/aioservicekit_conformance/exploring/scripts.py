@@ -126,6 +126,7 @@ _SCRIPTS = (
     (1, "s1 p1 p1! p1! p1! p1! x4. x5. s1? s1?"),
     (1, "s1 p1 p2 p2! p1!. /p1 s1? s1?"),
     (1, "s1 s2 p1 p1! s1? s1? p1! p1! s2? s2? s1? s2?"),
+    (1, "s1 s2=0 p1 p1! s2? s2? s2? p1! p1! /s1"),
     (0, "s1 s2 s3 s4 s5 p1 p1! s5? s4? s3? s2? s1? /s1 /s2 /s3 /s4 p1! s5? /s5"),
     (1, "s1 s2 s3 s4 s5 p1 p2 p3 p4 p5 p1! p2! p3! p4! p5! s1? s2? s3? s4? s5? /p1 /p2 /p3 /p4 s1? s2? s3? s4? s5?"),
     (0, "s1 s2 s3 s4 s5=1 p1 p1! p1! p1! s5? s4? /s5"),

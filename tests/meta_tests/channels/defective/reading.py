@@ -384,3 +384,11 @@ class IterationEndsAtNone(Channel):
 class NoneIsNoMessage(Channel):
     def _readable(self, subscriber: Subscriber) -> bool:
         return next(iter(subscriber.backlog), None) is not None or subscriber.closed
+
+
+@breaks("CH-4.6", "A buffer that begins with None counts as empty, also after its close.")
+class NoneIsAnEmptyBuffer(NoneIsNoMessage):
+    def _take(self, subscriber: Subscriber) -> Any:
+        if next(iter(subscriber.backlog), None) is None:
+            closed()
+        return super()._take(subscriber)

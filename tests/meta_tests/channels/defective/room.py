@@ -1,7 +1,9 @@
 """Defective channels: they look for room in some subscribers only (CH-3.2)."""
 
+import math
 from typing import Any
 
+from ..plain import ChannelState
 from .planting import Channel, Subscriber, breaks
 
 
@@ -72,3 +74,32 @@ class ReadsOfTheClosedMakeRoom(Channel):
     def _close_subscriber(self, subscriber: Subscriber) -> None:
         self._full_ones -= self._full(subscriber) and not subscriber.closed
         super()._close_subscriber(subscriber)
+
+
+@breaks("CH-3.2", "The room that is left is a number, which nobody measures when a subscriber joins an open channel.")
+class MeasuresNoNewcomer(Channel):
+    _left = math.inf
+
+    def _room(self) -> bool:
+        return self._left > 0
+
+    def _measure(self) -> None:
+        sizes = (subscriber.size - len(subscriber.backlog) for subscriber in self._subscribers if subscriber.size)
+        self._left = min(sizes, default=math.inf)
+
+    def _joined(self, end: Any) -> None:
+        if self._state is ChannelState.initiation:
+            self._measure()
+        super()._joined(end)
+
+    def _commit(self, message: Any) -> None:
+        super()._commit(message)
+        self._left -= 1
+
+    def _subscriber_gone(self, subscriber: Subscriber) -> None:
+        self._measure()
+        super()._subscriber_gone(subscriber)
+
+    def _taken(self, subscriber: Subscriber) -> None:
+        self._measure()
+        super()._taken(subscriber)

@@ -24,7 +24,7 @@ from aioservicekit_conformance.live.exploring import LiveExploration, explore_li
 from aioservicekit_conformance.live.judging import judge_live
 from aioservicekit_conformance.live.lane import Lane, Shared
 from aioservicekit_conformance.live.loops import LOOPS, Work
-from aioservicekit_conformance.live.plan import Action, Plan, draw
+from aioservicekit_conformance.live.plan import HARDLY, Action, Plan, draw
 from aioservicekit_conformance.live.situations import SHOWN_BY, SITUATIONS
 from aioservicekit_conformance.target import describe
 from aioservicekit_model.rules import RULES
@@ -208,6 +208,19 @@ def test_in_some_runs_a_crowd_comes_and_goes() -> None:
         assert len(left) == len(joined) - 2
         assert last == ["close"]
         assert looks == ["observe"] * plan.threads
+
+
+def test_in_some_runs_two_threads_meet_at_a_small_buffer() -> None:
+    """In one run in ten one thread pauses in a read or a send, another one acts then, and more sends and reads show what it did."""
+    runs = [plan for plan in (draw(0, number) for number in range(100)) if plan.threads == 2 and plan.chaos == HARDLY]
+    assert len(runs) == 10
+    both = set()
+    for plan in runs:
+        assert plan.alone
+        for (paused,), (lurk, *beside) in plan.bursts[2::4]:
+            assert lurk.what == "lurk"
+            both.add((paused.what, *(action.what for action in beside)))
+    assert both == {("read", "send", "send"), ("send", "read", "read")}
 
 
 def test_an_instruction_that_runs_often_has_few_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ THREADS = 2, 2, 2, 3, 3, 3, 4, 5, 6, 8  # most defects show with few threads, wh
 MOST_SENDS = 8  # in a burst
 DEADLY = 3  # in one run of several threads in this many, loops die often
 SINGLE = 4  # one run in this many has a single thread: it shows the rules that have nothing to do with threads
-CROWD = 10  # one run in this many only has endpoints come and go
+CROWD, BOTTLENECK = 1, 7  # of ten runs, these are a crowd and a bottleneck; neither is ever a run of a single thread
 
 WEIGHTS = {
     "send": 10,
@@ -42,6 +42,7 @@ ROLES: tuple[dict[str, float], ...] = (
 )  # of a thread, in a burst; {}: it does anything
 CHAOS = 0, 0.02, 0.05, 0.1
 CROWDED = (0.1,)  # in a crowd, where there is little to do
+HARDLY = 0.004  # at a bottleneck: a pause or two in an operation
 ALONE = 0.005, 0.01  # if one thread alone has it: a long pause or two in an operation, for which others lurk
 # In the middle of one of these something closes, or, in the middle of a closing, something else begins.
 RUSHED = *JOINS * 2, *("send",) * 4, "read", *("close",) * 2
@@ -117,14 +118,21 @@ def draw(seed: int, number: int) -> Plan:
     """The plan of the n-th run."""
     chance = Random(f"{seed} {number}")
     threads = 1 if number % SINGLE == 0 else chance.choice(THREADS)
-    crowd = number % CROWD == 1  # never a run of a single thread
-    bursts, short = ([*_crowd(chance, threads)], False) if crowd else _bursts(chance, threads)
-    alone = threads > 1 and not crowd and (short or chance.random() < 0.5)
+    if number % 10 == CROWD:
+        return _plan(chance, [*_crowd(chance, threads)], CROWDED)
+    if number % 10 == BOTTLENECK:
+        return _plan(chance, [*_bottleneck(chance)], (HARDLY,), alone=True)
+    bursts, short = _bursts(chance, threads)
+    alone = threads > 1 and (short or chance.random() < 0.5)
+    return _plan(chance, bursts, () if threads == 1 else ALONE if alone else CHAOS, alone)
+
+
+def _plan(chance: Random, bursts: list[list[list[Action]]], chaos: tuple[float, ...], alone: bool = False) -> Plan:
     return Plan(
         loops=chance.choice(list(LOOPS)),
         default_size=chance.choice((0, 0, 1, 2)),
         bursts=tuple(tuple(map(tuple, burst)) for burst in bursts),
-        chaos=chance.choice(ALONE if alone else CROWDED if crowd else CHAOS) if threads > 1 else 0,
+        chaos=chance.choice(chaos) if chaos else 0,
         alone=alone,
         seed=chance.randrange(2**32),
     )
@@ -178,6 +186,21 @@ def _crowd(chance: Random, threads: int) -> Iterator[list[list[Action]]]:
     yield looks
     yield _by(threads, {0: [Action("close", crowd + 1)]})  # the first one that joined as a publisher
     yield looks
+
+
+def _bottleneck(chance: Random) -> Iterator[list[list[Action]]]:
+    """Bursts of two threads at one buffer with room for two: the first one reads or sends, and the other acts when it pauses.
+
+    What a thread has noted of the buffer is out of date after its pause. What it makes of that shows by what comes next.
+    """
+    yield [[Action("subscribe", size=2)], [Action("connect")]]
+    send, read = Action("send"), Action("read")
+    for _ in range(8):
+        paused, beside = chance.choice(((read, send), (read, send), (send, read)))
+        yield [[], [send]]
+        yield [[paused], [Action("lurk"), beside, beside]]
+        yield [[], [send._replace(hurried=True)]]
+        yield [[], [read._replace(hurried=True)] * 3]
 
 
 def _burst(chance: Random, threads: int, weights: dict[str, float]) -> list[list[Action]]:

@@ -141,6 +141,22 @@ LIVE_DEFECTS = {
             ),
         ),
     ),
+    "looks_before_it_takes": LiveDefect(
+        frozenset({"CH-6.1"}),
+        "A read looks for waiting sends before it takes its message: a send that lines up in between waits beside the room.",
+        (
+            Edit(
+                "channels.py",
+                "            try:\n                message: _T_co =",
+                "            looked = bool(core.sends)\n            try:\n                message: _T_co =",
+            ),
+            Edit(
+                "channels.py",
+                "            if core.sends:\n                with core.lock:",
+                "            if looked:\n                with core.lock:",
+            ),
+        ),
+    ),
     "publishers_counted_without_lock": LiveDefect(
         THREADS,
         "`connect` counts the publishers before it takes the lock: two that join at once may count as one.",

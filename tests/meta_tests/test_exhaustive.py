@@ -243,6 +243,7 @@ NOT_SHOWN = {
     "iteration_ends_at_none": "no message of a case is None",
     "none_is_no_message": "no message of a case is None",
     "none_is_an_empty_buffer": "no message of a case is None",
+    "shares_equal_messages": "messages of cases, which are all equal, are not hashable",
     "none_is_not_sent": "no message of a case is None",
     "reads_in_line_fail_once_closed": "it takes five calls, and the scope with closings and unbounded buffers has four",
     "blocks_drop_messages": "no case has a block",

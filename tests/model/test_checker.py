@@ -209,6 +209,11 @@ EXPLAINED_BY_SEVERAL = {
         [*PAIR, *done(1, "close", "channel"), observe("closed"), *done(2, "send", "p1", 2), observe("closed")]
         + [rest(), call(3, "send", "p1", 3), raised(3, CLOSED), rest()],
     ),
+    "a close that is cancelled leaves an endpoint open": (
+        {"CH-1.6", "CH-5.1"},
+        [*PAIR, call(1, "close", "channel"), observe("closed"), cancel(1), raised(1, CANCELLED), rest()]
+        + [call(2, "read", "s1"), rest()],
+    ),
     "a close returns before it takes effect": (
         {"CH-5.1"},
         [*PAIR, observe("open"), *done(1, "close", "channel"), observe("open"), observe("closed"), rest()],

@@ -1,6 +1,7 @@
 """Defective channels: reading (CH-4)."""
 
 import asyncio
+from collections.abc import Hashable
 from typing import Any
 
 from ..plain import (
@@ -31,6 +32,13 @@ class EmptyReadsRaise(Channel):
         if not subscriber.backlog:
             closed()
         return await super()._read(subscriber)
+
+
+@breaks("CH-4.1", "Of equal messages in a buffer, all reads return the oldest.")
+class SharesEqualMessages(Channel):
+    def _deliver(self, subscriber: Subscriber, message: Any) -> None:
+        alike = (each for each in subscriber.backlog if isinstance(each, Hashable) and each == message)
+        super()._deliver(subscriber, next(alike, message) if isinstance(message, Hashable) else message)
 
 
 @breaks("CH-4.2", "Closing a subscriber drops what it has not read.")

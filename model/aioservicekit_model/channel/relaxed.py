@@ -133,9 +133,10 @@ class Relaxed:
                 op = state.operation(event.op)
                 wrong = any(each.fits(now, op, event) for each in self.endings)
                 if wrong or machine.ends(op, event):
-                    yield StateWithPast(state.ended(op), ended(past, op))
-                    if past.closing and op.kind == "close" and op.cancel_requested:  # it was broken off half-way
-                        yield StateWithPast(state.ended(op), ended(past, op)._replace(closing=()))
+                    after = StateWithPast(state.ended(op), ended(past, op))
+                    yield after
+                    if after.past.closing and op.kind == "close" and op.cancel_requested:  # it was broken off half-way
+                        yield after._replace(past=after.past._replace(closing=()))
             case "observe":
                 for by_now in with_belated(now):
                     yield from self._observed(by_now, event)

@@ -17,8 +17,8 @@ from real_targets import EXAMPLES, histories, matrix
 DOCUMENT = EXAMPLES.parent / "specs" / "real-agents.md"
 
 AGENTS = {
-    "node javascript/agent.js": "the example in JavaScript",
-    "node javascript/agent.js rxjs/channel.js": "RxJS",
+    "node javascript/agent.mjs": "the example in JavaScript",
+    "node javascript/agent.mjs rxjs/channel.js": "RxJS",
 }
 
 # What RxJS does where it fails, or where a failure masks it.

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="COMMAND",
-        help="judge a channel in any language through the agent that COMMAND starts, such as 'node agent.js'; may be repeated",
+        help="judge a channel in any language through the agent that COMMAND starts, such as 'node agent.mjs'; may be repeated",
     )
     parser.add_argument(
         "--rule",

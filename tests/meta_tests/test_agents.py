@@ -87,7 +87,7 @@ def test_a_hello_that_is_none_is_told_with_what_was_expected(
     [
         ("no-such-program", "can't be started"),
         ("", "the command of an agent is empty"),
-        ("node 'agent.js", "No closing quotation"),
+        ("node 'agent.mjs", "No closing quotation"),
         (f"'{sys.executable}' -c 'raise SystemExit(3)'", "ended with exit status 3 and did not answer"),
         (f"'{sys.executable}' -c '1 / 0'", "ZeroDivisionError: division by zero"),
         (f"'{sys.executable}' -c 'print(17)'", "expected a line with a JSON object, not '17'"),
@@ -232,7 +232,7 @@ def test_a_claim_names_what_does_not_apply() -> None:
     """In a report that conforms, the line says without what."""
     verdicts = [Verdict(rule, RULES[rule].level, "pass", 1, "") for rule in RULES]
     verdicts[0] = verdicts[0]._replace(verdict="not applicable")
-    report = Report("node agent.js", tuple(verdicts), 1, {})
+    report = Report("node agent.mjs", tuple(verdicts), 1, {})
     assert report.claim == "conforms, without CH-1.1"
     assert "conforms, without CH-1.1" in as_html([report], "1", 0)
 

@@ -68,11 +68,14 @@ def judged(tmp_path: Path) -> Iterator[Judge]:
     with ExitStack() as agents:
 
         def judged(old: str = "", new: str = "", cases: int = 40, *, rests: bool = True) -> Report:
-            for file, before, after in (("channel.js", old, new), ("agent.js", TELLS_RESTS, f"rests: {rests}".lower())):
+            for file, before, after in (
+                ("channel.js", old, new),
+                ("agent.mjs", TELLS_RESTS, f"rests: {rests}".lower()),
+            ):
                 source = (EXAMPLE / file).read_text(encoding="utf-8")
                 assert not before or source.count(before) == 1
                 (tmp_path / file).write_text(source.replace(before, after), encoding="utf-8")
-            agent = agents.enter_context(Agent(f"node '{tmp_path / 'agent.js'}'"))
+            agent = agents.enter_context(Agent(f"node '{tmp_path / 'agent.mjs'}'"))
             return judge(agent, frozenset(RULES), cases, 0)
 
         yield judged

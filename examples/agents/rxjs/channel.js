@@ -1,6 +1,6 @@
 // A broadcast channel made of RxJS subjects, with the interface of ../javascript/channel.js, so that the agent there drives it:
 //     npm install
-//     aioservicekit-conformance --agent 'node ../javascript/agent.js ./channel.js'
+//     aioservicekit-conformance --agent 'node ../javascript/agent.mjs ./channel.js'
 //
 // Each publisher is a subject, and all of them feed one hub. A subscriber keeps what the hub emits until somebody reads it, as
 // packages do that turn an observable into an asynchronous iterator. Where RxJS has no opinion, as on publishers that join, on the

@@ -1,14 +1,13 @@
 // An agent: it does to a channel what the conformance suite says. specs/conformance.md has the protocol.
-//     aioservicekit-conformance --agent 'node agent.js'              judges channel.js
-//     aioservicekit-conformance --agent 'node agent.js ./yours.js'   judges another channel with the same interface
+//     aioservicekit-conformance --agent 'node agent.mjs'              judges channel.js
+//     aioservicekit-conformance --agent 'node agent.mjs ./yours.js'   judges another channel with the same interface
 // It reads its input synchronously: between two commands nothing runs, unless it awaits.
-const { readSync, writeSync } = require("node:fs");
-const { resolve } = require("node:path");
+import { readSync, writeSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 
-const { Channel } = require(resolve(process.argv[2] ?? `${__dirname}/channel.js`));
+const { Channel } = await import(process.argv[2] ? pathToFileURL(process.argv[2]) : "./channel.js");
 const without = ["CH-1.1", "CH-2.3", "CH-3.9", "CH-4.8", "CH-5.4", "CH-7.2", "CH-7.3"];
-const HELLO = { protocol: 1, language: "JavaScript", rests: true, steps: true, without };
-
+const timersLeft = () => /Timeout|Immediate/.test(process.getActiveResourcesInfo());
 let now; // the channel under test with its endpoints, its operations' AbortControllers, and the ends to tell
 
 async function call({ do: what, op, on, size, message }) {
@@ -24,38 +23,22 @@ async function call({ do: what, op, on, size, message }) {
     else if (what === "close") await ends[on].close();
     ended.push(done ? { op, raised: "StopAsyncIteration" } : { op, returned: returned ?? null });
   } catch (error) {
-    const cancelled = signal.aborted && error === signal.reason;
-    ended.push({ op, raised: cancelled ? "CancelledError" : error.name, text: error.message });
+    ended.push({ op, raised: error === signal.reason ? "CancelledError" : error.name, text: error.message });
   }
 }
 
-async function rest() {
-  do await new Promise(setImmediate);
-  while (process.getActiveResourcesInfo().some((each) => each === "Timeout" || each === "Immediate"));
-}
-
-function* lines() {
-  const chunk = Buffer.alloc(65536);
-  for (let text = "", size; (size = readSync(0, chunk)) > 0; ) {
-    const parts = (text + chunk.toString("utf8", 0, size)).split("\n");
-    text = parts.pop();
-    yield* parts;
-  }
-}
-
-async function main() {
-  for (const line of lines()) {
-    const command = JSON.parse(line);
+for (let chunk = Buffer.alloc(65536), text = "", size; (size = readSync(0, chunk)); ) {
+  const lines = (text + chunk.toString("utf8", 0, size)).split("\n");
+  text = lines.pop();
+  for (const command of lines.map((line) => JSON.parse(line))) {
     let answer = {};
-    if (command.do === "hello") answer = HELLO;
+    if (command.do === "hello") answer = { protocol: 1, language: "JavaScript", rests: true, steps: true, without };
     else if (command.do === "new") now = { ends: { channel: new Channel(command.size) }, aborts: {}, ended: [] };
     else if (command.do === "state") answer = { state: now.ends.channel.state };
     else if (command.do === "cancel") now.aborts[command.op].abort();
     else if (command.do === "step") await null; // what is in line to run, runs
-    else if (command.do === "rest") await rest();
+    else if (command.do === "rest") do await new Promise(setImmediate); while (timersLeft());
     else call(command);
     writeSync(1, `${JSON.stringify({ ...answer, ended: now?.ended.splice(0) })}\n`);
   }
 }
-
-main();

@@ -31,7 +31,7 @@ from collections import OrderedDict, deque
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ._runtime import Waiting, mind_forks, new_lock, requests_heard, tell_if_lost, wake, when_free
+from ._runtime import Waiting, hear_requests, mind_forks, new_lock, tell_if_lost, wake, when_free
 
 __all__ = ["Buffer", "Core", "Send"]
 
@@ -44,8 +44,9 @@ class Buffer(Generic[_T]):
     Attributes:
         size: the number of messages that it may hold; 0 is unbounded.
         handed: messages handed to completed reads whose tasks have not run since.
-        home: the event loop of these reads and of the waiting ones, or None if there are several loops. With a single loop,
-            nobody needs to tell if the loop closes with them: the next read takes them back.
+        home: the event loop of these reads and of the waiting ones, or None if there are several loops. If a single loop
+            closes, the next read takes back what was handed to its reads. Of several, a read on another one may wait
+            already: so each of them tells (`tell_if_lost`).
     """
 
     __slots__ = ("handed", "home", "messages", "name", "reads", "size")
@@ -152,11 +153,14 @@ class Core(Generic[_T]):
 
         Returns:
             The number of requests to cancel that the task has heard of (CH-3.9).
+
+        Raises:
+            CancelledError: a request is owed to the task; the send is not in line.
         """
         heard = 0
         with self.lock:
             if send.publisher in self.publishers:
-                heard = requests_heard(task)
+                heard = hear_requests(task)
                 self.sends[waiting] = send  # CH-3.5
                 self.commit_waiting()  # a read may have made room before it could see this send
             else:
@@ -189,7 +193,7 @@ class Core(Generic[_T]):
             del self.sends[waiting]
 
     def _is_any_full(self) -> bool:
-        """Whether any buffer is full. While sends wait, each read asks; so this does not start from the first buffer again."""
+        """Whether any buffer is full. While sends wait, each read asks; so the last buffers that were full come first."""
         full = self.full
         while full:
             if full[-1].is_full:
@@ -211,6 +215,9 @@ class Core(Generic[_T]):
 
         Returns:
             The number of requests to cancel that the task has heard of (CH-4.8).
+
+        Raises:
+            CancelledError: a request is owed to the task; the read is not in line.
         """
         heard = 0
         with self.lock:
@@ -219,7 +226,7 @@ class Core(Generic[_T]):
             if buffer.messages and self._hand_oldest(waiting, buffer):
                 self.commit_waiting()
             elif buffer in self.buffers:
-                heard = requests_heard(task)
+                heard = hear_requests(task)
                 if buffer.home is not waiting.get_loop():
                     self._move(buffer, waiting.get_loop())
                 buffer.reads.append(waiting)  # CH-4.4

@@ -14,11 +14,11 @@ __all__ = [
     "Lock",
     "Waiting",
     "at_once",
-    "give_back",
+    "cancel_later",
+    "hear_requests",
     "held_here",
     "mind_forks",
     "new_lock",
-    "requests_heard",
     "tell_if_lost",
     "wake",
     "when_free",
@@ -88,14 +88,15 @@ class _InQueue:
             self._lost()
 
 
-def give_back(task: asyncio.Task[Any] | None, heard: int, error: asyncio.CancelledError) -> None:
-    """Owe a task the request to cancel that raised `error`: its operation had already been completed (CH-3.9, CH-4.8).
+def cancel_later(task: asyncio.Task[Any] | None, heard: int, error: asyncio.CancelledError) -> None:
+    """Repeat a request to cancel when the task next suspends: the operation that heard of it was complete (CH-3.9, CH-4.8).
 
-    The request is repeated when the task next suspends, unless it has been withdrawn by then. `asyncio.timeout` withdraws
-    its own request when its block is left.
+    Until then the request is owed. It is not repeated if it has been withdrawn by then, as `asyncio.timeout` does when its
+    block is left.
 
     Args:
         heard: the number of requests that the task had been told of before the operation.
+        error: what the request raised.
     """
     if task is not None:
         # Earlier requests are not owed. At least one has come since: the one that raised the error.
@@ -109,8 +110,11 @@ def _ask_again(task: asyncio.Task[Any]) -> None:
         task.uncancel()  # `cancel` has counted the request once more
 
 
-def requests_heard(task: asyncio.Task[Any] | None) -> int:
-    """The number of requests to cancel that the running task has been told of. Call this when it is about to suspend.
+def hear_requests(task: asyncio.Task[Any] | None) -> int:
+    """Tell the running task, which is about to suspend, of the request that is owed to it.
+
+    Returns:
+        The number of requests to cancel that the task has been told of.
 
     Raises:
         CancelledError: a request is owed to the task and has not been withdrawn. It is delivered now.
@@ -160,7 +164,7 @@ def at_once(owner: Locked, change: Callable[..., object], *arguments: Any) -> No
 
 
 def when_free(owner: Locked, change: Callable[..., object], *arguments: Any) -> None:
-    """Make a change with the lock held, from a finalizer or after an interrupt. If the lock is held now, make it later."""
+    """Make a change with the lock held, from a finalizer or after an interrupt: now, or if it is held, in a thread of its own."""
 
     def make() -> None:
         with owner.lock:

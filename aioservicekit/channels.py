@@ -11,7 +11,7 @@ from enum import IntEnum, auto
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
 
 from ._core import Buffer, Core, Send
-from ._runtime import Waiting, at_once, give_back, when_free
+from ._runtime import Waiting, at_once, cancel_later, when_free
 
 __all__ = [
     "Channel",
@@ -41,7 +41,14 @@ class ChannelState(IntEnum):
 
 
 class SubscriberStatistics(NamedTuple):
-    """One connected subscriber, at one instant (CH-7.3)."""
+    """One connected subscriber, at one instant (CH-7.3).
+
+    Attributes:
+        buffered: the number of unread messages.
+        buffer_size: the number of messages that it may leave unread before it holds back every send; 0 is unbounded.
+        reads_waiting: the number of reads that wait for a message.
+        name: its name, if it has one.
+    """
 
     buffered: int
     buffer_size: int
@@ -50,7 +57,15 @@ class SubscriberStatistics(NamedTuple):
 
 
 class ChannelStatistics(NamedTuple):
-    """A channel at one instant (CH-7.3)."""
+    """A channel at one instant (CH-7.3).
+
+    Attributes:
+        state: its state.
+        publishers: the number of connected publishers.
+        subscribers: the connected subscribers, in the order in which they joined.
+        sends_waiting: the number of sends that wait for room.
+        name: its name, if it has one.
+    """
 
     state: ChannelState
     publishers: int
@@ -59,7 +74,7 @@ class ChannelStatistics(NamedTuple):
     name: str | None = None
 
 
-class _Closing:
+class _Closable:
     """Something that can be closed: a channel, or one of its endpoints."""
 
     __slots__ = ()
@@ -80,7 +95,7 @@ class _Closing:
         )
 
 
-class Channel(_Closing, Generic[_T]):
+class Channel(_Closable, Generic[_T]):
     """A broadcast channel: each message reaches every connected subscriber.
 
     A channel starts in `ChannelState.initiation`. It opens when it first has a publisher and a subscriber. It closes for
@@ -148,15 +163,16 @@ class Channel(_Closing, Generic[_T]):
     async def close(self) -> None:
         """Close the channel and all its endpoints, at once and for good (CH-1.4, CH-1.6). Closing again does nothing (CH-5.1).
 
-        Waiting sends raise `ChannelClosedError` and deliver nothing. Buffered messages can still be read.
+        Never waits. Waiting sends and reads raise `ChannelClosedError`, and the sends deliver nothing. Buffered messages can
+        still be read.
         """
         at_once(self._core, self._core.close, "its close() was called")  # CH-5.1: waits for nothing
 
     def statistics(self) -> ChannelStatistics:
         """The channel's state, endpoints, buffers and waiting operations, all at one instant (CH-7.3).
 
-        A finalizer, or a handler set by `signal.signal`, may run in the middle of a change. It sees that change half
-        made.
+        A finalizer, or a handler set by `signal.signal`, may interrupt a change to this channel. What it is told then may
+        show that change half made.
         """
         core = self._core
         with core.lock:
@@ -181,7 +197,7 @@ class Channel(_Closing, Generic[_T]):
             raise ChannelClosedError(f"channel{_quoted(self._name)} is closed: {self._core.why_closed}")
 
 
-class _Endpoint(_Closing):
+class _Endpoint(_Closable):
     """A publisher or a subscriber: connected to its channel until it closes or is forgotten."""
 
     __slots__ = ("__weakref__", "_channel", "_closed_itself", "_core")
@@ -192,7 +208,11 @@ class _Endpoint(_Closing):
         self._closed_itself = False
 
     async def close(self) -> None:
-        """Disconnect, at once and for good. Closing again does nothing (CH-5.1)."""
+        """Disconnect, at once and for good. Never waits. Closing again does nothing (CH-5.1).
+
+        If this was the last publisher or the last subscriber of an open channel, the channel closes too (CH-1.3). Operations of
+        this endpoint that wait raise `ChannelClosedError`; buffered messages can still be read.
+        """
         at_once(self._core, self._close)
 
     def __del__(self) -> None:
@@ -244,36 +264,38 @@ class Subscriber(_Endpoint, Generic[_T_co]):
         Raises:
             ChannelClosedError: the subscriber or the channel is closed, and nothing is left to read.
         """
-        core, buffer = self._core, self._buffer
+        core = self._core
+        buffer: Buffer[_T_co] = self._buffer
         messages = buffer.messages
-        while messages and not buffer.handed:
+        if messages and not buffer.handed:  # what was handed to a read is older, and may come back (CH-6.3)
             try:
-                message: _T_co = messages.popleft()  # CH-4.1
+                message = messages.popleft()  # CH-4.1
             except IndexError:
-                break  # another thread was faster
-            if core.sends:
-                with core.lock:
-                    core.commit_waiting()
-            return message
+                pass  # another thread was faster
+            else:
+                if core.sends:
+                    with core.lock:
+                        core.commit_waiting()
+                return message
         task = current_task(loop := get_running_loop())
         waiting: Waiting = loop.create_future()
         try:
             heard = core.line_up_read(waiting, buffer, task)
             await waiting
-            if waiting not in buffer.handed:
-                raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing left to read")  # CH-4.3
-            message = buffer.handed.pop(waiting)
+            if waiting in buffer.handed:
+                return buffer.handed.pop(waiting)
         except CancelledError as error:
             with core.lock:
                 if waiting not in buffer.handed:
                     core.abandon_read(buffer, waiting)  # CH-4.5
                     raise
                 message = buffer.handed.pop(waiting)
-            give_back(task, heard, error)  # CH-4.8
+            cancel_later(task, heard, error)  # CH-4.8
+            return message
         except BaseException:  # thrown in by a finalizer or a signal handler
             when_free(core, core.abandon_read, buffer, waiting)
             raise
-        return message
+        raise self._closed_error(f"subscriber{_quoted(buffer.name)} has nothing left to read")  # CH-4.3
 
     def __aiter__(self) -> Self:
         return self
@@ -331,7 +353,7 @@ class Publisher(_Endpoint, Generic[_T_contra]):
             lock.acquire()
             committed = self._token in core.publishers and not core.sends and core.commit(data)  # CH-3.5, CH-3.7
             lock.release()
-        except BaseException:  # an interrupt, which may come at any call: so no call stands before this release
+        except BaseException:  # a KeyboardInterrupt may come at any call: so no other call stands before this release
             try:
                 lock.release()
             except RuntimeError:
@@ -345,17 +367,17 @@ class Publisher(_Endpoint, Generic[_T_contra]):
         try:
             heard = core.line_up_send(waiting, send, task)
             await waiting
-            if not send.committed:
-                raise self._closed_error("the message was not sent")  # CH-3.7
         except CancelledError as error:
             with core.lock:
                 core.abandon_send(waiting)
             if not send.committed:
                 raise  # CH-3.8
-            give_back(task, heard, error)  # CH-3.9
+            cancel_later(task, heard, error)  # CH-3.9
         except BaseException:  # thrown in by a finalizer or a signal handler
             when_free(core, core.abandon_send, waiting)
             raise
+        if not send.committed:
+            raise self._closed_error("the message was not sent")  # CH-3.7
 
     def __repr__(self) -> str:
         return f"<publisher at {id(self):#x}, {_connection_of(self)}, of {self._channel!r}>"

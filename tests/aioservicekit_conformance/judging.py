@@ -22,6 +22,7 @@ from .report.explaining import because, explain
 from .report.failure_file import KeptFailure, as_text
 from .report.program import as_program, program_of_check
 from .report.timeline import timeline
+from .report.wording import many
 from .running.case import MOST_STATES, REACHED, Case, replay
 from .running.stepped import hanging
 from .running.watchdog import Hang, watched
@@ -174,7 +175,10 @@ class Judging:
             return
         expected, observed = explain(case)
         explained = exploration.failures.explained[rule]
-        evidence = f"refused after {case.operations} operation{'' if case.operations == 1 else 's'}"
+        calls, steps = sum(event.what == "call" for event in case.judged), case.steps
+        evidence = f"refused after {many(calls, 'call')}"
+        if steps > calls:
+            evidence += f" and {many(steps - calls, 'cancellation')}"
         if explained:
             evidence += f"; explains {explained} of {exploration.failures.refused} refused cases"
         evidence += f"; {exploration.cases} cases in all"

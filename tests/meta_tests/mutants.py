@@ -51,14 +51,14 @@ EXPLANATIONS = {
         "It needs several event loops, or a closed one: CH-6, which `tests/reference/test_loops.py` covers."
     ),
     r"commit_waiting .*send\.committed.*": "It needs an interrupt at that very instruction: CH-3.7.",
-    r"send ExceptionReplacer .*": "It needs an interrupt at that very instruction: CH-3.7, `test_robustness.py`.",
+    r"(send|read) ExceptionReplacer .*": "It needs an interrupt at that very instruction: CH-3.7, `test_robustness.py`.",
     r"line_up_(read|send) .*(heard = |task\.cancelling).*": (
         "It needs an operation outside of any task, or a request that was withdrawn: `tests/reference/test_cancelling.py`."
     ),
     r"subscribe ReplaceBinaryOperator_Mul_Div .*": "The size may be passed by position too: an implementation may offer more.",
     r"__del__ NumberReplacer .*stacklevel.*": "The line for which a warning is shown: no rule says which.",
     r"_hand_oldest ReplaceTrueWithFalse .*": "The completed read stays in line, where the next commit passes it over.",
-    r"_hand_oldest ReplaceFalseWithTrue .*|(read|_hand_oldest) (ExceptionReplacer .*IndexError|ReplaceBreakWithContinue).*": (
+    r"_hand_oldest ReplaceFalseWithTrue .*|(read|_hand_oldest) ExceptionReplacer .*IndexError.*": (
         "It needs a second thread at that very instruction: CH-6.1, which `tests/reference/test_preemption.py` covers."
     ),
 }

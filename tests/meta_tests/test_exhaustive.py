@@ -110,7 +110,7 @@ def test_a_late_cancellation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_it(task: object, heard: int, error: asyncio.CancelledError) -> NoReturn:
         raise error
 
-    monkeypatch.setattr(channels, "give_back", raise_it)
+    monkeypatch.setattr(channels, "cancel_later", raise_it)
     case = first_refused(reference(), [LINE])
     assert case is not None
     assert case.refused is not None

@@ -16,7 +16,7 @@ from aioservicekit._core import Core
 from aioservicekit_conformance.exploring.explorer import STEPS, Exploration, explore
 from aioservicekit_conformance.exploring.failures import SHORT, Failure, Failures, shortest
 from aioservicekit_conformance.exploring.scripts import SCRIPTS, parse
-from aioservicekit_conformance.exploring.state_machine import machine
+from aioservicekit_conformance.exploring.state_machine import channel_machine
 from aioservicekit_conformance.running.case import Action, Case, replay
 from aioservicekit_conformance.target import Target, describe, load
 from aioservicekit_model.channel.blame import blame, explains, given_up
@@ -72,7 +72,7 @@ def test_a_target_may_behave_differently_each_time() -> None:
         return deaf if next(made) % 2 else PLAIN.channel(size)
 
     cases: list[Case] = []
-    fickle = machine(PLAIN._replace(channel=channel), cases.append)
+    fickle = channel_machine(PLAIN._replace(channel=channel), cases.append)
     options = settings(
         max_examples=300, stateful_step_count=STEPS, phases=[Phase.generate], database=None, deadline=None
     )
@@ -85,7 +85,7 @@ def test_a_refused_case_becomes_short() -> None:
     target = describe("losing", DEFECTS["cancelled_reads_lose_the_message"].target)
     actions = tuple(parse("p1 s1=2 s2=3 p2 /p2 s1? s2? s1*.1 p1!.0 x6.2 s2? p1! s2? s1? p2! s1?"))
     case = shortest(target, Failure(1, actions, frozenset({"CH-2.4", "CH-3.1", "CH-4.5"}), len(actions)), "CH-4.5")
-    assert case.operations == 6
+    assert case.steps == 6
     assert [action.op for action in case.actions if action.what != "cancel"] == [1, 2, 3, 4, 5]
     assert "CH-4.5" in blame(case.default_size, case.history)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from settling import begin, ended, settle
 
-from aioservicekit import Channel, ChannelClosedError, ChannelState
+from aioservicekit import Channel, ChannelClosedError, ChannelState, channels
 
 
 async def test_closing_again_changes_nothing() -> None:
@@ -121,3 +121,17 @@ async def test_context_managers_let_exceptions_through(error: BaseException) -> 
             raise error
     assert raised.value is error
     assert channel.state is ChannelState.closed
+
+
+async def test_what_is_refused_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read or a send that finds its endpoint closed changes nothing later: for that, a thread might have to be started."""
+    later: list[object] = []
+    monkeypatch.setattr(channels, "when_free", lambda *change: later.append(change))
+    channel = Channel[int]()
+    publisher, subscriber = await channel.connect(), await channel.subscribe()
+    reading = await begin(subscriber.read())
+    await channel.close()
+    for refused in (reading, subscriber.read(), publisher.send(1)):
+        with pytest.raises(ChannelClosedError):
+            await refused
+    assert later == []

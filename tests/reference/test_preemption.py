@@ -252,7 +252,7 @@ DEFECTS = {
         Subscriber,
         "read",
         (
-            ("message: _T_co = ", "looked = bool(core.sends); message = "),
+            ("message = messages", "looked = bool(core.sends); message = messages"),
             ("if core.sends:", "if looked:"),
         ),
     ),
@@ -278,7 +278,7 @@ DEFECTS = {
         "a loop closes on which a read has been completed, and a message is behind",
         Subscriber,
         "read",
-        (("while messages and not buffer.handed:", "while messages:"),),
+        (("if messages and not buffer.handed:", "if messages:"),),
     ),
     "a read that waits hears nothing of the message that a closed loop has left": Defect(
         "a loop closes on which a read has been completed, and another one waits",
@@ -300,8 +300,8 @@ NEEDS_TWO = Defect(
     Subscriber,
     "read",
     (
-        ("message: _T_co = ", "core.reads = getattr(core, 'reads', 0) + 1; message = "),
-        ("if core.sends:", "last = core.reads == 1; core.reads -= 1\n            if last and core.sends:"),
+        ("message = messages", "core.reads = getattr(core, 'reads', 0) + 1; message = messages"),
+        ("if core.sends:", "last = core.reads == 1; core.reads -= 1\n                if last and core.sends:"),
     ),
 )  # fmt: skip
 

@@ -6,21 +6,22 @@ import { readSync, writeSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const { Channel } = await import(process.argv[2] ? pathToFileURL(process.argv[2]) : "./channel.js");
-const without = ["CH-1.1", "CH-2.3", "CH-3.9", "CH-4.8", "CH-5.4", "CH-7.2", "CH-7.3"];
+const without = ["CH-1.1", "CH-2.3", "CH-3.9", "CH-4.8", "CH-5.4", "CH-7.2", "CH-7.3"]; // tasks, blocks and the like
 const timersLeft = () => /Timeout|Immediate/.test(process.getActiveResourcesInfo());
-let now; // the channel under test with its endpoints, its operations' AbortControllers, and the ends to tell
+let current; // the channel under test and its endpoints, its operations' AbortControllers, and which of them have ended
 
 async function call({ do: what, op, on, size, message }) {
-  const { ends, aborts, ended } = now; // by the time it ends, there may be another channel
+  const { endpoints, aborts, ended } = current; // by the time it ends, there may be another channel
   const { signal } = (aborts[op] = new AbortController());
   let returned, done;
   try {
-    if (what === "connect") ends[on] = await ends.channel.connect({ signal });
-    else if (what === "subscribe") ends[on] = await ends.channel.subscribe({ bufferSize: size ?? undefined, signal });
-    else if (what === "send") await ends[on].send(message, { signal });
-    else if (what === "read") returned = await ends[on].read({ signal });
-    else if (what === "next") ({ value: returned, done } = await ends[on].messages({ signal }).next());
-    else if (what === "close") await ends[on].close();
+    if (what === "connect") endpoints[on] = await endpoints.channel.connect({ signal });
+    else if (what === "subscribe") endpoints[on] = await endpoints.channel.subscribe({ bufferSize: size ?? undefined, signal });
+    else if (what === "send") await endpoints[on].send(message, { signal });
+    else if (what === "read") returned = await endpoints[on].read({ signal });
+    else if (what === "next") ({ value: returned, done } = await endpoints[on].messages({ signal }).next());
+    else if (what === "close") await endpoints[on].close();
+    else throw new TypeError(`an unknown command: ${what}`);
     ended.push(done ? { op, raised: "StopAsyncIteration" } : { op, returned: returned ?? null });
   } catch (error) {
     ended.push({ op, raised: error === signal.reason ? "CancelledError" : error.name, text: error.message });
@@ -33,12 +34,12 @@ for (let chunk = Buffer.alloc(65536), text = "", size; (size = readSync(0, chunk
   for (const command of lines.map((line) => JSON.parse(line))) {
     let answer = {};
     if (command.do === "hello") answer = { protocol: 1, language: "JavaScript", rests: true, steps: true, without };
-    else if (command.do === "new") now = { ends: { channel: new Channel(command.size) }, aborts: {}, ended: [] };
-    else if (command.do === "state") answer = { state: now.ends.channel.state };
-    else if (command.do === "cancel") now.aborts[command.op].abort();
-    else if (command.do === "step") await null; // what is in line to run, runs
+    else if (command.do === "new") current = { endpoints: { channel: new Channel(command.size) }, aborts: {}, ended: [] };
+    else if (command.do === "state") answer = { state: current.endpoints.channel.state };
+    else if (command.do === "cancel") current.aborts[command.op].abort();
+    else if (command.do === "step") await null; // one turn of the microtasks
     else if (command.do === "rest") do await new Promise(setImmediate); while (timersLeft());
     else call(command);
-    writeSync(1, `${JSON.stringify({ ...answer, ended: now?.ended.splice(0) })}\n`);
+    writeSync(1, `${JSON.stringify({ ...answer, ended: current?.ended.splice(0) })}\n`);
   }
 }

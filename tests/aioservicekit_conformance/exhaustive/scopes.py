@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from aioservicekit_model.channel.world import Bounds
 
+from ..report.wording import many
+
 __all__ = ["SCOPES", "Scope", "text"]
 
 
@@ -75,19 +77,15 @@ def text(scope: Scope) -> str:
     bounds = scope.bounds
     sizes = " and ".join("default" if size is None else str(size) for size in bounds.sizes)
     parts = [
-        _many(bounds.publishers, "publisher"),
-        _many(len(bounds.sizes), "subscriber"),
+        many(bounds.publishers, "publisher"),
+        many(len(bounds.sizes), "subscriber"),
         f"size{'s' * (len(bounds.sizes) > 1)} {sizes}" + f" ({bounds.default_size})" * (None in bounds.sizes),
-        _many(bounds.messages, "message") + " each" * (bounds.publishers > 1),
-        _many(bounds.cancellations, "cancellation"),
+        many(bounds.messages, "message") + " each" * (bounds.publishers > 1),
+        many(bounds.cancellations, "cancellation"),
     ]
     parts += [f"{bounds.waiting} operations of an endpoint at once"] * (bounds.waiting > 1)
     parts += [] if bounds.joined else ["joins"]
-    parts += [f"{_many(scope.late, 'subscriber')} late"] * (scope.late > 0)
+    parts += [f"{many(scope.late, 'subscriber')} late"] * (scope.late > 0)
     parts += ["closings"] * bounds.closings + ["async for"] * bounds.iterating
     parts += [] if scope.calls is None else [f"any {scope.calls} calls"]
     return ", ".join(parts)
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -15,15 +15,15 @@ from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 from ..running.case import MOST_STATES, Case, Subject, replay
 from .failures import Failures
 from .scripts import SCRIPTS, parse
-from .state_machine import machine
+from .state_machine import channel_machine
 
 __all__ = ["STEPS", "Exploration", "explore", "silent"]
 
 STEPS = 14
 SAMPLE = 8  # the rules that a case exercises are counted in one of this many cases
-ESCAPED = 60  # this many cases that can't be judged are enough
-NOTHING_NEW = 400  # once a case has been refused, this many cases without a new kind of failure are enough
-ALONE = 4  # rules that are judged alone need one in this many of the usual cases, if each of these exercises them
+ESCAPED = 60  # stop after so many cases that can't be judged
+NOTHING_NEW = 400  # once a case has been refused, stop after so many cases without a new kind of failure
+ALONE = 4  # with `--rule`, stop once a quarter of the usual number of cases has exercised each rule
 
 
 class Exploration:
@@ -34,7 +34,8 @@ class Exploration:
         failures: the refused cases, and the rules that they blame.
         escapes: why cases could not be judged, and how many.
         given_up: the number of cases that too many states explain: they were judged up to some event only.
-        late: for each rule, in how many cases it may be why something waited, and the agent can't tell rests.
+        late: of an agent that can't tell rests: for each rule, the number of cases in which something waited to the end that the
+            rule may forbid.
         reached: the number of cases that met each interesting situation.
         sampled: the number of cases in which the exercised rules were counted.
         exercised: for each rule, how many of these cases exercised it.
@@ -148,7 +149,7 @@ def explore(
             exploration.add(replay(target, size, parse(script)), script=True)
             if exploration.hung:
                 raise _Enough
-        run_state_machine_as_test(seed(number)(machine(target, done)), settings=options)  # type: ignore[arg-type]  # a factory will do
+        run_state_machine_as_test(seed(number)(channel_machine(target, done)), settings=options)  # type: ignore[arg-type]  # a factory will do
     except _Enough:
         pass
     finally:

@@ -53,15 +53,15 @@ class Failure(NamedTuple):
     Attributes:
         default_size, actions: the case.
         candidates: the rules that explain it, each by itself.
-        operations: the number of operations up to the refused event.
-        doubtful: the candidates of which nobody knows, because too many states were to be searched, or which say less directly
+        steps: the number of calls and requests to cancel, up to the refused event.
+        doubtful: the candidates that are not certain: there were too many states to search, or another rule says more directly
             what was broken.
     """
 
     default_size: int
     actions: tuple[Action, ...]
     candidates: frozenset[str]
-    operations: int
+    steps: int
     doubtful: frozenset[str] = frozenset()
 
     def is_certain_of(self, rules: Iterable[str]) -> bool:
@@ -149,12 +149,12 @@ class Failures:
         doubtful = frozenset(rule for rule in candidates if given_up(case.default_size, case.history, rule))
         if _a_send_outlasts_the_channel(case):
             doubtful |= candidates & {"CH-1.6"}  # CH-3.7 says it of the send itself
-        found = Failure(case.default_size, tuple(case.actions), candidates, case.operations, doubtful)
+        found = Failure(case.default_size, tuple(case.actions), candidates, case.steps, doubtful)
         same = [failure for failure in self._kept if failure.candidates == candidates]
         if not same:
             self._since_new = 0
             self._kept.append(found)
-        elif found.operations < same[0].operations:
+        elif found.steps < same[0].steps:
             self._kept[self._kept.index(same[0])] = found
         return not same
 
@@ -187,7 +187,7 @@ class Failures:
         """The failure that shows most clearly that this rule is broken."""
         return min(
             (failure for failure in self._kept if rule in failure.candidates),
-            key=lambda failure: (len(failure.candidates), failure.operations),
+            key=lambda failure: (len(failure.candidates), failure.steps),
         )
 
     @property

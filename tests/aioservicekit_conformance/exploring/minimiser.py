@@ -48,7 +48,7 @@ def minimise(case: Case, still: Callable[[Case], bool], simpler: Simpler) -> Cas
 def _weight(case: Case) -> tuple[int, ...]:
     """What makes a case hard to read, the worst first."""
     return (
-        case.operations,
+        case.steps,
         len(case.actions),
         sum(action.after is not None for action in case.actions),
         sum((action.after or 0) + (action.size or 0) for action in case.actions),

@@ -5,8 +5,8 @@ of callbacks after which the next operation comes instead. Deviations put calls,
 callbacks, even between a waiter's wake-up and its resumption. Without deviations, a case reads as a plain sequence.
 
 A target may behave differently each time, and Hypothesis expects equal draws to meet equal choices. So nothing that is drawn
-depends on what the target does. The bundles hold the names of what was *attempted*. If that does not exist (a join failed, an
-operation has ended), another one of its kind takes its place. If there is none, the step is left out.
+depends on what the target does. The bundles hold the names of what was *attempted*. If a join failed, another endpoint of its kind
+takes its place; if an operation has ended, any other one under way does. If there is none, the step is left out.
 
 Some rules do several things in a row. They make no case that the others can't, but make races likely that are rare otherwise: those
 with several waiting operations, or with something between a wake-up and the woken operation. Hypothesis leaves out some rules in
@@ -21,7 +21,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 
 from ..running.case import Action, Case, Subject
 
-__all__ = ["machine"]
+__all__ = ["channel_machine"]
 
 MOST_JOINS = 3  # of each kind
 MOST_PENDING = 5  # operations
@@ -74,7 +74,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.calm = calm
         joined = [self.join(what, None, own_size if what == "subscribe" else None) for what in beginning]
         # With a name of each kind to draw, every rule is possible from the start, even if nobody has joined.
-        return multiple(*{"s1": None, "p1": None} | dict.fromkeys(joined))
+        return multiple(*dict.fromkeys(["s1", "p1", *joined]))
 
     # Preconditions
 
@@ -231,6 +231,6 @@ class ChannelMachine(RuleBasedStateMachine):
             self.done(self.case)
 
 
-def machine(target: Subject, done: Callable[[Case], None]) -> Callable[[], RuleBasedStateMachine]:
+def channel_machine(target: Subject, done: Callable[[Case], None]) -> Callable[[], RuleBasedStateMachine]:
     """A state machine that makes one case after another and hands each finished one to `done`."""
     return lambda: ChannelMachine(target, done)

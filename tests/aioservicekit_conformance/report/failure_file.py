@@ -10,6 +10,7 @@ from aioservicekit_model.rules import RULES
 from ..checks.registry import BY_NAME
 from ..live.recording import Recorded
 from ..running.case import Action
+from .wording import many
 
 __all__ = ["KeptFailure", "as_text", "read"]
 
@@ -67,7 +68,7 @@ def as_text(failure: KeptFailure) -> str:
     for action in failure.actions:
         what = f"cancel {action.op}" if action.what == "cancel" else f"{action.op} {action.what} {action.on}"
         size = "" if action.size is None else f" size {action.size}"
-        after = "" if action.after is None else f", then {action.after} callback{'' if action.after == 1 else 's'}"
+        after = "" if action.after is None else f", then {many(action.after, 'callback')}"
         lines.append(f"{what}{size}{after}")
     return "\n".join(lines) + "\n"
 

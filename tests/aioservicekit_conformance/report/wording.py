@@ -1,4 +1,4 @@
-"""Each event in words, the same in timelines, drawings, reasons and exported programs.
+"""Events and numbers in words. An event has the same words in timelines, drawings, reasons and exported programs.
 
 An exported program contains the source of `line`, `event_in_words` and `call_in_words`, which use nothing but events.
 """
@@ -6,10 +6,15 @@ An exported program contains the source of `line`, `event_in_words` and `call_in
 from aioservicekit_model.channel.history import Event
 from aioservicekit_model.channel.machine import Outcome
 
-__all__ = ["IMPOSSIBLE", "KEY", "call_in_words", "committed_in_words", "event_in_words", "line"]
+__all__ = ["IMPOSSIBLE", "KEY", "call_in_words", "committed_in_words", "event_in_words", "line", "many"]
 
 KEY = "[n] is the n-th operation that was called; a message has the number of its send"
 IMPOSSIBLE = "no channel that keeps the rules does this"
+
+
+def many(number: int, what: str) -> str:
+    """As in "1 call" and "2 calls"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def line(event: Event, called: Event | None) -> str:

@@ -147,7 +147,7 @@ class Case(ABC):
         return self.history if self.refused is None else self.history[: self.refused + 1]
 
     @property
-    def operations(self) -> int:
+    def steps(self) -> int:
         """The number of calls and requests to cancel, up to the refused event."""
         return sum(event.what in ("call", "cancel") for event in self.judged)
 

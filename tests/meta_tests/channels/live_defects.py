@@ -128,7 +128,7 @@ LIVE_DEFECTS = {
     "messages_that_come_back_are_overtaken": LiveDefect(
         frozenset({"CH-6.3"}),
         "A read has its message, and its loop closes before it runs: the next read finds a newer message, and takes that.",
-        (Edit("channels.py", "        while messages and not buffer.handed:", "        while messages:"),),
+        (Edit("channels.py", "        if messages and not buffer.handed:", "        if messages:"),),
     ),
     "message_comes_back_in_silence": LiveDefect(
         frozenset({"CH-6.3"}),
@@ -147,13 +147,13 @@ LIVE_DEFECTS = {
         (
             Edit(
                 "channels.py",
-                "            try:\n                message: _T_co =",
-                "            looked = bool(core.sends)\n            try:\n                message: _T_co =",
+                "            try:\n                message =",
+                "            looked = bool(core.sends)\n            try:\n                message =",
             ),
             Edit(
                 "channels.py",
-                "            if core.sends:\n                with core.lock:",
-                "            if looked:\n                with core.lock:",
+                "                if core.sends:\n                    with core.lock:",
+                "                if looked:\n                    with core.lock:",
             ),
         ),
     ),

@@ -250,6 +250,8 @@ class Judging:
             return untold("untested", f"in {late} of {exploration.cases} cases {told}")
         if rule not in RULES_OF_THE_MACHINE or (passed and not exercised):
             return Verdict.passed(rule, len(passed), f"check: {'; '.join(passed)}")
+        if not exercised and rule == "CH-2.6" and exploration.joins_end_at_once:
+            return untold("not applicable", "every join ended at its call, so none could be cancelled")
         if not exercised:
             return untold("untested", f"none of {exploration.sampled} {exploration.unit} could have broken it")
         evidence = f"could have broken in {exercised} of {exploration.sampled} {exploration.unit}"

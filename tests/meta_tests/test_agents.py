@@ -15,9 +15,10 @@ from aioservicekit_conformance.agents.agent import CHECKED_IN_PYTHON, IN_PYTHON_
 from aioservicekit_conformance.agents.process import AgentProcess
 from aioservicekit_conformance.checks.registry import CHECKS
 from aioservicekit_conformance.cli import main
+from aioservicekit_conformance.exploring.explorer import Exploration
 from aioservicekit_conformance.judging import Interrupted, judge
 from aioservicekit_conformance.report.html import as_html
-from aioservicekit_conformance.running.case import Action
+from aioservicekit_conformance.running.case import Action, replay
 from aioservicekit_conformance.verdicts import Report, Verdict
 from aioservicekit_model.rules import RULES
 
@@ -194,6 +195,31 @@ def test_what_waits_is_never_accused_by_an_agent_that_can_not_tell_rests(make: M
     assert "CH-3.3" in needing
     assert {verdict.verdict for verdict in report.verdicts if verdict.rule in needing} == {"untested"}
     assert all("at rest" not in line for verdict in report.verdicts for line in verdict.history)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_was_late_once_is_judged(make: Make, times: int) -> None:
+    """A join that takes its time comes at once when its case is made again. Only what is late again is held to be late."""
+    slow = (
+        "calls = globals().setdefault('calls', []); calls.append(1);"
+        f" answer['ended'] = [{{'op': command['op'], 'returned': None}}] if len(calls) > {times} else []"
+    )
+    exploration = Exploration()
+    with Agent(make(slow, {**HELLO, "rests": False})) as agent:
+        case = replay(agent, 0, [Action(1, "subscribe", "s1")])
+        assert "CH-2.5" in case.late
+        exploration.add(case)
+    assert (exploration.late["CH-2.5"] > 0) is (times > 1)
+
+
+def test_joins_that_end_at_once_can_not_be_cancelled(make: Make) -> None:
+    """CH-2.6 does not apply if every join has ended when its command is answered; if one has not, the rule is untested."""
+    at_once = judged(make("answer['ended'] = [{'op': command['op'], 'returned': None}]"))
+    later = judged(make())
+    verdicts = [{each.rule: each for each in report.verdicts}["CH-2.6"] for report in (at_once, later)]
+    assert verdicts[0].verdict == "not applicable"
+    assert verdicts[0].evidence == "every join ended at its call, so none could be cancelled"
+    assert verdicts[1].verdict != "not applicable"
 
 
 def test_what_an_agent_does_without_is_not_asked_for(make: Make, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from channels import DEFECTS
 
 import aioservicekit
 from aioservicekit import Channel, ChannelState
@@ -73,3 +74,13 @@ def test_who_may_be_connected_is_not_left_out() -> None:
     refused = replay(describe("early", offered), 0, parse("s1"))
     assert explain(refused) == ("the channel's state is initiation", "the channel's state is open")
     assert because(refused) == "nobody is connected, and perhaps s1"
+
+
+@pytest.mark.parametrize(
+    ("defect", "script", "what"),
+    [("sends_ignore_cancelling", "s1=1 p1 p1! p1! x4", "send"), ("reads_ignore_cancelling", "s1 p1 s1? x3", "read")],
+)
+def test_what_is_overdue_is_told_only_if_it_is_in_every_explanation(defect: str, script: str, what: str) -> None:
+    """What waits though it was asked to cancel may have given up inside, but nothing has closed, and no report says so."""
+    refused = replay(describe(defect, DEFECTS[defect].target), 0, parse(script))
+    assert explain(refused)[1] == f"a {what} waits though it was asked to cancel"

@@ -3,6 +3,7 @@
 import gc
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -10,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from aioservicekit_model.channel import machine as strict
 from aioservicekit_model.channel.blame import exercised
 from aioservicekit_model.channel.checker import states_along
+from aioservicekit_model.channel.history import JOINS
 from aioservicekit_model.channel.relaxed import RULES_OF_THE_MACHINE
 
 from ..running.case import MOST_STATES, Case, Subject, replay
@@ -37,6 +39,7 @@ class Exploration:
         late: of an agent that can't tell rests: for each rule, the number of cases in which something waited to the end that the
             rule may forbid.
         reached: the number of cases that met each interesting situation.
+        joins_end_at_once: whether every join has ended before anything else happened.
         sampled: the number of cases in which the exercised rules were counted.
         exercised: for each rule, how many of these cases exercised it.
         unit: what was counted, such as cases.
@@ -52,6 +55,7 @@ class Exploration:
         self.given_up = 0
         self.late: Counter[str] = Counter()
         self.reached: Counter[str] = Counter()
+        self.joins_end_at_once = True
         self.sampled = 0
         self.unit = f"sampled cases of up to {STEPS} steps"
         self.exercised: Counter[str] = Counter()
@@ -62,7 +66,9 @@ class Exploration:
     def add(self, case: Case, *, script: bool = False) -> None:
         self.cases += 1
         self.reached.update(case.reached.keys())
-        self.late.update(case.late)
+        if case.late:  # a busy machine may have been slow this once
+            self.late.update(case.late & replay(case.target, case.default_size, case.actions).late)
+        self.joins_end_at_once &= not _leaves_a_join(case)
         self.given_up += case.given_up
         if case.hung:
             self.hung = case
@@ -92,6 +98,14 @@ class Exploration:
         """Whether rules that are judged alone are certainly broken, or have been exercised often enough."""
         chances = max(max_examples / ALONE / SAMPLE, 1)
         return all(rule in self.failures.certain or self._exercised_when_drawn[rule] >= chances for rule in self.rules)
+
+
+def _leaves_a_join(case: Case) -> bool:
+    """Whether something happened between the call of a join and its end, so that it might have been cancelled."""
+    return any(
+        event.what == "call" and event.kind in JOINS and event.op != following.op
+        for event, following in pairwise(case.history)
+    )
 
 
 def _exercised(case: Case) -> frozenset[str]:

@@ -18,7 +18,8 @@ def explain(case: Case) -> tuple[str, str]:
             phases = sorted({state.phase for state in states})
             return event_in_words(event._replace(value=" or ".join(phases))), event_in_words(event)
         case "rest":
-            found = sorted({due.text for state in states for _, due in overdue(state)})
+            unmet = [{due.text for _, due in overdue(state)} for state in states]
+            found = sorted(set.intersection(*unmet) or set.union(*unmet))
             expected = "everything that can go on has gone on when nothing is left to run"
             return expected, "; ".join(found) or "nothing moves"
         case _:

@@ -306,7 +306,7 @@ FAIL     = Action("fail",              OP, (SEND,), {"waits": waits, "CH-3.7a": 
 WITHDRAW = Action("give up the send",  OP, (SEND,), {"asked": asked_to_cancel, "CH-3.8a": no_effect_yet}, give_up)
 TAKE     = Action("take",              OP, (READ,), {"waits": waits, "CH-4.1b": beside_a_message,
                                                      "CH-4.4b": first_in_line},                         take)
-END      = Action("end",               OP, (READ,), {"waits": waits, "CH-4.1b": endpoint_closed,
+RUN_OUT  = Action("run out",           OP, (READ,), {"waits": waits, "CH-4.1b": endpoint_closed,
                                                      "CH-4.2b": no_message_left},                       fail)
 LEAVE    = Action("give up the read",  OP, (READ,), {"asked": asked_to_cancel, "CH-4.5a": no_effect_yet}, give_up)
 CLOSE    = Action("close an endpoint", (ENDPOINT,), (), {"in hand": in_hand},                           close)
@@ -314,5 +314,5 @@ CLOSING  = Action("close the channel", (), (),      {},                         
 
 BIRTH    = Action("a new channel",     (), (),      {},                                                 new)
 
-ACTIONS = (CALL, CANCEL, RETURN, JOINING, REFUSE, UNJOIN, COMMIT, FAIL, WITHDRAW, TAKE, END, LEAVE, CLOSE, CLOSING)
+ACTIONS = (CALL, CANCEL, RETURN, JOINING, REFUSE, UNJOIN, COMMIT, FAIL, WITHDRAW, TAKE, RUN_OUT, LEAVE, CLOSE, CLOSING)
 # fmt: on

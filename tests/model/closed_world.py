@@ -94,7 +94,7 @@ NAMES = {
     "join": "Join",
     "refuse": "Fail",
     "fail": "Fail",
-    "end": "Fail",
+    "run out": "Fail",
     "commit": "Commit",
     "take": "Take",
     "give up the join": "GiveUp",

@@ -13,12 +13,12 @@ from channel_formulas import (
     CLOSED_PHASE,
     CLOSING,
     COMMIT,
-    END,
     FAILS,
     GIVES_UP,
     INITIATION,
     JOINING,
     OPEN,
+    RUN_OUT,
     TAKE,
     WITHDRAW,
     Action,
@@ -106,13 +106,13 @@ GUARDS = {
     ("take", "waits"): "stages",
     ("take", "CH-4.1b"): "bounded",
     ("take", "CH-4.4b"): "reads in order",
-    ("end", "waits"): "what succeeded stays so",
-    ("end", "CH-4.1b"): "errors",
+    ("run out", "waits"): "what succeeded stays so",
+    ("run out", "CH-4.1b"): "errors",
     ("give up the read", "asked"): "exact cancellation",
     ("give up the read", "CH-4.5a"): "none dropped",
 }
 # No clause needs these two. The first is of users: nobody closes what nobody has. The second counts, which the prover can't.
-COMPARED_ONLY = {("close an endpoint", "in hand"), ("end", "CH-4.2b")}
+COMPARED_ONLY = {("close an endpoint", "in hand"), ("run out", "CH-4.2b")}
 ALL_GUARDS = [(action, guard) for action in ACTIONS for guard in action.guards]
 
 
@@ -185,7 +185,7 @@ def wrong_effects() -> Iterator[Fault]:
     )
     yield fault(
         "and drop a message",
-        END,
+        RUN_OUT,
         lambda now, op: fail(now, op)._replace(taken=at(now.taken, now.on(op), now.taken(now.on(op)) + 1)),
         "none dropped",
     )

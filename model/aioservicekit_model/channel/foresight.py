@@ -23,7 +23,7 @@ from .checker import TooManyStates
 from .history import READS, Event
 from .known import GIVES_UP, Known
 from .live import BEGINNING, OBSERVE, PUT_BACK, Lines, holds_a_message
-from .machine import COMMIT, END, JOIN, TAKE, Action, Message, Operation, State
+from .machine import COMMIT, JOIN, RUN_OUT, TAKE, Action, Message, Operation, State
 
 __all__ = ["MOST_STATES", "admits", "first_refused"]
 
@@ -143,7 +143,7 @@ class _Search:
             for action, after in self._possible(taken, op, self._known.actions[op.number]):
                 if action is TAKE and op.number in self._known.left:
                     yield from self._overtakes(taken, op, after)
-                elif (action in (TAKE, END) and op.on == lost.on) or (action is COMMIT and room):
+                elif (action in (TAKE, RUN_OUT) and op.on == lost.on) or (action is COMMIT and room):
                     yield from self._followed(action, taken, op, after)
 
     def _possible(self, state: State, op: Operation, actions: tuple[Action, ...]) -> Iterator[tuple[Action, State]]:
@@ -191,7 +191,7 @@ class _Search:
 
     def _is_harmless(self, action: Action, state: State, op: Operation) -> bool:
         """Whether to take an action at once takes nothing away from anybody."""
-        if action is END:
+        if action is RUN_OUT:
             return not state.subscriber(op.on).buffer
         if action is TAKE:  # a read whose loop goes may have had it before: then that one is not ahead of others
             return not any(

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from . import machine
 from .history import CANCELLED, CLOSED, EXHAUSTED, READS, Event
 from .live import BEGINNING, OBSERVE
-from .machine import CLOSING, COMMIT, END, FAIL, JOIN, REFUSE, TAKE, Action, Message
+from .machine import CLOSING, COMMIT, FAIL, JOIN, REFUSE, RUN_OUT, TAKE, Action, Message
 
 __all__ = ["GIVES_UP", "Known"]
 
-ENDS_BY = {"return": (JOIN, COMMIT, TAKE, CLOSING, OBSERVE), "raise": (REFUSE, FAIL, END)}
+ENDS_BY = {"return": (JOIN, COMMIT, TAKE, CLOSING, OBSERVE), "raise": (REFUSE, FAIL, RUN_OUT)}
 GIVES_UP = tuple(action for action in machine.ACTIONS if action.when is machine.asked_to_cancel)
-MAYBE_HARMLESS = (END, TAKE, FAIL, REFUSE, OBSERVE)
+MAYBE_HARMLESS = (RUN_OUT, TAKE, FAIL, REFUSE, OBSERVE)
 NEVER_ENDS = (JOIN, COMMIT, TAKE, CLOSING)  # whatever else such an operation may do makes no difference to others
 
 

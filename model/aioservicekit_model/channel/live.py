@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from . import machine
 from .history import READS, Event
-from .machine import END, TAKE, Action, Operation, Outcome, State
+from .machine import RUN_OUT, TAKE, Action, Operation, Outcome, State
 
 __all__ = ["BEGINNING", "OBSERVE", "Lines", "Live", "initial", "may", "overdue", "see", "see_live", "step", "steps"]
 
@@ -113,9 +113,9 @@ def awaits_a_message_back(state: State, lost: frozenset[int], op: Operation) -> 
 
 def may(action: Action, state: State, lines: Lines, op: Operation) -> bool:
     """Whether an operation may take an action, in some order of the lines that the history leaves open."""
-    if action in (TAKE, END) and lines.gone and awaits_a_message_back(state, lines.gone, op):
+    if action in (TAKE, RUN_OUT) and lines.gone and awaits_a_message_back(state, lines.gone, op):
         return False
-    seen = possibly_ahead if action is END else certainly_ahead  # each is the one that permits more
+    seen = possibly_ahead if action is RUN_OUT else certainly_ahead  # each is the one that permits more
     return action.when(state, op) and machine.may(action, seen(state, lines, op), op)
 
 

@@ -2,15 +2,16 @@
 
             call        internal actions, invisible from outside                end
             ────► waits ──── join, commit, take, close ────► succeeded ────► returns
-                    ├─────── refuse, fail, end ────────────► failed ───────► raises its error
+                    ├─────── refuse, fail, run out ────────► failed ───────► raises its error
                     │                                           │ give up, likewise
                     └─────── give up, once asked to cancel ► given up ─────► raises CancelledError
 
 A `State` is everything that matters at one instant: the channel's phase, its endpoints with their buffers, and the operations
-under way. An operation *waits* from its call until one of the `ACTIONS` settles its outcome; a closing is settled by its call. It
-ends some time later, and an observer sees nothing of the time in between. An action may be taken when it applies and all of its
-guards hold. Each guard is listed with the id of the rule that requires it. If several actions may be taken, any of them may come
-next: the rules leave that freedom. At rest, when nothing is left to run, all of the `OBLIGATIONS` have been met.
+under way. An operation *waits* from its call until one of the `ACTIONS` settles its outcome; a closing is settled at its call.
+Every operation *ends* some time after that, and an observer sees nothing of the time in between. An action may be taken when it
+applies and all of its guards hold. Each guard is listed with the id of the rule that requires it. If several actions may be taken,
+any of them may come next: the rules leave that freedom. At rest, when nothing is left to run, all of the `OBLIGATIONS` have been
+met.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -221,12 +222,12 @@ COMMIT   = Action("commit",           SEND,  waits,                  {"CH-3.7a":
 FAIL     = Action("fail",             SEND,  waits,                  {"CH-3.7a": publisher_closed},         fail)
 WITHDRAW = Action("give up the send", SEND,  asked_to_cancel,        {"CH-3.8a": no_effect_yet},            give_up)
 TAKE     = Action("take",             READS, waits_beside_a_message, {"CH-4.4b": first_in_line},            take)
-END      = Action("end",              READS, waits,                  {"CH-4.1b": subscriber_closed,
+RUN_OUT  = Action("run out",          READS, waits,                  {"CH-4.1b": subscriber_closed,
                                                                       "CH-4.2b": no_message_left},          fail)
 LEAVE    = Action("give up the read", READS, asked_to_cancel,        {"CH-4.5a": no_effect_yet},            give_up)
-CLOSING  = Action("close",            CLOSE, waits,                  {},                                    close)
+CLOSING  = Action("close",            CLOSE, waits,                  {},                                    close)  # at its call
 
-ACTIONS = (JOIN, REFUSE, UNJOIN, COMMIT, FAIL, WITHDRAW, TAKE, END, LEAVE, CLOSING)
+ACTIONS = (JOIN, REFUSE, UNJOIN, COMMIT, FAIL, WITHDRAW, TAKE, RUN_OUT, LEAVE, CLOSING)
 
 
 def may(action: Action, state: State, op: Operation) -> bool:
@@ -245,7 +246,7 @@ OBLIGATIONS = (
     Obligation("CH-3.7a", SEND,  "a send waits though its publisher is closed",     due(FAIL, "raise")),
     Obligation("CH-3.8b", SEND,  "a send waits though it was asked to cancel",      asked_to_cancel),
     Obligation("CH-4.6",  READS, "a read waits though there is a message for it",   due(TAKE, "return")),
-    Obligation("CH-4.3",  READS, "a read waits though its subscriber is closed and empty", due(END, "raise")),
+    Obligation("CH-4.3",  READS, "a read waits though its subscriber is closed and empty", due(RUN_OUT, "raise")),
     Obligation("CH-4.5c", READS, "a read waits though it was asked to cancel",      asked_to_cancel),
     Obligation("CH-5.1b", CLOSE, "a closing waits",                                 always),
 )

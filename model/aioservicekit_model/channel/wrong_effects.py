@@ -10,10 +10,10 @@ from typing import TypeVar
 from .history import CLOSED, EXHAUSTED
 from .machine import (
     CLOSED_PHASE,
-    END,
     FAIL,
     INITIATION,
     OPEN,
+    RUN_OUT,
     Message,
     Operation,
     Outcome,
@@ -305,7 +305,7 @@ def close_and_forget_endpoints(state: State, op: Operation, past: Past) -> Itera
         yield left
         for each in after.operations:
             if each.on in kept and any(
-                each.kind in action.kinds and may(action, after, each) for action in (FAIL, END)
+                each.kind in action.kinds and may(action, after, each) for action in (FAIL, RUN_OUT)
             ):
                 left = fail(left, each)
         yield left

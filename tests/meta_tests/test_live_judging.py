@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from channels import SOUND
-from channels.live_defects import LIVE_DEFECTS, LiveDefect, edited
+from channels.live_defects import LIVE_DEFECTS, Edit, LiveDefect, edited
 from channels.plain import ChannelState, PlainChannel
 from channels.plain import Target as Offered
 from channels.sound.timers import PollingChannel
@@ -43,6 +43,7 @@ def test_the_reference_is_explained() -> None:
         "a join is asked to cancel",  # the reference's never wait
         "a cancelled send returns",
         "a cancelled read returns",
+        "a send that waited fails",
         "an endpoint closes before the other side joins",
         "a send with no subscriber",
         "a publisher closes while sends wait",
@@ -63,6 +64,32 @@ def test_a_planted_defect_is_refused(name: str) -> None:
     while exploration.runs < RUNS and not any(refusal.rules & defect.rules for refusal in exploration.refusals):
         exploration.add(perform(target, draw(0, exploration.runs)))
     assert exploration.runs < RUNS
+
+
+LAST_FIRST = LiveDefect(
+    frozenset({"CH-3.5"}),
+    "The send that was called last commits first, whatever threads do.",
+    (Edit("_core.py", "next(iter(self.sends.items()))", "next(reversed(self.sends.items()))"),),
+)
+
+
+def test_what_breaks_without_threads_is_blamed_on_its_own_rule() -> None:
+    """Runs of a single thread tell which rule it is, and nobody can tell whether threads have a part in the others."""
+    target = describe("target", edited("last_send_first", LAST_FIRST))
+    report = judge_live(target, frozenset({"CH-3.5", "CH-6.1", "CH-6.3"}), 200, 0, lambda done, total: None)
+    verdicts = {verdict.rule: verdict.verdict for verdict in report.verdicts}
+    assert verdicts == {"CH-3.5": "fail", "CH-6.1": "masked", "CH-6.3": "masked"}
+
+
+def test_few_runs_of_a_single_thread_pass_no_rule() -> None:
+    """Beside what threads break, a rule passes only if a number of runs of a single thread could have broken it."""
+    target = describe("target", edited("few", LIVE_DEFECTS["lock_for_each_subscriber"]))
+    rules = frozenset({"CH-1.4", "CH-5.2", *(f"CH-6.{number}" for number in (1, 2, 3))})
+    report = judge_live(target, rules, 200, 0, lambda done, total: None)
+    verdicts = {verdict.rule: verdict for verdict in report.verdicts}
+    assert verdicts["CH-1.4"].verdict == "pass"
+    assert verdicts["CH-5.2"].verdict == "masked"
+    assert "only" in verdicts["CH-5.2"].evidence
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -2,7 +2,8 @@
 
 A history of a single thread is judged by the same rules as in steps, so the same rules are blamed. One of several threads that no
 order explains breaks a rule of CH-6: CH-6.2 if a loop slept beside a callback that was ready, CH-6.3 if it takes loops that close,
-and CH-6.1 otherwise.
+and CH-6.1 otherwise. If runs of a single thread are refused too, only their rules are blamed: nobody can tell whether threads have
+a part in the rest.
 """
 
 import threading
@@ -25,8 +26,10 @@ from .situations import situations
 
 __all__ = ["LiveExploration", "Refusal", "as_stepped", "explore_live", "refused_at"]
 
-ENOUGH = 4  # refused runs
+ENOUGH = 4  # refused runs of several threads
+ENOUGH_ALONE = 12  # refused runs of a single thread: the more there are, the fewer rules explain all of them
 NOTHING_NEW = 40  # once a run has been refused, this many more runs are enough
+RUNS_ALONE = 60  # once a run has been refused, this many runs of a single thread are enough
 AGAIN = 5  # how often a smaller plan is tried
 SHRINKING = 150  # runs at most to shrink one failure
 WITHOUT_DYING = 25  # runs after which a failure counts as one of loops that close
@@ -65,9 +68,11 @@ class LiveExploration:
         self.shown_by_one_thread: Counter[str] = Counter()
         self.hung: Run | None = None
         self._first_refused = 0
+        self._alone = 0  # runs of a single thread
 
     def add(self, run: Run) -> None:
         self.runs += 1
+        self._alone += run.plan.threads == 1
         alive()
         if run.hung:
             self.hung = run
@@ -85,11 +90,14 @@ class LiveExploration:
         if run.plan.threads == 1:
             self.shown_by_one_thread.update(seen)
 
-    @property
-    def enough(self) -> bool:
-        """Whether more runs would most likely show nothing new."""
-        late = self._first_refused and self.runs - self._first_refused >= NOTHING_NEW
-        return bool(self.hung or len(self.refusals) >= ENOUGH or late)
+    def needs(self, *, alone: bool) -> bool:
+        """Whether more runs, of a single thread or of several, may show something new."""
+        if self.hung:
+            return False
+        refused = sum((refusal.run.plan.threads == 1) == alone for refusal in self.refusals)
+        if alone:
+            return refused < ENOUGH_ALONE and not (self.refusals and self._alone >= RUNS_ALONE)
+        return refused < ENOUGH and not (self.refusals and self.runs - self._first_refused >= NOTHING_NEW)
 
 
 def explore_live(
@@ -98,9 +106,11 @@ def explore_live(
     """Make so many runs, or fewer if the target is refused again and again, and shrink the failures."""
     bystanders = threading.enumerate()
     for number in range(1, runs + 1):
-        exploration.add(perform(target, draw(seed, number), bystanders))
+        plan = draw(seed, number)
+        if exploration.needs(alone=plan.threads == 1):
+            exploration.add(perform(target, plan, bystanders))
         progress(number, runs)
-        if exploration.enough:
+        if not (exploration.needs(alone=True) or exploration.needs(alone=False)):
             break
     if not exploration.hung:
         exploration.failures = dict(
@@ -145,7 +155,9 @@ def as_stepped(history: Iterable[Event]) -> list[Event]:
 
 
 def _one_of_each(refusals: list[Refusal]) -> dict[str, Refusal]:
-    """The shortest refusal for each rule to blame; one that closes no loop explains those that do."""
+    """The shortest refusal for each rule to blame. One of a single thread explains those of several, except for a loop that slept;
+    one that closes no loop explains those that do.
+    """
     explained = Counter(rule for refusal in refusals for rule in refusal.rules)
 
     def blamed(refusal: Refusal) -> str:
@@ -157,6 +169,9 @@ def _one_of_each(refusals: list[Refusal]) -> dict[str, Refusal]:
     found: dict[str, Refusal] = {}
     for each in sorted(refusals, key=lambda refusal: refusal.at):
         found.setdefault(blamed(each), each)
+    if not all(rule.startswith("CH-6") for rule in found):
+        found.pop("CH-6.1", None)
+        found.pop("CH-6.3", None)
     if "CH-6.1" in found:
         found.pop("CH-6.3", None)
     return found

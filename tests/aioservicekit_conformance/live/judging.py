@@ -14,6 +14,7 @@ from .situations import SHOWN_BY, SITUATIONS
 
 __all__ = ["judge_live"]
 
+FEW = 20  # a rule that so few runs of a single thread could have broken is not known to be kept
 BECAUSE = {"CH-6.2": "nothing is left to run but a callback beside which its loop sleeps, and this changes the outcome"}
 
 
@@ -112,6 +113,9 @@ class _LiveJudging(Judging):
         shown = (exploration.shown_by_one_thread if alone else exploration.shown)[SHOWN_BY[rule]]
         if failed and (not alone or len(failed) > sum(each.startswith("CH-6") for each in failed)):
             return Verdict(rule, level, "masked", 0, f"by {' and '.join(failed)}: what broken rules do may hide it")
+        if alone and shown < FEW and not passed:
+            told = f"by {' and '.join(failed)}: only {shown} runs of a single thread could have broken it"
+            return Verdict(rule, level, "masked", 0, told)
         if not shown and not passed:
             return Verdict(rule, level, "untested", 0, f"in none of {exploration.runs} runs: {SHOWN_BY[rule]}")
         evidence = f"could have broken in {shown} of {exploration.runs} live runs"

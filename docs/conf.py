@@ -1,7 +1,6 @@
 """How Sphinx builds the site: `tox -e docs`.
 
-trio, anyio, h11, attrs and svcs use Sphinx with furo, MyST and autodoc too. The API reference comes from the docstrings, and a
-dead link fails the build.
+It uses furo, MyST and autodoc. The API reference comes from the docstrings, and a dead link fails the build.
 
 No text is written twice. Pages under `specification/`, the cost model, the changes and the contributing guide include the files at
 their places in the repository, and `_extensions` makes their links work here too.
